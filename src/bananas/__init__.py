@@ -1,0 +1,45 @@
+"""Submit jobs to the Bananas task queue and wait for their results, from asyncio or blocking."""
+
+from ._version import __version__
+from .client import AsyncClient
+from .exceptions import (
+    AuthenticationError,
+    BananasError,
+    ClientClosedError,
+    ConnectionError,
+    JobExistsError,
+    JobFailedError,
+    JobNotFoundError,
+    JobRejectedError,
+    OutcomeUnknownError,
+    ResultNotFoundError,
+    SerializationError,
+    ServerError,
+    TimeoutError,
+)
+from .models import Job, JobPriority, JobResult, JobSpec, JobStatus
+from .sync import Client
+
+__all__ = [
+    "AsyncClient",
+    "AuthenticationError",
+    "BananasError",
+    "Client",
+    "ClientClosedError",
+    "ConnectionError",
+    "Job",
+    "JobExistsError",
+    "JobFailedError",
+    "JobNotFoundError",
+    "JobPriority",
+    "JobRejectedError",
+    "JobResult",
+    "JobSpec",
+    "JobStatus",
+    "OutcomeUnknownError",
+    "ResultNotFoundError",
+    "SerializationError",
+    "ServerError",
+    "TimeoutError",
+    "__version__",
+]

@@ -1,0 +1,162 @@
+"""Checks of what callers pass: each refuses with a ValueError that names the argument and why."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta, timezone
+from typing import Optional, Union
+
+from ._types import Seconds
+
+__all__ = [
+    "MAX_INT64",
+    "check_integer",
+    "check_job_id",
+    "check_key_prefix",
+    "check_name",
+    "check_routing_key",
+    "check_seconds",
+    "check_text",
+    "check_timeout",
+    "check_ttl",
+    "due_time",
+]
+
+MAX_INT64 = 2**63 - 1
+_YEAR = 365 * 24 * 3600.0
+_JOB_ID = re.compile(r"[A-Za-z0-9._-]{1,256}\Z")
+_ROUTING_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}\Z")
+# fullmatch is one C call; the hot path of a submit goes through these.
+_is_job_id = _JOB_ID.match
+_is_routing_key = _ROUTING_KEY.match
+
+
+def check_job_id(value: object, argument: str = "job_id") -> str:
+    """Return a job id: 1 to 256 letters, digits, and the characters ``.``, ``_``, ``-``."""
+    if isinstance(value, str) and _is_job_id(value):
+        return value
+    raise ValueError(
+        f"{argument} must be 1 to 256 letters, digits, '.', '_' or '-', not {_shown(value)}"
+    )
+
+
+def check_routing_key(value: object, argument: str = "routing_key") -> Optional[str]:
+    """Return a routing key (1 to 64 of ``A-Z a-z 0-9 _ -``), or None for the flat lists."""
+    if value is None:
+        return None
+    if isinstance(value, str) and _is_routing_key(value):
+        return value
+    raise ValueError(
+        f"{argument} must be 1 to 64 letters, digits, '_' or '-', or None, not {_shown(value)}"
+    )
+
+
+def check_key_prefix(value: object, argument: str = "key_prefix") -> str:
+    """Return a prefix for all keys: printable ASCII without spaces or the hash-tag braces."""
+    if isinstance(value, str) and re.match(r"[!-z|~]*\Z", value):
+        return value
+    raise ValueError(
+        f"{argument} must be printable ASCII without spaces, '{{' or '}}', not {_shown(value)}"
+    )
+
+
+def check_text(value: object, argument: str) -> str:
+    """Return a string that UTF-8 can carry."""
+    if not isinstance(value, str):
+        raise ValueError(f"{argument} must be a string, not {type(value).__name__}")
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError as exc:
+        raise ValueError(
+            f"{argument} holds a lone surrogate at position {exc.start}, which Go can't read back"
+        ) from None
+    return value
+
+
+def check_name(value: object, argument: str = "name") -> str:
+    """Return the name of a job's handler: any text but the empty one."""
+    text = check_text(value, argument)
+    if not text.strip():
+        raise ValueError(f"{argument} must not be empty: it tells the worker which handler to run")
+    return text
+
+
+def check_integer(value: object, argument: str, *, at_least: int) -> int:
+    """Return a whole number that fits Go's int."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{argument} must be a whole number, not {_shown(value)}")
+    if not at_least <= value <= MAX_INT64:
+        raise ValueError(f"{argument} must be from {at_least} to 2**63 - 1, not {_shown(value)}")
+    return int(value)
+
+
+def check_seconds(value: object, argument: str) -> float:
+    """Return a span in seconds, from a number or a timedelta; 0 or more, and finite."""
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            seconds = float(value)
+        except OverflowError:
+            seconds = math.inf
+    else:
+        raise ValueError(f"{argument} must be seconds or a timedelta, not {_shown(value)}")
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"{argument} must be 0 or more and finite, not {_shown(value)}")
+    return seconds
+
+
+def check_timeout(value: Optional[Seconds], argument: str = "timeout") -> Optional[float]:
+    """Return a time limit in seconds; None is no limit, and so is more than a century."""
+    if value is None:
+        return None
+    seconds = check_seconds(value, argument)
+    # Timers overflow on some platforms; nobody waits for a century.
+    return seconds if seconds < 100 * _YEAR else None
+
+
+def check_ttl(value: object, argument: str) -> int:
+    """Return an expiry in whole seconds, rounded up; more than 0 and at most 100 years."""
+    seconds = check_seconds(value, argument)
+    if not 0 < seconds <= 100 * _YEAR:
+        raise ValueError(
+            f"{argument} must be more than 0 and at most 100 years, not {_shown(value)}"
+        )
+    return math.ceil(seconds)
+
+
+def due_time(
+    value: Union[datetime, timedelta], now: datetime, argument: str = "scheduled_for"
+) -> datetime:
+    """Return when a job is due, in UTC, from an aware datetime or a span from ``now``."""
+    if isinstance(value, timedelta):
+        if value < timedelta(0):
+            raise ValueError(f"{argument} must not be a negative timedelta, not {value!s}")
+        try:
+            return now + value
+        except OverflowError:
+            raise ValueError(f"{argument} lies beyond the year 9999: {value!s} from now") from None
+    if not isinstance(value, datetime):
+        raise ValueError(
+            f"{argument} must be an aware datetime or a timedelta, not {type(value).__name__}"
+        )
+    if value.utcoffset() is None:
+        raise ValueError(
+            f"{argument} must be an aware datetime, not the naive {value.isoformat()}: "
+            "give it a time zone, such as datetime.now(timezone.utc)"
+        )
+    try:
+        return value.astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError(f"{argument} lies outside the years 1 to 9999 in UTC") from None
+
+
+def _shown(value: object) -> str:
+    """Show an argument in a message: short strings as they are, else only the type."""
+    if isinstance(value, timedelta):
+        return str(value)
+    if isinstance(value, (str, int, float)):
+        text = repr(value) if not isinstance(value, int) or abs(value) < 10**20 else "a huge int"
+        return text if len(text) <= 60 else f"{text[:57]}..."
+    return type(value).__name__

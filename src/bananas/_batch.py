@@ -1,0 +1,160 @@
+"""Turns submits into one transaction, and its replies into a verdict on each submit."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from ._redis import Command, Reply, ReplyError
+
+__all__ = ["TRANSIENT", "Entry", "Transaction", "Verdicts"]
+
+#: Errors that pass: the server loads, runs a script, or is a replica that may be promoted.
+TRANSIENT = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN"})
+
+
+class Entry:
+    """One job on its way into Redis.
+
+    Attributes:
+        job_id: The job.
+        key: Where its document goes.
+        document: The document's bytes.
+        target: The list or sorted set that its id goes into.
+        score: The due time in whole Unix seconds for the sorted set; None for a list.
+        owner: The request that brought it, for whoever carries the verdict back.
+    """
+
+    __slots__ = ("document", "job_id", "key", "owner", "score", "target")
+
+    owner: Any
+
+    def __init__(
+        self, job_id: str, key: bytes, document: bytes, target: bytes, score: Optional[int] = None
+    ) -> None:
+        self.job_id = job_id
+        self.key = key
+        self.document = document
+        self.target = target
+        self.score = score
+
+    def __repr__(self) -> str:
+        return f"Entry({self.job_id!r})"
+
+
+class Verdicts:
+    """What became of the entries of a transaction.
+
+    Attributes:
+        applied: Queued.
+        rejected: Refused, each with the reply that says why; nothing of them may stay behind.
+        again: Not applied through no fault of their own; each group is worth a transaction.
+        transient: Nothing was applied, for a reason that passes.
+        undo: Commands that take back what a rejected entry left.
+    """
+
+    __slots__ = ("again", "applied", "rejected", "transient", "undo")
+
+    def __init__(self) -> None:
+        self.applied: List[Entry] = []
+        self.rejected: List[Tuple[Entry, ReplyError]] = []
+        self.again: List[List[Entry]] = []
+        self.transient: Optional[ReplyError] = None
+        self.undo: List[Command] = []
+
+
+class Transaction:
+    """MULTI, one MSET of the documents, one LPUSH for each list, one ZADD, EXEC.
+
+    The documents come first: a worker that finds an id without a document dead-letters it at once,
+    and the scheduler leaves it in its set for ever.
+    """
+
+    __slots__ = ("_targets", "entries")
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self._targets: Dict[bytes, List[Entry]] = {}
+        for entry in entries:
+            group = self._targets.get(entry.target)
+            if group is None:
+                self._targets[entry.target] = [entry]
+            else:
+                group.append(entry)
+
+    @property
+    def reply_count(self) -> int:
+        """How many replies the commands bring."""
+        return 3 + len(self._targets)
+
+    def commands(self) -> List[Command]:
+        """Return the commands, the ids of each list in the order of the entries."""
+        documents: List[bytes] = [b"MSET"]
+        for entry in self.entries:
+            documents.append(entry.key)
+            documents.append(entry.document)
+        commands: List[Command] = [(b"MULTI",), tuple(documents)]
+        for target, group in self._targets.items():
+            if group[0].score is None:
+                commands.append((b"LPUSH", target, *[entry.job_id for entry in group]))
+            else:
+                pairs = [part for entry in group for part in (str(entry.score), entry.job_id)]
+                commands.append((b"ZADD", target, *pairs))
+        commands.append((b"EXEC",))
+        return commands
+
+    def verdicts(self, replies: Sequence[Reply]) -> Optional[Verdicts]:
+        """Judge the replies; None where they can't be the replies to this transaction."""
+        outcome = replies[-1]
+        found = Verdicts()
+        if isinstance(outcome, ReplyError):
+            self._judge_aborted(outcome, replies[1:-1], found)
+            return found
+        queued = replies[0] == b"OK" and all(reply == b"QUEUED" for reply in replies[1:-1])
+        if not queued or not isinstance(outcome, list) or len(outcome) != len(self._targets) + 1:
+            return None
+        if not any(isinstance(reply, ReplyError) for reply in outcome):
+            found.applied.extend(self.entries)
+        else:
+            self._judge_partial(outcome, found)
+        return found
+
+    def _judge_aborted(self, outcome: ReplyError, queued: Sequence[Reply], found: Verdicts) -> None:
+        """EXEC refused: nothing was applied. Blame the command that was not taken."""
+        errors = [(at, reply) for at, reply in enumerate(queued) if isinstance(reply, ReplyError)]
+        reason = errors[0][1] if errors else outcome
+        if reason.code in TRANSIENT:
+            found.transient = reason
+        elif reason.code == "NOPERM" and errors and errors[0][0] == 0 and len(self.entries) > 1:
+            # A right to some documents only: each entry has to be tried for itself.
+            found.again.extend([entry] for entry in self.entries)
+        elif errors and errors[0][0] > 0:
+            refused = {at - 1: reply for at, reply in errors}
+            rest: List[Entry] = []
+            for at, group in enumerate(self._targets.values()):
+                if at in refused:
+                    found.rejected.extend((entry, refused[at]) for entry in group)
+                else:
+                    rest.extend(group)
+            if rest:
+                found.again.append(rest)
+        else:
+            found.rejected.extend((entry, reason) for entry in self.entries)
+
+    def _judge_partial(self, outcome: Sequence[Reply], found: Verdicts) -> None:
+        """A command failed inside EXEC: the others were applied, and there is no rollback."""
+        documents, *pushes = outcome
+        for (target, group), reply in zip(self._targets.items(), pushes):
+            if isinstance(reply, ReplyError):
+                found.rejected.extend((entry, reply) for entry in group)
+                found.undo.append((b"DEL", *[entry.key for entry in group]))
+            elif isinstance(documents, ReplyError):
+                found.rejected.extend((entry, documents) for entry in group)
+                found.undo.extend(_take_back(target, entry) for entry in group)
+            else:
+                found.applied.extend(group)
+
+
+def _take_back(target: bytes, entry: Entry) -> Command:
+    if entry.score is None:
+        return (b"LREM", target, 1, entry.job_id)
+    return (b"ZREM", target, entry.job_id)

@@ -1,0 +1,64 @@
+"""Opens links to the server that the settings name, asking the sentinels where there are any."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import List
+
+import anyio
+
+from . import exceptions as exc
+from ._config import Endpoint, Settings
+from ._redis import Link, LinkLost, pack
+
+__all__ = ["open_link"]
+
+
+async def open_link(settings: Settings) -> Link:
+    """Return a connected link to the primary.
+
+    Raises:
+        exceptions.ConnectionError: There is none to be had now; ``permanent`` says that trying
+            again is pointless.
+    """
+    if not settings.sentinels:
+        link = Link(settings.endpoint, settings.connect_timeout)
+        await link.connect()
+        return link
+    endpoint = await _ask_sentinels(settings)
+    link = Link(endpoint, settings.connect_timeout)
+    await link.connect()
+    if link.role not in (None, "master"):
+        # The sentinels have not agreed on a failover yet; the next attempt asks them again.
+        await link.aclose()
+        raise exc.ConnectionError(
+            f"the server at {endpoint}, which the sentinels name, is not a primary"
+        )
+    return link
+
+
+async def _ask_sentinels(settings: Settings) -> Endpoint:
+    """Return where the first sentinel that answers says the primary is."""
+    failures: List[str] = []
+    for sentinel in settings.sentinels:
+        link = Link(sentinel, settings.connect_timeout)
+        try:
+            with anyio.fail_after(settings.connect_timeout):
+                await link.connect(sentinel=True)
+                command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service_name)
+                await link.send(pack([command]))
+                reply = await link.read()
+        except exc.AuthenticationError:
+            raise
+        except (exc.ConnectionError, LinkLost, TimeoutError) as error:
+            failures.append(str(error) or f"the sentinel at {sentinel} says nothing")
+            continue
+        finally:
+            await link.aclose()
+        if isinstance(reply, list) and len(reply) == 2:
+            host, port = reply[0].decode("utf-8", "replace"), int(reply[1])
+            return dataclasses.replace(settings.endpoint, host=host, port=port)
+        failures.append(f"the sentinel at {sentinel} knows no {settings.service_name!r}")
+    raise exc.ConnectionError(
+        f"no sentinel names a primary for {settings.service_name!r}: " + "; ".join(failures)
+    )

@@ -1,0 +1,261 @@
+"""JSON that Go accepts, and limits on what is read."""
+
+from __future__ import annotations
+
+import json
+import re
+from json import scanner
+from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
+from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple, Union
+
+from . import exceptions as exc
+
+__all__ = ["MAX_NESTING", "dumps", "loads", "loads_members", "quote", "to_text"]
+
+#: Containers inside containers that Go reads at most; the document itself is one of them.
+MAX_NESTING = 10_000
+
+_SCALARS = frozenset({str, int, float, bool, type(None)})
+_WHITESPACE = " \t\n\r"
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+
+# Not escaping is what Go does too, and lets the UTF-8 encoder find lone surrogates for nothing.
+_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+_encode = _encoder.encode
+
+
+def dumps(value: Any, argument: str = "payload") -> bytes:
+    """Return the JSON text of a value, in UTF-8.
+
+    Args:
+        value: None, bool, int, float, str, list, tuple, or dict with string keys, at any depth
+            that the interpreter's recursion limit lets it write (always less than Go reads).
+        argument: What the value is to the caller, for messages.
+
+    Raises:
+        SerializationError: The value is not JSON that Go accepts. The message says where in the
+            value the trouble sits, and never shows the value.
+    """
+    try:
+        if value.__class__ not in _SCALARS:
+            _check_keys(value, 1)
+        return _encode(value).encode("utf-8")
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        pass
+    _explain(value, argument)
+
+
+def quote(text: str) -> str:
+    """Return a string as JSON text; the caller has made sure that UTF-8 can carry it."""
+    return _encode(text)
+
+
+def loads(data: Union[bytes, str], what: str = "document") -> Any:
+    """Return the value of a JSON text, reading what Go reads.
+
+    Bytes that are not UTF-8 are read as U+FFFD, as Go does. A number beyond a double becomes an
+    infinite float.
+
+    Raises:
+        SerializationError: The text is not JSON to Go, or is nested more deeply, or holds a longer
+            number, than this interpreter can read.
+    """
+    text = to_text(data)
+    try:
+        _check_depth(text)
+        return _decoder.decode(text)
+    except (JSONDecodeError, _NotJSON) as error:
+        problem = f"is not JSON: {_reason(error)}"
+    except RecursionError:
+        problem = "is nested too deeply to be read here"
+    except ValueError:
+        problem = "holds a number too long to be read here"
+    # Raised out here, since a decoder's error holds the whole text and would be the context.
+    raise exc.SerializationError(f"{what} {problem}")
+
+
+def loads_members(
+    data: Union[bytes, str], what: str = "document"
+) -> List[Tuple[str, Any, Tuple[int, int]]]:
+    """Return the members of a JSON object in their order, duplicates too.
+
+    Args:
+        data: The JSON text. ``null`` counts as an empty object, as it does for Go.
+        what: What the text is to the caller, for messages.
+
+    Returns:
+        Each member's name, its value, and where the value stands in the text.
+
+    Raises:
+        SerializationError: As for ``loads``, and where the text is no object.
+    """
+    text = to_text(data)
+    try:
+        _check_depth(text)
+        return _members(text)
+    except (ValueError, IndexError, StopIteration, RecursionError):
+        pass
+    value = loads(text, what)  # says what is wrong
+    if value is None:
+        return []
+    raise exc.SerializationError(f"{what} is a JSON {_kind(value)}, not an object")
+
+
+def _members(text: str) -> List[Tuple[str, Any, Tuple[int, int]]]:
+    found: List[Tuple[str, Any, Tuple[int, int]]] = []
+    at = _skip(text, _expect(text, 0, "{"))
+    closing = text[at] == "}"
+    while not closing:
+        name, at = scanstring(text, _expect(text, at, '"'))
+        start = _skip(text, _expect(text, at, ":"))
+        value, end = _scan_once(text, start)
+        found.append((name, value, (start, end)))
+        at = _skip(text, end)
+        closing = text[at] == "}"
+        at = at if closing else _skip(text, _expect(text, at, ","))
+    if text[at + 1 :].strip(_WHITESPACE):
+        raise ValueError
+    return found
+
+
+def _expect(text: str, at: int, character: str) -> int:
+    at = _skip(text, at)
+    if text[at] != character:
+        raise ValueError
+    return at + 1
+
+
+def _check_depth(text: str) -> None:
+    """Refuse what Go refuses; an interpreter with a deep stack would read it, and write it on."""
+    if text.count("[") + text.count("{") <= MAX_NESTING:
+        return
+    depth = 0
+    for token in _STRING_OR_BRACKET.finditer(text):
+        first = text[token.start()]
+        depth += (first in "[{") - (first in "]}")
+        if depth > MAX_NESTING:
+            raise RecursionError
+
+
+def _skip(text: str, at: int) -> int:
+    while text[at] in _WHITESPACE:
+        at += 1
+    return at
+
+
+def to_text(data: Union[bytes, str]) -> str:
+    """Return a JSON text as a string; bytes that are not UTF-8 become U+FFFD, as for Go."""
+    return data.decode("utf-8", "replace") if isinstance(data, (bytes, bytearray)) else data
+
+
+class _NotJSON(ValueError):
+    pass
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise _NotJSON(f"{name} is no JSON value")
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+_scanner: Any = scanner  # typed narrowly, or not at all, from one typeshed to the next
+_scan_once: Callable[[str, int], Tuple[Any, int]] = _scanner.make_scanner(_decoder)
+
+
+def _reason(error: ValueError) -> str:
+    if isinstance(error, JSONDecodeError):
+        return f"{error.msg.lower()} at character {error.pos}"
+    return str(error)
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, (int, float)):
+        return "number"
+    return "string" if isinstance(value, str) else "array"
+
+
+def _check_keys(value: Any, depth: int) -> None:
+    """Refuse keys that are no strings, which ``json`` would write as strings unasked."""
+    if depth >= MAX_NESTING:
+        raise RecursionError
+    if isinstance(value, dict):
+        for key in value:
+            if key.__class__ is not str and not isinstance(key, str):
+                raise TypeError
+        children: Iterable[Any] = value.values()
+    elif isinstance(value, (list, tuple)):
+        children = value
+    else:
+        return
+    for child in children:
+        if child.__class__ not in _SCALARS:
+            _check_keys(child, depth + 1)
+
+
+def _explain(value: Any, argument: str) -> NoReturn:
+    """Find what ``dumps`` refused, without recursion, and raise what says where it sits."""
+    open_containers: List[int] = []
+    steps: List[Tuple[str, Any, int]] = [(argument, value, 0)]
+    while steps:
+        path, item, depth = steps.pop()
+        del open_containers[depth:]
+        problem = _problem(item, open_containers)
+        if problem:
+            raise exc.SerializationError(f"{path} {problem}")
+        if isinstance(item, (dict, list, tuple)):
+            if depth + 2 > MAX_NESTING:
+                break
+            open_containers.append(id(item))
+            steps.extend((p, child, depth + 1) for p, child in reversed(_children(path, item)))
+    raise exc.SerializationError(
+        f"{argument} is nested too deeply: Go reads {MAX_NESTING} levels at most, "
+        "and this interpreter's recursion limit may allow fewer"
+    )
+
+
+def _children(path: str, item: Any) -> List[Tuple[str, Any]]:
+    if not isinstance(item, dict):
+        return [(f"{path}[{index}]", child) for index, child in enumerate(item)]
+    found: List[Tuple[str, Any]] = []
+    for key, child in item.items():
+        if not isinstance(key, str):
+            kind = type(key).__name__
+            found.append((path, _BadKey(f"has a key of type {kind}; JSON keys are strings")))
+        elif _lone_surrogate(key) is not None:
+            found.append((path, _BadKey("has a key with a lone surrogate, which Go can't read")))
+        else:
+            found.append((f"{path}.{key}" if key.isidentifier() else f"{path}[{key!r}]", child))
+    return [(_short(p), child) for p, child in found]
+
+
+class _BadKey(str):
+    """Stands among the children of a dict for a key that can't be written."""
+
+
+def _problem(item: Any, open_containers: List[int]) -> Optional[str]:
+    if isinstance(item, _BadKey):
+        return str(item)
+    if isinstance(item, str):
+        at = _lone_surrogate(item)
+        return None if at is None else f"holds a lone surrogate at position {at}, not UTF-8"
+    if isinstance(item, float):
+        finite = item - item == 0
+        return None if finite else "is not a finite number; JSON has no NaN or Infinity"
+    if isinstance(item, int):
+        return None if abs(item) < 10**4000 else "is a number of more than 4,000 digits"
+    if isinstance(item, (dict, list, tuple)):
+        return "refers to itself" if id(item) in open_containers else None
+    return None if item is None else f"is of type {type(item).__name__}, which JSON has no form for"
+
+
+def _lone_surrogate(text: str) -> Optional[int]:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
+
+
+def _short(path: str) -> str:
+    return path if len(path) <= 200 else f"{path[:80]} ... {path[-100:]}"

@@ -1,0 +1,67 @@
+"""Every key and channel name."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, List, Optional, Tuple
+
+from .models import JobPriority
+
+__all__ = ["Keys"]
+
+
+class Keys:
+    """The names of everything that a deployment keeps in Redis.
+
+    Args:
+        prefix: What every name starts with; Go's is fixed to ``bananas:``.
+    """
+
+    __slots__ = ("_channel", "_job", "_lists", "_prefix", "_result", "dead", "processing",
+                 "scheduled")  # fmt: skip
+
+    def __init__(self, prefix: str = "bananas:") -> None:
+        self._prefix = prefix
+        self._job = f"{prefix}job:".encode()
+        self._result = f"{prefix}result:".encode()
+        self._channel = f"{prefix}result:notify:".encode()
+        self.processing = f"{prefix}queue:processing".encode()
+        self.dead = f"{prefix}queue:dead".encode()
+        self.scheduled = f"{prefix}queue:scheduled".encode()
+        self._lists: Dict[Tuple[Optional[str], JobPriority], bytes] = {}
+
+    def __repr__(self) -> str:
+        return f"Keys({self._prefix!r})"
+
+    def job(self, job_id: str) -> bytes:
+        """The string that holds a job's document."""
+        return self._job + job_id.encode()
+
+    def result(self, job_id: str) -> bytes:
+        """The hash that holds a job's result."""
+        return self._result + job_id.encode()
+
+    def channel(self, job_id: str) -> bytes:
+        """The channel on which the storing of a job's result is announced."""
+        return self._channel + job_id.encode()
+
+    def job_of_channel(self, channel: bytes) -> Optional[str]:
+        """The job that a channel belongs to; None for a channel that is none of ours."""
+        if not channel.startswith(self._channel):
+            return None
+        return channel[len(self._channel) :].decode("utf-8", "replace")
+
+    def ready(self, priority: JobPriority, routing_key: Optional[str]) -> bytes:
+        """The list in which jobs of a priority wait for a worker, flat or of one route."""
+        try:
+            return self._lists[routing_key, priority]
+        except KeyError:
+            route = "" if routing_key is None else f"route:{routing_key}:"
+            name = f"{self._prefix}{route}queue:{priority.value}".encode()
+            if len(self._lists) < 3000:  # a bound, for callers that make up routes
+                self._lists[routing_key, priority] = name
+            return name
+
+    def all_ready(self, routing_keys: Iterable[Optional[str]]) -> List[bytes]:
+        """The lists of some routes, in the order in which a worker empties them."""
+        routes = list(routing_keys)
+        return [self.ready(priority, route) for route in routes for priority in JobPriority]

@@ -1,0 +1,263 @@
+"""One pub/sub connection for all waits, with one owner task."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import Awaitable, Callable, Dict, List, Optional, Set
+
+from . import exceptions as exc
+from ._keys import Keys
+from ._redis import Command, Link, LinkLost, Reply, ReplyError, pack
+from ._tasks import cancel_and_wait
+
+__all__ = ["Listener"]
+
+_log = logging.getLogger("bananas")
+
+_CHANNELS_PER_COMMAND = 1000
+_FIRST_BACKOFF = 0.05
+_LONGEST_BACKOFF = 2.0
+
+
+class Listener:
+    """Keeps the channels of the awaited jobs subscribed, whatever happens to the connection.
+
+    The owner task alone connects, reads and drops. Changes of what is wanted are written in
+    batches by a short-lived task, only while the owner has a live connection.
+
+    Args:
+        open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
+        keys: The names of the channels.
+        on_subscribed: Called with a job id once nothing published on its channel can be missed
+            any more; after every reconnect again.
+        on_message: Called with the id of a job whose result was stored.
+        on_refused: Called when connecting is pointless.
+        ping_interval: A link that was silent for this long is asked for a sign of life, and given
+            up before it has been silent for two.
+    """
+
+    def __init__(
+        self,
+        open_link: Callable[[], Awaitable[Link]],
+        keys: Keys,
+        *,
+        on_subscribed: Callable[[str], None],
+        on_message: Callable[[str], None],
+        on_refused: Callable[[exc.ConnectionError], None],
+        ping_interval: float,
+    ) -> None:
+        self._open_link = open_link
+        self._keys = keys
+        self._on_subscribed = on_subscribed
+        self._on_message = on_message
+        self._on_refused = on_refused
+        self._ping_interval = ping_interval
+        self._wanted: Dict[str, None] = {}
+        self._sent: Set[str] = set()
+        self._unconfirmed: Dict[str, int] = {}
+        self._changed: Dict[str, None] = {}
+        self._link: Optional[Link] = None
+        self._task: Optional[asyncio.Task[None]] = None
+        self._flusher: Optional[asyncio.Task[None]] = None
+        self._pinger: Optional[asyncio.Task[None]] = None
+        self._wake: Optional[asyncio.Future[None]] = None
+        self._beat: Optional[asyncio.TimerHandle] = None
+        self._last_read = 0.0
+        self._pinged = False
+        self.connections = 0
+
+    def subscribe(self, job_id: str) -> None:
+        """Want the notifications of a job; connects when it has to."""
+        self._wanted[job_id] = None
+        self._note_change(job_id)
+        if job_id in self._sent and job_id not in self._unconfirmed:
+            self._on_subscribed(job_id)
+        if self._task is None:
+            loop = asyncio.get_running_loop()
+            self._task = loop.create_task(self._run(), name="bananas listener")
+        elif self._wake is not None:
+            self._wake.set_result(None)
+            self._wake = None
+
+    def unsubscribe(self, job_id: str) -> None:
+        """Want them no longer."""
+        self._wanted.pop(job_id, None)
+        self._note_change(job_id)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a live connection."""
+        return self._link is not None
+
+    def silence(self) -> Optional[float]:
+        """Seconds since the server was last heard of; None without a connection."""
+        if self._link is None:
+            return None
+        return asyncio.get_running_loop().time() - self._last_read
+
+    async def close(self) -> None:
+        """End the owner and drop the connection."""
+        task, self._task = self._task, None
+        if task is not None:
+            await cancel_and_wait(task)
+        for helper in (self._flusher, self._pinger):
+            if helper is not None:
+                await cancel_and_wait(helper)
+
+    # -- the owner -------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        failures = 0
+        while True:
+            if not self._wanted:
+                self._wake = loop.create_future()
+                await self._wake
+            try:
+                link = await self._open_link()
+            except exc.ConnectionError as error:
+                _log.debug("listener can't connect: %s", error)
+                if error.permanent:
+                    self._on_refused(error)
+                longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**failures)
+                failures = min(failures + 1, 10)
+                await asyncio.sleep(longest * (0.5 + random.random() / 2))
+                continue
+            began = loop.time()
+            try:
+                await self._listen(link)
+            except LinkLost as error:
+                _log.debug("listener lost its connection: %s", error)
+            finally:
+                self._forget_link()
+                await link.aclose()
+            if loop.time() - began > 1:
+                failures = 0
+            elif failures or self._wanted:
+                # A server that takes connections and drops them is not to be hammered.
+                await asyncio.sleep(_FIRST_BACKOFF * (0.5 + random.random() / 2))
+                failures = min(failures + 1, 5)
+
+    async def _listen(self, link: Link) -> None:
+        loop = asyncio.get_running_loop()
+        self.connections += 1
+        self._last_read = loop.time()
+        self._pinged = False
+        self._link = link
+        self._changed = dict.fromkeys(self._wanted)
+        self._flush_soon()
+        self._next_beat(loop)
+        read = link.read
+        while True:
+            reply = await read()
+            self._last_read = loop.time()
+            self._handle(reply)
+
+    def _forget_link(self) -> None:
+        """Nothing is subscribed on the next connection, and only what is wanted will be."""
+        self._link = None
+        self._sent.clear()
+        self._unconfirmed.clear()
+        self._changed.clear()
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+
+    def _handle(self, reply: Reply) -> None:
+        self._pinged = False
+        if isinstance(reply, ReplyError):
+            # No right to subscribe, say: the waits go on with the periodic reads.
+            _log.warning("Redis refuses to notify of results: %s", reply)
+            for job_id in list(self._unconfirmed):
+                self._on_subscribed(job_id)
+            self._unconfirmed.clear()
+            return
+        if reply.__class__ is not list or len(reply) != 3:
+            return  # a pong
+        kind, channel, _ = reply
+        job_id = self._keys.job_of_channel(channel) if channel.__class__ is bytes else None
+        if job_id is None or job_id not in self._wanted:
+            if kind == b"subscribe" and job_id is not None:
+                self._confirmed(job_id)
+        elif kind == b"message":
+            self._on_message(job_id)
+        elif kind == b"subscribe" and self._confirmed(job_id):
+            self._on_subscribed(job_id)
+
+    def _confirmed(self, job_id: str) -> bool:
+        """Count a confirmation; only the latest SUBSCRIBE's means that nothing can be missed."""
+        left = self._unconfirmed.get(job_id, 1) - 1
+        if left:
+            self._unconfirmed[job_id] = left
+            return False
+        self._unconfirmed.pop(job_id, None)
+        return True
+
+    # -- what is wanted, in batches --------------------------------------------------------------
+
+    def _note_change(self, job_id: str) -> None:
+        if self._link is not None:
+            self._changed[job_id] = None
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if self._flusher is None or self._flusher.done():
+            loop = asyncio.get_running_loop()
+            self._flusher = loop.create_task(self._flush(), name="bananas subscriptions")
+
+    async def _flush(self) -> None:
+        while self._changed and self._link is not None:
+            link = self._link
+            commands = self._take_changes()
+            if commands:
+                try:
+                    await link.send(pack(commands))
+                except LinkLost:
+                    link.abort()
+                    return
+
+    def _take_changes(self) -> List[Command]:
+        changed, self._changed = self._changed, {}
+        add: List[bytes] = []
+        remove: List[bytes] = []
+        for job_id in changed:
+            if job_id in self._wanted:
+                if job_id not in self._sent:
+                    self._sent.add(job_id)
+                    self._unconfirmed[job_id] = self._unconfirmed.get(job_id, 0) + 1
+                    add.append(self._keys.channel(job_id))
+            elif job_id in self._sent:
+                self._sent.discard(job_id)
+                remove.append(self._keys.channel(job_id))
+        return [
+            (verb, *channels[start : start + _CHANNELS_PER_COMMAND])
+            for verb, channels in ((b"UNSUBSCRIBE", remove), (b"SUBSCRIBE", add))
+            for start in range(0, len(channels), _CHANNELS_PER_COMMAND)
+        ]
+
+    # -- signs of life ---------------------------------------------------------------------------
+
+    def _next_beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._beat = loop.call_later(self._ping_interval / 4, self._on_beat, loop)
+
+    def _on_beat(self, loop: asyncio.AbstractEventLoop) -> None:
+        link = self._link
+        if link is None:
+            return
+        silence = loop.time() - self._last_read
+        if self._pinged and silence >= 1.5 * self._ping_interval:
+            _log.debug("listener: silent for %.1f s, giving the connection up", silence)
+            link.abort()
+            return
+        if not self._pinged and silence >= 0.75 * self._ping_interval:
+            self._pinged = True
+            self._pinger = loop.create_task(self._ping(link), name="bananas ping")
+        self._next_beat(loop)
+
+    async def _ping(self, link: Link) -> None:
+        try:
+            await link.send(pack([(b"PING",)]))
+        except LinkLost:
+            link.abort()

@@ -1,0 +1,163 @@
+"""The event loop behind the blocking shim: one daemon thread for each process, started lazily."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import sys
+import threading
+from collections import deque
+from typing import Any, Callable, Coroutine, Deque, List, Optional, TypeVar
+
+from . import exceptions as exc
+
+__all__ = ["LoopThread", "abandon", "keep_forever", "loop_thread", "refuse_running_loop"]
+
+T = TypeVar("T")
+
+_JOIN_LIMIT = 2.0
+
+_lock = threading.Lock()
+_current: Optional[LoopThread] = None
+_exiting = False
+# What a forked child inherits must never be collected there: closing an inherited loop or
+# transport takes the parent's sockets off the epoll that both processes share.
+_inherited: List[Any] = []
+# The last few tasks of abandoned clients; asyncio itself holds tasks but weakly.
+_last_words: Deque[asyncio.Task[None]] = deque(maxlen=100)
+
+
+class LoopThread:
+    """A thread that runs an event loop until the process ends."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._serve, name="bananas loop", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        try:
+            self.thread.start()
+        except RuntimeError:
+            self.loop.close()
+            raise exc.ClientClosedError("the interpreter is shutting down") from None
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        try:
+            self.loop.run_forever()
+            self._cancel_all()
+        finally:
+            asyncio.set_event_loop(None)
+            self.loop.close()
+
+    def _cancel_all(self) -> None:
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_JOIN_LIMIT / 2))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop and wait for it.
+
+        Ctrl-C, or any other exception in the waiting thread, cancels the coroutine.
+        """
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
+        except RuntimeError:
+            coroutine.close()
+            raise exc.ClientClosedError("the interpreter is shutting down") from None
+        try:
+            return future.result()
+        except asyncio.CancelledError:
+            raise exc.ClientClosedError("the interpreter is shutting down") from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def stop(self) -> None:
+        """Cancel what runs, end the thread, and wait for it for 2 s at most."""
+        if self.thread.is_alive():
+            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.thread.join(_JOIN_LIMIT)
+
+
+def loop_thread() -> LoopThread:
+    """Return this process's loop thread, started if need be."""
+    global _current
+    current = _current
+    if current is not None:
+        return current
+    with _lock:
+        if _exiting:
+            raise exc.ClientClosedError("the interpreter is shutting down")
+        if _current is None:
+            fresh = LoopThread()
+            fresh.start()
+            _current = fresh
+        return _current
+
+
+def abandon(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Run a coroutine function in the loop thread, if there is one, without waiting for it."""
+    current = _current
+    if current is not None and not _exiting:
+        loop = current.loop
+        try:
+            loop.call_soon_threadsafe(lambda: _last_words.append(loop.create_task(close())))
+        except RuntimeError:
+            pass  # the loop has just ended, and the connections with it
+
+
+def keep_forever(thing: Any) -> None:
+    """Keep something that a forked child inherited from ever being collected."""
+    _inherited.append(thing)
+
+
+def refuse_running_loop(instead: str) -> None:
+    """Refuse to block a thread whose event loop is running.
+
+    A notebook's cells run inside its kernel's loop, which serves nothing of ours meanwhile.
+
+    Raises:
+        RuntimeError: It is; ``instead`` says what to use.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    if not _in_notebook():
+        raise RuntimeError(
+            f"a blocking call would stop this thread's running event loop; {instead}"
+        )
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    if ipython is None or threading.current_thread() is not threading.main_thread():
+        return False
+    shell: Callable[[], Any] = getattr(ipython, "get_ipython", lambda: None)
+    return hasattr(shell(), "kernel")
+
+
+def _after_fork_in_child() -> None:
+    global _current, _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it
+    if _current is not None:
+        keep_forever(_current)
+        _current = None
+
+
+def _at_exit() -> None:
+    global _current, _exiting
+    _exiting = True
+    current, _current = _current, None
+    if current is not None:
+        current.stop()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+atexit.register(_at_exit)

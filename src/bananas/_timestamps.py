@@ -1,0 +1,80 @@
+"""RFC 3339 as Go writes and reads it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+
+from . import exceptions as exc
+
+__all__ = ["UTC", "format_timestamp", "parse_timestamp", "utcnow"]
+
+UTC = timezone.utc
+_MIN = datetime.min.replace(tzinfo=UTC)
+_MAX = datetime.max.replace(tzinfo=UTC)
+
+# Go takes a one-digit hour, a comma before the fraction, any number of fractional digits (the
+# first nine count) and offsets up to 24:60. Nothing else is lenient: see the timestamp verdicts
+# among the contract vectors. [0-9], since \d would take other scripts' digits.
+_RFC3339 = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})"
+    r"(?:[.,]([0-9]+))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))\Z"
+)
+
+
+def utcnow() -> datetime:
+    """Return the current time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def parse_timestamp(text: str, field: str = "timestamp") -> datetime:
+    """Return the moment that Go would read, in UTC, truncated to the microsecond.
+
+    A moment that Go can hold and Python can't (the year 0, or an offset that pushes a time out of
+    the years 1 to 9999) becomes the nearest one that Python can hold.
+
+    Raises:
+        SerializationError: Go would refuse the text.
+    """
+    match = _RFC3339.match(text)
+    if match is None:
+        raise exc.SerializationError(f"{field} is not a strict RFC 3339 time: {text[:40]!r}")
+    year, month, day, hour, minute, second = map(int, match.groups()[:6])
+    fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
+    microsecond = int(fraction[:6].ljust(6, "0")) if fraction else 0
+    offset = timedelta()
+    if sign:
+        if int(offset_hours) > 24 or int(offset_minutes) > 60:
+            raise exc.SerializationError(f"{field} has an impossible offset: {text[:40]!r}")
+        offset = timedelta(hours=int(offset_hours), minutes=int(offset_minutes))
+        if sign == "-":
+            offset = -offset
+    try:
+        # The year 0 is a leap year, as 2000 is; it is checked as one and then clamped.
+        moment = datetime(year or 2000, month, day, hour, minute, second, microsecond, tzinfo=UTC)
+    except ValueError as error:
+        raise exc.SerializationError(f"{field} is out of range, {error}: {text[:40]!r}") from None
+    if year == 0:
+        return _MIN
+    try:
+        return moment - offset
+    except OverflowError:
+        return _MIN if offset > timedelta() else _MAX
+
+
+def format_timestamp(moment: datetime, field: str = "timestamp") -> str:
+    """Return a moment as UTC text with a capital Z, which every Go reader takes.
+
+    Raises:
+        ValueError: The moment is naive, or lies outside the years 1 to 9999 once it is in UTC.
+    """
+    offset = moment.utcoffset()
+    if offset is None:
+        raise ValueError(
+            f"{field} must be an aware datetime, not the naive {moment.isoformat()}: "
+            "give it a time zone, such as datetime.now(timezone.utc)"
+        )
+    try:
+        return (moment.replace(tzinfo=None) - offset).isoformat() + "Z"
+    except OverflowError:
+        raise ValueError(f"{field} lies outside the years 1 to 9999 in UTC") from None

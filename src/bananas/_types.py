@@ -1,0 +1,27 @@
+"""Type aliases, protocols, and the "not given" sentinel."""
+
+from __future__ import annotations
+
+import enum
+from datetime import timedelta
+from typing import Any, Dict, List, Union
+
+__all__ = ["NOT_GIVEN", "JSONValue", "NotGiven", "Seconds"]
+
+#: Any JSON value. ``Any`` stands where mypy would need a recursive alias that 3.8 can't express.
+JSONValue = Union[None, bool, int, float, str, List[Any], Dict[str, Any]]
+
+#: A span of time: seconds as a number, or a timedelta.
+Seconds = Union[int, float, timedelta]
+
+
+class NotGiven(enum.Enum):
+    """The type of ``NOT_GIVEN``, for arguments where None has a meaning of its own."""
+
+    token = 0
+
+    def __repr__(self) -> str:
+        return "NOT_GIVEN"
+
+
+NOT_GIVEN = NotGiven.token

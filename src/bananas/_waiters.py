@@ -1,0 +1,67 @@
+"""Who waits for which job: pure state, no I/O."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Dict, Iterator, List
+
+__all__ = ["Waiter", "Waiters"]
+
+
+class Waiter:
+    """One caller's wait for one job.
+
+    Attributes:
+        job_id: The job.
+        future: Resolved with a ``JobResult``, or with the reason why none can come.
+        any_attempt: Whether the first stored result will do, though a retry may follow.
+    """
+
+    __slots__ = ("any_attempt", "future", "job_id")
+
+    def __init__(self, job_id: str, future: asyncio.Future[Any], *, any_attempt: bool) -> None:
+        self.job_id = job_id
+        self.future = future
+        self.any_attempt = any_attempt
+
+
+class Waiters:
+    """All waits of a client, by job."""
+
+    __slots__ = ("_by_job",)
+
+    def __init__(self) -> None:
+        self._by_job: Dict[str, List[Waiter]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_job)
+
+    def __contains__(self, job_id: object) -> bool:
+        return job_id in self._by_job
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_job)
+
+    def add(self, waiter: Waiter) -> bool:
+        """Take a waiter in; true if it is the first for its job."""
+        waiters = self._by_job.get(waiter.job_id)
+        if waiters is None:
+            self._by_job[waiter.job_id] = [waiter]
+            return True
+        waiters.append(waiter)
+        return False
+
+    def remove(self, waiter: Waiter) -> bool:
+        """Let a waiter go; true if it was the last for its job."""
+        waiters = self._by_job.get(waiter.job_id)
+        if waiters is None or waiter not in waiters:
+            return False
+        waiters.remove(waiter)
+        if waiters:
+            return False
+        del self._by_job[waiter.job_id]
+        return True
+
+    def of(self, job_id: str) -> List[Waiter]:
+        """Return those who wait for a job and are not served yet."""
+        return [w for w in self._by_job.get(job_id, ()) if not w.future.done()]

@@ -1,0 +1,582 @@
+"""AsyncClient: submits jobs to the queue and waits for their results."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+
+from ._arguments import check_job_id, check_text, check_timeout
+from ._autopipeline import AutoPipeline
+from ._config import DEFAULT_REDIS_URL, Endpoint, Settings, parse_url
+from ._connector import open_link
+from ._keys import Keys
+from ._listener import Listener
+from ._types import NOT_GIVEN, JSONValue, NotGiven, Seconds
+from ._watch import Watch
+from .as_completed import AsCompleted
+from .models import Job, JobPriority, JobResult, JobSpec
+from .queue import RedisQueue
+from .result_backend import RedisResultBackend
+
+__all__ = ["AsyncClient", "ClientStats"]
+
+Self = TypeVar("Self", bound="AsyncClient")
+Due = Union[datetime, timedelta]
+
+
+@dataclass(frozen=True)
+class ClientStats:
+    """What a health check wants to know of a client.
+
+    Attributes:
+        connected: Whether there is a connection for submits and reads.
+        connections: Connections made for submits and reads so far.
+        reconnects: Those of them, and of the listener's, that replaced a lost one.
+        pipelines: Round trips that submits and reads have shared.
+        open_requests: Submits and reads under way.
+        waits: Jobs that are waited for.
+        listening: Whether the listener has a connection.
+        last_pong_age: Seconds since the listener last heard of Redis; None while it has no
+            connection. More than twice ``ping_interval`` never lasts.
+        results_by_notification: Waits that a notification or a fresh subscription ended.
+        results_by_safety_read: Waits that only the periodic read ended; if they are many,
+            notifications get lost.
+    """
+
+    connected: bool
+    connections: int
+    reconnects: int
+    pipelines: int
+    open_requests: int
+    waits: int
+    listening: bool
+    last_pong_age: Optional[float]
+    results_by_notification: int
+    results_by_safety_read: int
+
+
+class AsyncClient:
+    """Submits jobs and waits for results, on one event loop.
+
+    Everything shares one connection, and all waits share a second one, however many there are.
+    Use it as ``async with AsyncClient(url) as client``, or call ``connect()`` and ``close()``;
+    a client that did neither connects with its first call. It may be entered and left in
+    different tasks, and called from any number of tasks at once.
+
+    Args:
+        redis_url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password if
+            need be. Not passed: ``BANANAS_REDIS_URL`` from the environment, else the default.
+        success_ttl: Expiry of results that this client stores itself, after a success.
+        failure_ttl: The same after a failure.
+        key_prefix: What every key starts with; Go workers know only the default.
+        routing_key: The route of jobs that name none: None for the flat lists, a name for a
+            deployment with routing.
+        connect_timeout: Seconds for one connection attempt; also how long a call waits for a
+            connection before it says that there is none.
+        submit_timeout: Seconds for a submit, with all that it takes to find out what became of it
+            when a reply is lost.
+        read_timeout: Seconds for a read.
+        ping_interval: Seconds after which a silent listener asks Redis for a sign of life.
+        safety_interval: Seconds between reads of a result whose notification may have been lost.
+
+    Raises:
+        ValueError: An argument is refused. No message shows a password.
+    """
+
+    def __init__(
+        self,
+        redis_url: str = DEFAULT_REDIS_URL,
+        success_ttl: Seconds = timedelta(hours=1),
+        failure_ttl: Seconds = timedelta(hours=24),
+        *,
+        key_prefix: str = "bananas:",
+        routing_key: Optional[str] = None,
+        connect_timeout: Seconds = 5.0,
+        submit_timeout: Seconds = 10.0,
+        read_timeout: Seconds = 10.0,
+        ping_interval: Seconds = 5.0,
+        safety_interval: Seconds = 2.0,
+    ) -> None:
+        self._set_up(
+            Settings.create(
+                redis_url,
+                success_ttl,
+                failure_ttl,
+                key_prefix=key_prefix,
+                routing_key=routing_key,
+                connect_timeout=connect_timeout,
+                submit_timeout=submit_timeout,
+                read_timeout=read_timeout,
+                ping_interval=ping_interval,
+                safety_interval=safety_interval,
+            )
+        )
+
+    @classmethod
+    def from_sentinel(
+        cls: Type[Self],
+        sentinels: Sequence[Union[str, Tuple[str, int]]],
+        service_name: str,
+        redis_url: str = "redis://",
+        success_ttl: Seconds = timedelta(hours=1),
+        failure_ttl: Seconds = timedelta(hours=24),
+        *,
+        key_prefix: str = "bananas:",
+        routing_key: Optional[str] = None,
+        connect_timeout: Seconds = 5.0,
+        submit_timeout: Seconds = 10.0,
+        read_timeout: Seconds = 10.0,
+        ping_interval: Seconds = 5.0,
+        safety_interval: Seconds = 2.0,
+    ) -> Self:
+        """Make a client for a primary that Sentinel manages, and follow its failovers.
+
+        Every connection asks the sentinels, in their order, where the primary is, and makes sure
+        that it finds one there.
+
+        Args:
+            sentinels: Where the sentinels are: pairs of host and port, or URLs with the
+                credentials that the sentinels themselves ask for.
+            service_name: What the sentinels call the primary.
+            redis_url: User, password, database and TLS for the primary; its host and port are
+                not used.
+            success_ttl: As for the class, like all that follow.
+            failure_ttl: See there.
+            key_prefix: See there.
+            routing_key: See there.
+            connect_timeout: See there.
+            submit_timeout: See there.
+            read_timeout: See there.
+            ping_interval: See there.
+            safety_interval: See there.
+
+        Raises:
+            ValueError: An argument is refused.
+        """
+        client = cls.__new__(cls)
+        client._set_up(
+            Settings.create(
+                redis_url,
+                success_ttl,
+                failure_ttl,
+                key_prefix=key_prefix,
+                routing_key=routing_key,
+                connect_timeout=connect_timeout,
+                submit_timeout=submit_timeout,
+                read_timeout=read_timeout,
+                ping_interval=ping_interval,
+                safety_interval=safety_interval,
+                sentinels=_sentinel_endpoints(sentinels),
+                service_name=_service_name(service_name),
+            )
+        )
+        return client
+
+    def _set_up(self, settings: Settings) -> None:
+        """Remember everything; nothing here is bound to an event loop."""
+        self._settings = settings
+        keys = Keys(settings.key_prefix)
+        connector = functools.partial(open_link, settings)
+        self._pipeline = AutoPipeline(
+            connector,
+            connect_timeout=settings.connect_timeout,
+            submit_timeout=settings.submit_timeout,
+            read_timeout=settings.read_timeout,
+        )
+        listen = functools.partial(Listener, connector, keys, ping_interval=settings.ping_interval)
+        self._watch = Watch(self._pipeline, listen, keys, safety_interval=settings.safety_interval)
+        self._queue = RedisQueue(self._pipeline, keys, routing_key=settings.routing_key)
+        self._results = RedisResultBackend(
+            self._pipeline,
+            keys,
+            self._watch,
+            success_ttl=settings.success_ttl,
+            failure_ttl=settings.failure_ttl,
+        )
+
+    def __repr__(self) -> str:
+        settings = self._settings
+        where = str(settings.endpoint)
+        if settings.sentinels:
+            where = f"sentinel {settings.service_name!r}"
+        return f"<{type(self).__name__} {where} routing_key={settings.routing_key!r}>"
+
+    @property
+    def queue(self) -> RedisQueue:
+        """The documents and lists that this client writes to."""
+        return self._queue
+
+    @property
+    def results(self) -> RedisResultBackend:
+        """The results that this client reads."""
+        return self._results
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def connect(self) -> None:
+        """Make sure of a connection, with one attempt.
+
+        Raises:
+            ConnectionError: Redis can't be reached, is a Redis Cluster, or does not answer within
+                ``connect_timeout``.
+            AuthenticationError: It refuses the credentials.
+            ClientClosedError: The client was closed.
+        """
+        await self._pipeline.connect()
+
+    async def close(self) -> None:
+        """Close both connections and end all that is under way with ``ClientClosedError``.
+
+        Works from any task, and again. A cancellation does not leave anything running.
+        """
+        await self._watch.close()
+        await self._pipeline.close()
+
+    async def aclose(self) -> None:
+        """The same as ``close()``."""
+        await self.close()
+
+    async def __aenter__(self: Self) -> Self:
+        await self.connect()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.close()
+
+    # -- submitting ------------------------------------------------------------------------------
+
+    async def submit_job(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: JobPriority = JobPriority.NORMAL,
+        description: str = "",
+        *,
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        if_exists: str = "return",
+    ) -> str:
+        """Submit a job that a worker runs as soon as one is free.
+
+        Args:
+            name: The name of the handler that runs it.
+            payload: The handler's input: any JSON value.
+            priority: Which of the three lists it waits in.
+            description: Free text, for people.
+            job_id: An id of your choice, which makes the submit idempotent: a job that exists,
+                whatever its name and payload, is left as it is and not queued again. None makes
+                a UUID.
+            routing_key: The route whose workers run it, None for the flat lists; not given is the
+                client's own.
+            max_retries: Attempts after which a failure is final (the wire's word for it).
+            if_exists: With a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ValueError: An argument is refused; nothing is written.
+            SerializationError: The payload is not JSON that Go accepts; nothing is written.
+            ConnectionError: Redis could not be reached; nothing was sent.
+            OutcomeUnknownError: The reply was lost, and what became of the job can't be found out
+                before ``submit_timeout``; submitting again with its ``job_id`` is safe.
+            JobRejectedError: Redis refused; nothing is left behind.
+            JobExistsError: With ``if_exists="raise"``.
+
+        Cancelling it may leave the job queued, once, or not at all.
+        """
+        entry = self._queue.new_entry(
+            name, payload, priority, description, None, job_id, routing_key, max_retries
+        )
+        return await self._queue.submit(entry, if_exists, fresh=job_id is None)
+
+    async def submit_job_scheduled(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: JobPriority,
+        scheduled_for: Due,
+        description: str = "",
+        *,
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        if_exists: str = "return",
+    ) -> str:
+        """Submit a job that is run at a given time, never before it.
+
+        Args:
+            name: The name of the handler that runs it.
+            payload: The handler's input: any JSON value.
+            priority: Which of the three lists it waits in once it is due.
+            scheduled_for: An aware datetime, or a timedelta from now. A time in the past is due
+                at once. Workers see it up to a second or two after it is due.
+            description: Free text, for people.
+            job_id: As for ``submit_job``.
+            routing_key: As for ``submit_job``.
+            max_retries: As for ``submit_job``.
+            if_exists: As for ``submit_job``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ValueError: An argument is refused (a naive datetime, say); nothing is written.
+            BananasError: As for ``submit_job``.
+
+        Cancelling it may leave the job scheduled, once, or not at all.
+        """
+        if scheduled_for is None:
+            raise ValueError("scheduled_for must be an aware datetime or a timedelta, not None")
+        entry = self._queue.new_entry(
+            name, payload, priority, description, scheduled_for, job_id, routing_key, max_retries
+        )
+        return await self._queue.submit(entry, if_exists, fresh=job_id is None)
+
+    async def submit_jobs(
+        self, specs: Iterable[JobSpec], *, if_exists: str = "return"
+    ) -> List[str]:
+        """Submit many jobs, immediate and scheduled, in few round trips.
+
+        They go out in transactions of up to 500 jobs or 1 MiB. A sequence of up to 10,000 is
+        checked as a whole before anything is sent; of a longer one, or of any other iterable,
+        each transaction is, so that it need not fit in memory.
+
+        Args:
+            specs: One ``JobSpec`` for each job.
+            if_exists: As for ``submit_job``, for specs with a ``job_id``.
+
+        Returns:
+            The ids, in the order of the specs.
+
+        Raises:
+            ValueError: A spec is refused; the message says which.
+            BananasError: As for ``submit_job``. ``job_ids`` are the jobs that the error is about,
+                ``submitted`` those that were queued all the same.
+
+        Cancelling it may leave any of the jobs queued, each once.
+        """
+        return await self._queue.submit_specs(specs, if_exists)
+
+    async def submit_and_wait(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: JobPriority = JobPriority.NORMAL,
+        timeout: Optional[Seconds] = 30.0,
+        description: str = "",
+        *,
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        wait_for_retries: bool = True,
+    ) -> JobResult[Any]:
+        """Submit a job and wait until it has ended.
+
+        Args:
+            name: The name of the handler that runs it.
+            payload: The handler's input: any JSON value.
+            priority: Which of the three lists it waits in.
+            timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
+                None is no limit.
+            description: Free text, for people.
+            job_id: As for ``submit_job``; with a job that exists, its result is waited for.
+            routing_key: As for ``submit_job``.
+            max_retries: As for ``submit_job``.
+            wait_for_retries: As for ``wait_for_result``.
+
+        Returns:
+            The result of a success or of a final failure.
+
+        Raises:
+            BananasError: As for ``submit_job`` and ``wait_for_result``. A ``TimeoutError`` has
+                the ``job_id``; the job goes on.
+
+        Cancelling it ends the wait, not the job.
+        """
+        limit = check_timeout(timeout)
+        entry = self._queue.new_entry(
+            name, payload, priority, description, None, job_id, routing_key, max_retries
+        )
+        # Subscribing at once saves a round trip, and nothing can be missed in between.
+        waiter = self._watch.register(entry.job_id, any_attempt=not wait_for_retries)
+        try:
+            await self._queue.submit(entry, fresh=job_id is None)
+            return await self._watch.await_registered(waiter, limit)
+        finally:
+            self._watch.unregister(waiter)
+
+    # -- reading and waiting ---------------------------------------------------------------------
+
+    async def get_job(self, job_id: str) -> Optional[Job]:
+        """Read a job's document.
+
+        A job that a worker runs still reads ``PENDING``: Go workers write no other status.
+
+        Args:
+            job_id: The job.
+
+        Returns:
+            The job; None where there is none, or it has expired (24 h after a success, 7 days
+            after a final failure).
+
+        Raises:
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            SerializationError: The document is not one.
+        """
+        return await self._queue.get_job(job_id)
+
+    async def get_jobs(self, job_ids: Iterable[str]) -> List[Optional[Job]]:
+        """Read many documents in one round trip for every 500.
+
+        Args:
+            job_ids: The jobs.
+
+        Returns:
+            One job for each id, in their order; None where there is none.
+
+        Raises:
+            BananasError: As for ``get_job``.
+        """
+        return await self._queue.get_jobs(job_ids)
+
+    async def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
+        """Read the stored result of a job, without waiting.
+
+        A failed one may be that of an attempt which will be retried; ``wait_for_result`` tells
+        them apart.
+
+        Args:
+            job_id: The job.
+
+        Returns:
+            The result; None where none is stored.
+
+        Raises:
+            BananasError: As for ``get_job``.
+        """
+        return await self._results.get_result(job_id)
+
+    async def get_results(self, job_ids: Iterable[str]) -> List[Optional[JobResult[Any]]]:
+        """Read many stored results in one round trip for every 500.
+
+        Args:
+            job_ids: The jobs.
+
+        Returns:
+            One result for each id, in their order; None where none is stored.
+
+        Raises:
+            BananasError: As for ``get_job``.
+        """
+        return await self._results.get_results(job_ids)
+
+    async def wait_for_result(
+        self, job_id: str, timeout: Optional[Seconds] = 30.0, *, wait_for_retries: bool = True
+    ) -> JobResult[Any]:
+        """Wait until a job has ended.
+
+        A worker stores a failed result after every failed attempt; this returns only the last
+        one. A job that ends without a result (no handler, a panic, an unreadable document)
+        returns a failed result with the reason that its document gives. A lost connection is
+        replaced, and all that was stored meanwhile is found.
+
+        Args:
+            job_id: The job; one that does not exist is waited for too, since it may come.
+            timeout: Limit in seconds, or a timedelta; None is no limit, 0 only looks.
+            wait_for_retries: False returns the first stored result, though a retry may follow.
+
+        Returns:
+            The result of a success or of a final failure.
+
+        Raises:
+            TimeoutError: The time is over; the message says where the job is. The job goes on.
+            ResultNotFoundError: The job has completed, and its result is gone.
+            SerializationError: What is stored is no result.
+            AuthenticationError: Redis refuses the credentials.
+            ClientClosedError: The client was closed.
+
+        Cancelling it ends this wait, and no other for the same job.
+        """
+        return await self._results.wait_for_result(
+            job_id, timeout, wait_for_retries=wait_for_retries
+        )
+
+    def as_completed(
+        self,
+        job_ids: Iterable[str],
+        timeout: Optional[Seconds] = 30.0,
+        *,
+        wait_for_retries: bool = True,
+    ) -> AsCompleted:
+        """Iterate over the results of many jobs, in the order in which the jobs end.
+
+        Args:
+            job_ids: The jobs, each once.
+            timeout: Limit for all of them together, in seconds from the first step, or a
+                timedelta; None is no limit.
+            wait_for_retries: As for ``wait_for_result``.
+
+        Returns:
+            An async iterator of results. Leaving the loop early ends the waits when the iterator
+            is closed (``async with`` it to be sure) or forgotten. A step raises what
+            ``wait_for_result`` would for that job; iterating on gives the other results.
+
+        Raises:
+            ValueError: An id is refused, or stands twice.
+        """
+        ids = [check_job_id(job_id) for job_id in job_ids]
+        return AsCompleted(
+            self._watch, ids, check_timeout(timeout), any_attempt=not wait_for_retries
+        )
+
+    def stats(self) -> ClientStats:
+        """Return counters and states for a health check; does no I/O."""
+        pipeline, listener = self._pipeline, self._watch.listener
+        return ClientStats(
+            connected=pipeline.is_connected,
+            connections=pipeline.connections,
+            reconnects=max(0, pipeline.connections - 1) + max(0, listener.connections - 1),
+            pipelines=pipeline.batches,
+            open_requests=pipeline.open_requests,
+            waits=len(self._watch),
+            listening=listener.is_connected,
+            last_pong_age=listener.silence(),
+            results_by_notification=self._watch.found_by_notification,
+            results_by_safety_read=self._watch.found_by_safety_read,
+        )
+
+
+def _sentinel_endpoints(
+    sentinels: Sequence[Union[str, Tuple[str, int]]],
+) -> Tuple[Endpoint, ...]:
+    if isinstance(sentinels, str) or not sentinels:
+        raise ValueError("sentinels must be a list of (host, port) pairs or URLs, and not empty")
+    endpoints: List[Endpoint] = []
+    for index, sentinel in enumerate(sentinels):
+        argument = f"sentinels[{index}]"
+        if not isinstance(sentinel, str):
+            try:
+                host, port = sentinel
+            except (TypeError, ValueError):
+                raise ValueError(f"{argument} must be a (host, port) pair or a URL") from None
+            sentinel = f"redis://[{host}]:{port}" if ":" in str(host) else f"redis://{host}:{port}"
+        endpoints.append(parse_url(sentinel, argument))
+    return tuple(endpoints)
+
+
+def _service_name(value: object) -> str:
+    name = check_text(value, "service_name")
+    if not name or any(char.isspace() for char in name):
+        raise ValueError("service_name must be what the sentinels call the primary, without spaces")
+    return name

@@ -1,0 +1,157 @@
+"""The one tree of errors that leaves this package.
+
+::
+
+    BananasError
+    ├── ConnectionError            (also the builtin) Redis can't be reached; nothing was applied
+    │   ├── AuthenticationError    Redis refuses the credentials; trying again is pointless
+    │   └── OutcomeUnknownError    a submit may or may not have been applied; carries the id
+    ├── TimeoutError               (also the builtin) the caller's deadline passed
+    ├── ServerError                Redis answered a command with an error
+    │   └── JobRejectedError       a job was refused; nothing of it is left behind
+    ├── JobNotFoundError           there is no job with this id
+    ├── ResultNotFoundError        the job ended, and its result is gone
+    ├── JobFailedError             the job ran and failed; raised by JobResult.get_result()
+    ├── JobExistsError             the job id is taken, with if_exists="raise"
+    ├── SerializationError         (also ValueError) not JSON that Go accepts, or not readable
+    └── ClientClosedError          the client was closed
+
+Every error takes its message first and its facts as keyword attributes, pickles with both, and
+never carries a payload or a password. ``asyncio.CancelledError`` is never translated.
+"""
+
+from __future__ import annotations
+
+import builtins
+from typing import Any, Dict, Optional, Tuple, Type
+
+__all__ = [
+    "AuthenticationError",
+    "BananasError",
+    "ClientClosedError",
+    "ConnectionError",
+    "JobExistsError",
+    "JobFailedError",
+    "JobNotFoundError",
+    "JobRejectedError",
+    "OutcomeUnknownError",
+    "ResultNotFoundError",
+    "SerializationError",
+    "ServerError",
+    "TimeoutError",
+]
+
+
+def _rebuild(cls: Type[BananasError], message: str, facts: Dict[str, Any]) -> BananasError:
+    return cls(message, **facts)
+
+
+class BananasError(Exception):
+    """Base of every error that this package raises on its own account.
+
+    Args:
+        message: What happened and what to do about it; lower case, no full stop.
+        job_id: The job that the error is about, where there is one.
+        job_ids: All jobs that the error is about, where a call had several.
+        submitted: Ids of the same call that *were* queued before the error.
+    """
+
+    job_id: Optional[str]
+    job_ids: Tuple[str, ...]
+    submitted: Tuple[str, ...]
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        job_id: Optional[str] = None,
+        job_ids: Tuple[str, ...] = (),
+        submitted: Tuple[str, ...] = (),
+        **facts: Any,
+    ) -> None:
+        super().__init__(message)
+        self.job_id = job_id
+        self.job_ids = job_ids or (() if job_id is None else (job_id,))
+        self.submitted = submitted
+        for name, value in facts.items():
+            setattr(self, name, value)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _rebuild, (type(self), str(self.args[0]), dict(self.__dict__))
+
+
+class ConnectionError(BananasError, builtins.ConnectionError):
+    """Redis can't be reached, or the connection broke before anything was sent.
+
+    Attributes:
+        permanent: Trying again is pointless until somebody changes something.
+    """
+
+    permanent: bool = False
+
+
+class AuthenticationError(ConnectionError):
+    """Redis refuses the user name or the password; no attempt is repeated."""
+
+
+class OutcomeUnknownError(ConnectionError):
+    """The reply to a submit was lost and the client could not find out what became of it.
+
+    The job ``job_id`` is queued once or not at all. Submitting again with that ``job_id`` is safe:
+    an existing job is returned as it is, and is not queued twice.
+    """
+
+
+class TimeoutError(BananasError, builtins.TimeoutError):
+    """The caller's deadline passed; the message of a wait says where the job is.
+
+    Attributes:
+        whereabouts: In a word: ``queued``, ``scheduled``, ``retrying``, ``processing``,
+            ``nowhere``, ``ended`` or ``unknown``; None where the error is about no job.
+    """
+
+    whereabouts: Optional[str] = None
+
+
+class ServerError(BananasError):
+    """Redis answered a command with an error.
+
+    Attributes:
+        code: The first word of Redis's reply, such as ``NOPERM`` or ``WRONGTYPE``.
+    """
+
+    code: str = ""
+
+
+class JobRejectedError(ServerError):
+    """Redis refused a job; the job is not queued, and its document is not left behind."""
+
+
+class JobNotFoundError(BananasError):
+    """There is no job with this id."""
+
+
+class ResultNotFoundError(BananasError):
+    """The job has ended, and its result has expired or was never kept."""
+
+
+class JobFailedError(BananasError):
+    """The job failed for good.
+
+    Attributes:
+        error: The text that the worker recorded; empty where it recorded none.
+    """
+
+    error: str = ""
+
+
+class JobExistsError(BananasError):
+    """A job with this id exists already, and the caller asked not to be given it."""
+
+
+class SerializationError(BananasError, ValueError):
+    """A value is not JSON that Go accepts, or stored bytes are not what the protocol says."""
+
+
+class ClientClosedError(BananasError):
+    """The client was closed, before the call or during it."""

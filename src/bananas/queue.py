@@ -1,0 +1,407 @@
+"""RedisQueue: puts jobs into Redis, and reads and inspects what is there."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+
+from . import exceptions as exc
+from ._arguments import check_integer, check_job_id, check_routing_key, due_time
+from ._autopipeline import AutoPipeline, Outcome
+from ._batch import Entry
+from ._keys import Keys
+from ._redis import Command, Reply, ReplyError
+from ._timestamps import UTC, format_timestamp, utcnow
+from ._types import NOT_GIVEN, JSONValue, NotGiven
+from .models import (
+    Job,
+    JobPriority,
+    JobSpec,
+    JobStatus,
+    check_priority,
+    new_document,
+    new_job_id,
+)
+
+__all__ = ["QueueLengths", "RedisQueue"]
+
+# Redis takes no longer string than this, unless it is configured to.
+_LONGEST_DOCUMENT = 512 * 1024 * 1024
+_CHUNK = 500
+_CHUNK_BYTES = 1 << 20
+_CHECKED_AT_ONCE = 10_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class QueueLengths:
+    """How many jobs are where.
+
+    Attributes:
+        ready: Waiting for a worker, by priority, in the lists of one route.
+        scheduled: Waiting for their time, retries included; of all routes.
+        processing: Held by workers; of all routes. A worker that was killed leaves its own here.
+        dead: Dead letters; of all routes.
+    """
+
+    ready: Dict[JobPriority, int] = field(default_factory=dict)
+    scheduled: int = 0
+    processing: int = 0
+    dead: int = 0
+
+
+class RedisQueue:
+    """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
+
+    Made by a client, as ``client.queue``; it shares the client's connection.
+
+    Args:
+        pipeline: Carries the commands.
+        keys: The names of everything.
+        routing_key: The route of jobs that name none; None for the flat lists.
+    """
+
+    def __init__(
+        self, pipeline: AutoPipeline, keys: Keys, *, routing_key: Optional[str] = None
+    ) -> None:
+        self._pipeline = pipeline
+        self._keys = keys
+        self._routing_key = routing_key
+
+    def __repr__(self) -> str:
+        return f"<RedisQueue {self._keys!r} routing_key={self._routing_key!r}>"
+
+    async def enqueue(self, job: Job, *, if_exists: str = "return") -> str:
+        """Put a job where workers take it, in one transaction: the document, then the id.
+
+        Args:
+            job: Made by ``Job.create``. One with ``scheduled_for`` goes to the scheduled jobs.
+            if_exists: What to do when a job with this id exists: ``"return"`` its id and leave it
+                alone, or ``"raise"``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ConnectionError: Redis could not be reached; nothing was sent.
+            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe.
+            JobRejectedError: Redis refused; nothing is left behind.
+            JobExistsError: With ``if_exists="raise"``.
+        """
+        entry = self._entry(job.id, job.to_json().encode(), job.priority, job.routing_key,
+                            job.scheduled_for)  # fmt: skip
+        return await self.submit(entry, if_exists)
+
+    async def enqueue_scheduled(
+        self, job: Job, scheduled_for: Union[datetime, timedelta], *, if_exists: str = "return"
+    ) -> str:
+        """Put a job among the scheduled ones; the scheduler queues it when it is due.
+
+        The document keeps the exact time. The score is whole seconds, rounded up: the scheduler
+        looks once a second, and would run a job early whose time was rounded down.
+
+        Args:
+            job: Made by ``Job.create``.
+            scheduled_for: An aware datetime, or a timedelta from now.
+            if_exists: As for ``enqueue``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ValueError: The datetime is naive, or the timedelta negative.
+            BananasError: As for ``enqueue``.
+        """
+        due = due_time(scheduled_for, utcnow()).astimezone(UTC)
+        return await self.enqueue(_scheduled(job, due), if_exists=if_exists)
+
+    async def get_job(self, job_id: str) -> Optional[Job]:
+        """Read a job's document; None where there is none.
+
+        Raises:
+            ConnectionError: Redis could not be reached.
+            SerializationError: The document is not one.
+        """
+        return (await self.get_jobs([job_id]))[0]
+
+    async def get_jobs(self, job_ids: Iterable[str]) -> List[Optional[Job]]:
+        """Read many documents in as few round trips as their number allows.
+
+        Returns:
+            One job for each id, in their order; None where there is no document.
+        """
+        ids = [check_job_id(job_id) for job_id in job_ids]
+        replies: List[Reply] = []
+        for start in range(0, len(ids), _CHUNK):
+            keys = [self._keys.job(job_id) for job_id in ids[start : start + _CHUNK]]
+            replies.extend(await self._pipeline.call([(b"GET", key) for key in keys]))
+        return [_job_of(job_id, reply) for job_id, reply in zip(ids, replies)]
+
+    async def lengths(self, routing_key: Union[str, None, NotGiven] = NOT_GIVEN) -> QueueLengths:
+        """Count the jobs in each place, in one round trip.
+
+        Args:
+            routing_key: The route whose lists are counted; not given is the queue's own.
+        """
+        route = self._route(routing_key)
+        ready = self._keys.all_ready([route])
+        commands: List[Command] = [(b"LLEN", key) for key in ready]
+        commands.append((b"ZCARD", self._keys.scheduled))
+        commands.append((b"LLEN", self._keys.processing))
+        commands.append((b"LLEN", self._keys.dead))
+        replies = await self._pipeline.call(commands)
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise exc.ServerError(f"Redis refuses to count the jobs: {reply}", code=reply.code)
+        scheduled, processing, dead = replies[3:]
+        return QueueLengths(dict(zip(JobPriority, replies[:3])), scheduled, processing, dead)
+
+    # -- submitting, on the way from the client --------------------------------------------------
+
+    def new_entry(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: JobPriority,
+        description: str,
+        due: Union[datetime, timedelta, None],
+        job_id: Optional[str],
+        routing_key: Union[str, None, NotGiven],
+        max_retries: int,
+    ) -> Entry:
+        """Check a new job and make its entry; nothing is written before every check has passed."""
+        now = utcnow()
+        if priority.__class__ is not JobPriority:
+            priority = check_priority(priority)
+        if max_retries != 3 or max_retries.__class__ is not int:
+            max_retries = check_integer(max_retries, "max_retries", at_least=0)
+        job_id = new_job_id() if job_id is None else check_job_id(job_id)
+        route = self._route(routing_key)
+        moment = None if due is None else due_time(due, now)
+        document = new_document(
+            job_id,
+            name,
+            payload,
+            priority,
+            description,
+            f"{now.isoformat()[:-6]}Z",
+            None if moment is None else format_timestamp(moment, "scheduled_for"),
+            max_retries,
+            route,
+        )
+        return self._entry(job_id, document, priority, route, moment)
+
+    async def submit(self, entry: Entry, if_exists: str = "return", *, fresh: bool = False) -> str:
+        """Submit one entry; ``fresh`` says that nobody else can have its id."""
+        _check_if_exists(if_exists)
+        outcome = await self._pipeline.submit((entry,), exclusive=not fresh)
+        if outcome.rejected or outcome.existing:
+            _raise_refusals([outcome], if_exists, ())
+        return entry.job_id
+
+    async def submit_specs(self, specs: Iterable[JobSpec], if_exists: str) -> List[str]:
+        """Submit many, in transactions that are bounded in jobs and bytes, and return their ids.
+
+        The next transaction is made while Redis works on the one before, and never more than two
+        are held. A sequence of moderate length is checked as a whole before anything is sent;
+        else every spec of a transaction is checked before that transaction is sent.
+        """
+        _check_if_exists(if_exists)
+        chunks: Iterable[_Chunk] = self._chunks(specs)
+        if isinstance(specs, Sequence) and len(specs) <= _CHECKED_AT_ONCE:
+            chunks = list(chunks)
+        progress = _Progress(if_exists)
+        try:
+            for chunk in chunks:
+                for entries, exclusive in ((chunk.fresh, False), (chunk.chosen, True)):
+                    if entries:
+                        future = self._pipeline.start_submit(entries, exclusive=exclusive)
+                        progress.begin(entries, future)
+                progress.ids.extend(chunk.ids)
+                await asyncio.sleep(0)  # lets it be sent before the next one is made
+                await progress.settle(leave=2)
+            await progress.settle(leave=0)
+        except asyncio.CancelledError:
+            progress.abandon()
+            raise
+        except (exc.BananasError, ValueError) as error:
+            await progress.add_facts(error)
+            raise
+        return progress.finish()
+
+    def _chunks(self, specs: Iterable[JobSpec]) -> Iterator[_Chunk]:
+        chunk = _Chunk()
+        for index, spec in enumerate(specs):
+            entry = self._entry_of_spec(index, spec)
+            (chunk.fresh if spec.job_id is None else chunk.chosen).append(entry)
+            chunk.ids.append(entry.job_id)
+            chunk.size += len(entry.document)
+            if len(chunk.ids) >= _CHUNK or chunk.size >= _CHUNK_BYTES:
+                yield chunk
+                chunk = _Chunk()
+        if chunk.ids:
+            yield chunk
+
+    def _entry_of_spec(self, index: int, spec: JobSpec) -> Entry:
+        if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):
+            raise ValueError(f"specs[{index}] must be a JobSpec, not {type(spec).__name__}")
+        try:
+            return self.new_entry(
+                spec.name,
+                spec.payload,
+                spec.priority,
+                spec.description,
+                spec.scheduled_for,
+                spec.job_id,
+                spec.routing_key,
+                spec.max_retries,
+            )
+        except exc.SerializationError as error:
+            raise exc.SerializationError(f"specs[{index}]: {error}") from None
+        except ValueError as error:
+            raise ValueError(f"specs[{index}]: {error}") from None
+
+    def _route(self, routing_key: Union[str, None, NotGiven]) -> Optional[str]:
+        if isinstance(routing_key, NotGiven):
+            return self._routing_key
+        return check_routing_key(routing_key)
+
+    def _entry(
+        self,
+        job_id: str,
+        document: bytes,
+        priority: JobPriority,
+        routing_key: Optional[str],
+        due: Optional[datetime],
+    ) -> Entry:
+        if len(document) > _LONGEST_DOCUMENT:
+            raise exc.SerializationError(
+                f"the document of job {job_id} has {len(document)} bytes; Redis takes "
+                f"{_LONGEST_DOCUMENT} at most",
+                job_id=job_id,
+            )
+        if due is None:
+            target, score = self._keys.ready(priority, routing_key), None
+        else:
+            target, score = self._keys.scheduled, _score(due)
+        return Entry(job_id, self._keys.job(job_id), document, target, score)
+
+
+class _Chunk:
+    """What of a submit of many goes out at once: jobs with ids of ours, and of the caller's."""
+
+    __slots__ = ("chosen", "fresh", "ids", "size")
+
+    def __init__(self) -> None:
+        self.fresh: List[Entry] = []
+        self.chosen: List[Entry] = []
+        self.ids: List[str] = []
+        self.size = 0
+
+
+class _Progress:
+    """What a submit of many has come to."""
+
+    def __init__(self, if_exists: str) -> None:
+        self.ids: List[str] = []
+        self._if_exists = if_exists
+        self._under_way: List[Tuple[List[Entry], asyncio.Future[Outcome]]] = []
+        self._refusals: List[Outcome] = []
+        self._failed: Set[str] = set()
+
+    def begin(self, entries: List[Entry], future: asyncio.Future[Outcome]) -> None:
+        self._under_way.append((entries, future))
+
+    async def settle(self, *, leave: int) -> None:
+        """Await the oldest transactions until ``leave`` are under way."""
+        while len(self._under_way) > leave:
+            entries, future = self._under_way[0]
+            try:
+                outcome = await future
+            except exc.BananasError as error:
+                self._failed.update(error.job_ids or [entry.job_id for entry in entries])
+                del self._under_way[0]
+                raise
+            del self._under_way[0]
+            if outcome.rejected or outcome.existing:
+                self._refusals.append(outcome)
+
+    def abandon(self) -> None:
+        for _, future in self._under_way:
+            future.cancel()
+
+    async def add_facts(self, error: Exception) -> None:
+        """Tell what was submitted before, and beside, what failed."""
+        while self._under_way:
+            try:
+                await self.settle(leave=0)
+            except exc.BananasError:
+                continue  # the first error is the one to be raised; its ids are noted
+        rejected = {entry.job_id for outcome in self._refusals for entry, _ in outcome.rejected}
+        done = tuple(i for i in self.ids if i not in self._failed and i not in rejected)
+        error.submitted = done  # type: ignore[attr-defined]
+        if isinstance(error, exc.BananasError) and self._failed:
+            error.job_ids = tuple(i for i in self.ids if i in self._failed)
+
+    def finish(self) -> List[str]:
+        if self._refusals:
+            _raise_refusals(self._refusals, self._if_exists, self.ids)
+        return self.ids
+
+
+def _raise_refusals(outcomes: Sequence[Outcome], if_exists: str, ids: Sequence[str]) -> None:
+    """Raise what the caller is to be told of entries that were not queued, if anything."""
+    rejected = [pair for outcome in outcomes for pair in outcome.rejected]
+    existing = [entry.job_id for outcome in outcomes for entry in outcome.existing]
+    if rejected:
+        refused = tuple(entry.job_id for entry, _ in rejected)
+        entry, reply = rejected[0]
+        which = f"job {refused[0]} was" if len(refused) == 1 else f"{len(refused)} jobs were"
+        raise exc.JobRejectedError(
+            f"{which} refused by Redis, and nothing is left of it: "
+            f"{reply} (at {entry.target.decode()})",
+            job_id=refused[0],
+            job_ids=refused,
+            submitted=tuple(i for i in ids if i not in set(refused)),
+            code=reply.code,
+        )
+    if existing and if_exists == "raise":
+        which = f"job {existing[0]} exists" if len(existing) == 1 else f"{len(existing)} jobs exist"
+        raise exc.JobExistsError(
+            f"{which} already, and was left as it is"
+            if len(existing) == 1
+            else f"{which} already, and were left as they are",
+            job_id=existing[0],
+            job_ids=tuple(existing),
+            submitted=tuple(i for i in ids if i not in set(existing)),
+        )
+
+
+def _check_if_exists(value: str) -> None:
+    if value not in ("return", "raise"):
+        raise ValueError(f"if_exists must be 'return' or 'raise', not {value!r:.40}")
+
+
+def _score(due: datetime) -> int:
+    """Return the Unix time in whole seconds, never before the moment itself."""
+    span = due - _EPOCH
+    return span.days * 86400 + span.seconds + (1 if span.microseconds else 0)
+
+
+def _scheduled(job: Job, due: datetime) -> Job:
+    return replace(job, scheduled_for=due, status=JobStatus.SCHEDULED)
+
+
+def _job_of(job_id: str, reply: Reply) -> Optional[Job]:
+    if reply is None:
+        return None
+    if isinstance(reply, ReplyError):
+        raise exc.ServerError(
+            f"Redis refuses to read job {job_id}: {reply}", job_id=job_id, code=reply.code
+        )
+    try:
+        return Job.from_json(reply)
+    except exc.SerializationError as error:
+        raise exc.SerializationError(f"job {job_id}: {error}", job_id=job_id) from None

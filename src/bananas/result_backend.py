@@ -1,0 +1,144 @@
+"""RedisResultBackend: stores, reads, awaits and deletes results."""
+
+from __future__ import annotations
+
+from typing import Any, Iterable, List, Optional
+
+from . import exceptions as exc
+from ._arguments import check_job_id, check_timeout
+from ._autopipeline import AutoPipeline
+from ._keys import Keys
+from ._redis import Command, Reply, ReplyError
+from ._timestamps import utcnow
+from ._types import Seconds
+from ._watch import Watch, result_of
+from .models import JobResult
+
+__all__ = ["RedisResultBackend"]
+
+_CHUNK = 500
+
+
+class RedisResultBackend:
+    """The results' part of a deployment.
+
+    Made by a client, as ``client.results``; it shares the client's connections.
+
+    Args:
+        pipeline: Carries the commands.
+        keys: The names of everything.
+        watch: Serves the waits.
+        success_ttl: Expiry of a stored success, in whole seconds.
+        failure_ttl: Expiry of a stored failure, in whole seconds.
+    """
+
+    def __init__(
+        self,
+        pipeline: AutoPipeline,
+        keys: Keys,
+        watch: Watch,
+        *,
+        success_ttl: int = 3600,
+        failure_ttl: int = 24 * 3600,
+    ) -> None:
+        self._pipeline = pipeline
+        self._keys = keys
+        self._watch = watch
+        self._success_ttl = success_ttl
+        self._failure_ttl = failure_ttl
+
+    def __repr__(self) -> str:
+        return f"<RedisResultBackend {self._keys!r}>"
+
+    async def store_result(self, result: JobResult[Any]) -> None:
+        """Store a result and announce it, as a worker does.
+
+        Fields, expiry and announcement go out in one transaction. Nothing of an earlier attempt's
+        result stays behind. A lost reply makes it be sent again, which changes nothing.
+
+        Args:
+            result: Of a completed or failed job. A ``completed_at`` of None is now.
+
+        Raises:
+            SerializationError: The data are not JSON that Go accepts.
+            ValueError: The status is not one of a result, or a field is refused.
+            ServerError: Redis refused; the result is not stored.
+            ConnectionError: Redis could not be reached.
+        """
+        job_id = check_job_id(result.job_id)
+        fields = result.to_hash(utcnow())
+        key = self._keys.result(job_id)
+        ttl = self._success_ttl if result.is_success() else self._failure_ttl
+        flat = [part for pair in fields.items() for part in pair]
+        commands: List[Command] = [
+            (b"MULTI",),
+            (b"DEL", key),
+            (b"HSET", key, *flat),
+            (b"EXPIRE", key, ttl),
+            (b"PUBLISH", self._keys.channel(job_id), b"ready"),
+            (b"EXEC",),
+        ]
+        replies = await self._pipeline.call(commands, size=sum(map(len, flat)))
+        self._check_stored(job_id, replies)
+
+    @staticmethod
+    def _check_stored(job_id: str, replies: List[Reply]) -> None:
+        outcome = replies[-1]
+        errors = outcome if isinstance(outcome, list) else replies
+        for error in errors:
+            if isinstance(error, ReplyError):
+                raise exc.ServerError(
+                    f"Redis refuses to store the result of job {job_id}: {error}",
+                    job_id=job_id,
+                    code=error.code,
+                )
+
+    async def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
+        """Read what is stored: the result of the last attempt that ended, final or not.
+
+        Returns:
+            The result; None where there is none.
+
+        Raises:
+            SerializationError: What is stored is no result.
+            ConnectionError: Redis could not be reached.
+        """
+        return (await self.get_results([job_id]))[0]
+
+    async def get_results(self, job_ids: Iterable[str]) -> List[Optional[JobResult[Any]]]:
+        """Read many results in as few round trips as their number allows.
+
+        Returns:
+            One result for each id, in their order; None where none is stored.
+        """
+        ids = [check_job_id(job_id) for job_id in job_ids]
+        replies: List[Reply] = []
+        for start in range(0, len(ids), _CHUNK):
+            keys = [self._keys.result(job_id) for job_id in ids[start : start + _CHUNK]]
+            replies.extend(await self._pipeline.call([(b"HGETALL", key) for key in keys]))
+        return [result_of(job_id, reply) if reply else None for job_id, reply in zip(ids, replies)]
+
+    async def wait_for_result(
+        self, job_id: str, timeout: Optional[Seconds] = 30.0, *, wait_for_retries: bool = True
+    ) -> JobResult[Any]:
+        """Wait until a job has ended; see ``AsyncClient.wait_for_result``."""
+        return await self._watch.wait(
+            check_job_id(job_id), check_timeout(timeout), any_attempt=not wait_for_retries
+        )
+
+    async def delete_result(self, job_id: str) -> bool:
+        """Delete a result; the job's document stays.
+
+        Returns:
+            Whether there was one. After a lost reply, which makes it be sent again, this may be
+            false although the result was there.
+        """
+        check_job_id(job_id)
+        (reply,) = await self._pipeline.call([(b"DEL", self._keys.result(job_id))])
+        if isinstance(reply, ReplyError):
+            raise exc.ServerError(
+                f"Redis refuses to delete the result of job {job_id}: {reply}",
+                job_id=job_id,
+                code=reply.code,
+            )
+        return bool(reply)

@@ -1,0 +1,596 @@
+"""Client: the blocking shim, which runs AsyncClient's coroutines in a thread of its own."""
+
+from __future__ import annotations
+
+import functools
+import os
+import weakref
+from datetime import timedelta
+from types import TracebackType
+from typing import (
+    Any,
+    Callable,
+    Coroutine,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+)
+
+from . import exceptions as exc
+from ._config import DEFAULT_REDIS_URL
+from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
+from ._types import NOT_GIVEN, JSONValue, NotGiven, Seconds
+from .as_completed import AsCompleted
+from .client import AsyncClient, ClientStats, Due
+from .models import Job, JobPriority, JobResult, JobSpec
+
+__all__ = ["Client", "CompletedResults"]
+
+T = TypeVar("T")
+Self = TypeVar("Self", bound="Client")
+
+_clients: weakref.WeakSet[Client] = weakref.WeakSet()
+
+
+class Client:
+    """Submits jobs and waits for results, for callers that block.
+
+    The same names and meanings as ``AsyncClient``, whose coroutines run in one daemon thread for
+    each process; where they speak of cancelling, that is Ctrl-C here. Any number of threads may
+    share one client, and after a fork both processes may go on with theirs. It connects when it
+    is made. Use it as ``with Client(url) as client``, or ``close()`` it.
+
+    On a thread whose event loop is running, every method raises RuntimeError: it would stop that
+    loop. Use ``AsyncClient`` there, or ``asyncio.to_thread``.
+
+    Args:
+        redis_url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password if
+            need be. Not passed: ``BANANAS_REDIS_URL`` from the environment, else the default.
+        success_ttl: Expiry of results that this client stores itself, after a success.
+        failure_ttl: The same after a failure.
+        key_prefix: What every key starts with; Go workers know only the default.
+        routing_key: The route of jobs that name none: None for the flat lists, a name for a
+            deployment with routing.
+        connect_timeout: Seconds for one connection attempt; also how long a call waits for a
+            connection before it says that there is none.
+        submit_timeout: Seconds for a submit, with all that it takes to find out what became of it
+            when a reply is lost.
+        read_timeout: Seconds for a read.
+        ping_interval: Seconds after which a silent listener asks Redis for a sign of life.
+        safety_interval: Seconds between reads of a result whose notification may have been lost.
+
+    Raises:
+        ValueError: An argument is refused. No message shows a password.
+        ConnectionError: Redis can't be reached.
+    """
+
+    def __init__(
+        self,
+        redis_url: str = DEFAULT_REDIS_URL,
+        success_ttl: Seconds = timedelta(hours=1),
+        failure_ttl: Seconds = timedelta(hours=24),
+        *,
+        key_prefix: str = "bananas:",
+        routing_key: Optional[str] = None,
+        connect_timeout: Seconds = 5.0,
+        submit_timeout: Seconds = 10.0,
+        read_timeout: Seconds = 10.0,
+        ping_interval: Seconds = 5.0,
+        safety_interval: Seconds = 2.0,
+    ) -> None:
+        self._set_up(
+            functools.partial(
+                AsyncClient,
+                redis_url,
+                success_ttl,
+                failure_ttl,
+                key_prefix=key_prefix,
+                routing_key=routing_key,
+                connect_timeout=connect_timeout,
+                submit_timeout=submit_timeout,
+                read_timeout=read_timeout,
+                ping_interval=ping_interval,
+                safety_interval=safety_interval,
+            )
+        )
+
+    @classmethod
+    def from_sentinel(
+        cls: Type[Self],
+        sentinels: Sequence[Union[str, Tuple[str, int]]],
+        service_name: str,
+        redis_url: str = "redis://",
+        success_ttl: Seconds = timedelta(hours=1),
+        failure_ttl: Seconds = timedelta(hours=24),
+        *,
+        key_prefix: str = "bananas:",
+        routing_key: Optional[str] = None,
+        connect_timeout: Seconds = 5.0,
+        submit_timeout: Seconds = 10.0,
+        read_timeout: Seconds = 10.0,
+        ping_interval: Seconds = 5.0,
+        safety_interval: Seconds = 2.0,
+    ) -> Self:
+        """Make a client for a primary that Sentinel manages, and follow its failovers.
+
+        Every connection asks the sentinels, in their order, where the primary is, and makes sure
+        that it finds one there.
+
+        Args:
+            sentinels: Where the sentinels are: pairs of host and port, or URLs with the
+                credentials that the sentinels themselves ask for.
+            service_name: What the sentinels call the primary.
+            redis_url: User, password, database and TLS for the primary; its host and port are
+                not used.
+            success_ttl: As for the class, like all that follow.
+            failure_ttl: See there.
+            key_prefix: See there.
+            routing_key: See there.
+            connect_timeout: See there.
+            submit_timeout: See there.
+            read_timeout: See there.
+            ping_interval: See there.
+            safety_interval: See there.
+
+        Raises:
+            ValueError: An argument is refused.
+        """
+        client = cls.__new__(cls)
+        client._set_up(
+            functools.partial(
+                AsyncClient.from_sentinel,
+                sentinels,
+                service_name,
+                redis_url,
+                success_ttl,
+                failure_ttl,
+                key_prefix=key_prefix,
+                routing_key=routing_key,
+                connect_timeout=connect_timeout,
+                submit_timeout=submit_timeout,
+                read_timeout=read_timeout,
+                ping_interval=ping_interval,
+                safety_interval=safety_interval,
+            )
+        )
+        return client
+
+    def _set_up(self, make: Callable[[], AsyncClient]) -> None:
+        self._make = make
+        self._closed = True
+        self._inner = make()
+        self._closed = False
+        _clients.add(self)
+        try:
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
+
+    def __repr__(self) -> str:
+        return repr(self._inner).replace(AsyncClient.__name__, type(self).__name__, 1)
+
+    def _run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine of the inner client in the loop thread; the one hop of every call."""
+        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
+        if self._closed:
+            raise exc.ClientClosedError("the client is closed; make a new one")
+        return loop_thread().run(call(self._inner))
+
+    def _after_fork(self) -> None:
+        """In a forked child: leave the parent's connections alone and start with none."""
+        keep_forever(self._inner)
+        self._inner = self._make()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        """Make sure of a connection, with one attempt.
+
+        Raises:
+            ConnectionError: Redis can't be reached, is a Redis Cluster, or does not answer within
+                ``connect_timeout``.
+            AuthenticationError: It refuses the credentials.
+            ClientClosedError: The client was closed.
+        """
+        return self._run(lambda client: client.connect())
+
+    def close(self) -> None:
+        """Close both connections and end all that is under way with ``ClientClosedError``.
+
+        Works from any task, and again. A cancellation does not leave anything running.
+        """
+        if not self._closed:
+            self._run(lambda client: client.close())
+            self._closed = True
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        # Forgotten without close(): let the connections go, without waiting for anything.
+        if not getattr(self, "_closed", True):
+            abandon(self._inner.close)
+
+    # -- submitting, reading and waiting ---------------------------------------------------------
+
+    def submit_job(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: JobPriority = JobPriority.NORMAL,
+        description: str = "",
+        *,
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        if_exists: str = "return",
+    ) -> str:
+        """Submit a job that a worker runs as soon as one is free.
+
+        Args:
+            name: The name of the handler that runs it.
+            payload: The handler's input: any JSON value.
+            priority: Which of the three lists it waits in.
+            description: Free text, for people.
+            job_id: An id of your choice, which makes the submit idempotent: a job that exists,
+                whatever its name and payload, is left as it is and not queued again. None makes
+                a UUID.
+            routing_key: The route whose workers run it, None for the flat lists; not given is the
+                client's own.
+            max_retries: Attempts after which a failure is final (the wire's word for it).
+            if_exists: With a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ValueError: An argument is refused; nothing is written.
+            SerializationError: The payload is not JSON that Go accepts; nothing is written.
+            ConnectionError: Redis could not be reached; nothing was sent.
+            OutcomeUnknownError: The reply was lost, and what became of the job can't be found out
+                before ``submit_timeout``; submitting again with its ``job_id`` is safe.
+            JobRejectedError: Redis refused; nothing is left behind.
+            JobExistsError: With ``if_exists="raise"``.
+
+        Cancelling it may leave the job queued, once, or not at all.
+        """
+        return self._run(
+            lambda client: client.submit_job(
+                name,
+                payload,
+                priority,
+                description,
+                job_id=job_id,
+                routing_key=routing_key,
+                max_retries=max_retries,
+                if_exists=if_exists,
+            )
+        )
+
+    def submit_job_scheduled(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: JobPriority,
+        scheduled_for: Due,
+        description: str = "",
+        *,
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        if_exists: str = "return",
+    ) -> str:
+        """Submit a job that is run at a given time, never before it.
+
+        Args:
+            name: The name of the handler that runs it.
+            payload: The handler's input: any JSON value.
+            priority: Which of the three lists it waits in once it is due.
+            scheduled_for: An aware datetime, or a timedelta from now. A time in the past is due
+                at once. Workers see it up to a second or two after it is due.
+            description: Free text, for people.
+            job_id: As for ``submit_job``.
+            routing_key: As for ``submit_job``.
+            max_retries: As for ``submit_job``.
+            if_exists: As for ``submit_job``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ValueError: An argument is refused (a naive datetime, say); nothing is written.
+            BananasError: As for ``submit_job``.
+
+        Cancelling it may leave the job scheduled, once, or not at all.
+        """
+        return self._run(
+            lambda client: client.submit_job_scheduled(
+                name,
+                payload,
+                priority,
+                scheduled_for,
+                description,
+                job_id=job_id,
+                routing_key=routing_key,
+                max_retries=max_retries,
+                if_exists=if_exists,
+            )
+        )
+
+    def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: str = "return") -> List[str]:
+        """Submit many jobs, immediate and scheduled, in few round trips.
+
+        They go out in transactions of up to 500 jobs or 1 MiB. A sequence of up to 10,000 is
+        checked as a whole before anything is sent; of a longer one, or of any other iterable,
+        each transaction is, so that it need not fit in memory.
+
+        Args:
+            specs: One ``JobSpec`` for each job.
+            if_exists: As for ``submit_job``, for specs with a ``job_id``.
+
+        Returns:
+            The ids, in the order of the specs.
+
+        Raises:
+            ValueError: A spec is refused; the message says which.
+            BananasError: As for ``submit_job``. ``job_ids`` are the jobs that the error is about,
+                ``submitted`` those that were queued all the same.
+
+        Cancelling it may leave any of the jobs queued, each once.
+        """
+        return self._run(lambda client: client.submit_jobs(specs, if_exists=if_exists))
+
+    def submit_and_wait(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: JobPriority = JobPriority.NORMAL,
+        timeout: Optional[Seconds] = 30.0,
+        description: str = "",
+        *,
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        wait_for_retries: bool = True,
+    ) -> JobResult[Any]:
+        """Submit a job and wait until it has ended.
+
+        Args:
+            name: The name of the handler that runs it.
+            payload: The handler's input: any JSON value.
+            priority: Which of the three lists it waits in.
+            timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
+                None is no limit.
+            description: Free text, for people.
+            job_id: As for ``submit_job``; with a job that exists, its result is waited for.
+            routing_key: As for ``submit_job``.
+            max_retries: As for ``submit_job``.
+            wait_for_retries: As for ``wait_for_result``.
+
+        Returns:
+            The result of a success or of a final failure.
+
+        Raises:
+            BananasError: As for ``submit_job`` and ``wait_for_result``. A ``TimeoutError`` has
+                the ``job_id``; the job goes on.
+
+        Cancelling it ends the wait, not the job.
+        """
+        return self._run(
+            lambda client: client.submit_and_wait(
+                name,
+                payload,
+                priority,
+                timeout,
+                description,
+                job_id=job_id,
+                routing_key=routing_key,
+                max_retries=max_retries,
+                wait_for_retries=wait_for_retries,
+            )
+        )
+
+    def get_job(self, job_id: str) -> Optional[Job]:
+        """Read a job's document.
+
+        A job that a worker runs still reads ``PENDING``: Go workers write no other status.
+
+        Args:
+            job_id: The job.
+
+        Returns:
+            The job; None where there is none, or it has expired (24 h after a success, 7 days
+            after a final failure).
+
+        Raises:
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            SerializationError: The document is not one.
+        """
+        return self._run(lambda client: client.get_job(job_id))
+
+    def get_jobs(self, job_ids: Iterable[str]) -> List[Optional[Job]]:
+        """Read many documents in one round trip for every 500.
+
+        Args:
+            job_ids: The jobs.
+
+        Returns:
+            One job for each id, in their order; None where there is none.
+
+        Raises:
+            BananasError: As for ``get_job``.
+        """
+        return self._run(lambda client: client.get_jobs(job_ids))
+
+    def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
+        """Read the stored result of a job, without waiting.
+
+        A failed one may be that of an attempt which will be retried; ``wait_for_result`` tells
+        them apart.
+
+        Args:
+            job_id: The job.
+
+        Returns:
+            The result; None where none is stored.
+
+        Raises:
+            BananasError: As for ``get_job``.
+        """
+        return self._run(lambda client: client.get_result(job_id))
+
+    def get_results(self, job_ids: Iterable[str]) -> List[Optional[JobResult[Any]]]:
+        """Read many stored results in one round trip for every 500.
+
+        Args:
+            job_ids: The jobs.
+
+        Returns:
+            One result for each id, in their order; None where none is stored.
+
+        Raises:
+            BananasError: As for ``get_job``.
+        """
+        return self._run(lambda client: client.get_results(job_ids))
+
+    def wait_for_result(
+        self, job_id: str, timeout: Optional[Seconds] = 30.0, *, wait_for_retries: bool = True
+    ) -> JobResult[Any]:
+        """Wait until a job has ended.
+
+        A worker stores a failed result after every failed attempt; this returns only the last
+        one. A job that ends without a result (no handler, a panic, an unreadable document)
+        returns a failed result with the reason that its document gives. A lost connection is
+        replaced, and all that was stored meanwhile is found.
+
+        Args:
+            job_id: The job; one that does not exist is waited for too, since it may come.
+            timeout: Limit in seconds, or a timedelta; None is no limit, 0 only looks.
+            wait_for_retries: False returns the first stored result, though a retry may follow.
+
+        Returns:
+            The result of a success or of a final failure.
+
+        Raises:
+            TimeoutError: The time is over; the message says where the job is. The job goes on.
+            ResultNotFoundError: The job has completed, and its result is gone.
+            SerializationError: What is stored is no result.
+            AuthenticationError: Redis refuses the credentials.
+            ClientClosedError: The client was closed.
+
+        Cancelling it ends this wait, and no other for the same job.
+        """
+        return self._run(
+            lambda client: client.wait_for_result(
+                job_id, timeout, wait_for_retries=wait_for_retries
+            )
+        )
+
+    def as_completed(
+        self,
+        job_ids: Iterable[str],
+        timeout: Optional[Seconds] = 30.0,
+        *,
+        wait_for_retries: bool = True,
+    ) -> CompletedResults:
+        """Iterate over the results of many jobs, in the order in which the jobs end.
+
+        Args:
+            job_ids: The jobs, each once.
+            timeout: Limit for all of them together, in seconds from the first step, or a
+                timedelta; None is no limit.
+            wait_for_retries: As for ``wait_for_result``.
+
+        Returns:
+            An async iterator of results. Leaving the loop early ends the waits when the iterator
+            is closed (``async with`` it to be sure) or forgotten. A step raises what
+            ``wait_for_result`` would for that job; iterating on gives the other results.
+
+        Raises:
+            ValueError: An id is refused, or stands twice.
+        """
+        ids = list(job_ids)
+        return CompletedResults(
+            self._run,
+            lambda client: client.as_completed(ids, timeout, wait_for_retries=wait_for_retries),
+        )
+
+    def stats(self) -> ClientStats:
+        """Return counters and states for a health check; does no I/O."""
+        return self._run(_stats)
+
+
+class CompletedResults:
+    """The blocking iterator that ``Client.as_completed`` returns."""
+
+    def __init__(
+        self,
+        run: Callable[[Callable[[AsyncClient], Coroutine[Any, Any, Any]]], Any],
+        make: Callable[[AsyncClient], AsCompleted],
+    ) -> None:
+        self._run = run
+        self._inner: AsCompleted = run(lambda client: _made(make, client))
+
+    def __iter__(self) -> CompletedResults:
+        return self
+
+    def __next__(self) -> JobResult[Any]:
+        found: Optional[JobResult[Any]] = self._run(lambda client: _next(self._inner))
+        if found is None:
+            raise StopIteration
+        return found
+
+    def close(self) -> None:
+        """End the waits that are left."""
+        self._run(lambda client: self._inner.aclose())
+
+    def __enter__(self) -> CompletedResults:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+
+async def _made(make: Callable[[AsyncClient], AsCompleted], client: AsyncClient) -> AsCompleted:
+    return make(client)
+
+
+async def _next(results: AsCompleted) -> Optional[JobResult[Any]]:
+    # A StopAsyncIteration can't leave a coroutine.
+    try:
+        return await results.__anext__()
+    except StopAsyncIteration:
+        return None
+
+
+async def _stats(client: AsyncClient) -> ClientStats:
+    return client.stats()
+
+
+def _after_fork_in_child() -> None:
+    for client in list(_clients):
+        client._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
