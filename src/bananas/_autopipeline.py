@@ -27,7 +27,7 @@ _LONGEST_BACKOFF = 1.0
 
 
 class Outcome:
-    """What became of the entries of one submit: all that is named nowhere here is queued."""
+    """What became of the entries of one submit that were not queued; the others were."""
 
     __slots__ = ("existing", "rejected")
 
@@ -70,7 +70,7 @@ class _Calls(_Request):
 class _Submit(_Request):
     """Entries that must be applied once."""
 
-    __slots__ = ("doubtful", "exclusive", "open", "outcome")
+    __slots__ = ("doubtful", "entries", "exclusive", "left", "outcome")
 
     def __init__(
         self,
@@ -82,11 +82,22 @@ class _Submit(_Request):
     ) -> None:
         super().__init__(future, deadline, patience)
         self.exclusive = exclusive
-        self.open: Dict[Entry, None] = dict.fromkeys(entries)
-        self.outcome = Outcome()
+        self.entries = entries
+        self.left = len(entries)
+        self.outcome: Optional[Outcome] = None
         self.doubtful = False
         for entry in entries:
             entry.owner = self
+
+    def noted(self) -> Outcome:
+        """Return the outcome, to note in it what was not queued."""
+        if self.outcome is None:
+            self.outcome = Outcome()
+        return self.outcome
+
+    def open_ids(self) -> Tuple[str, ...]:
+        """Return the ids of the entries without a verdict."""
+        return tuple(entry.job_id for entry in self.entries if entry.owner is self)
 
 
 class _Batch:
@@ -192,24 +203,20 @@ class AutoPipeline:
         self._add(request)
         return request.future
 
-    async def submit(self, entries: Sequence[Entry], *, exclusive: bool = False) -> Outcome:
+    def start_submit(
+        self, entries: Sequence[Entry], *, exclusive: bool = False
+    ) -> asyncio.Future[Optional[Outcome]]:
         """Apply entries once, in one transaction shared with whatever else is being submitted.
 
         Args:
             entries: The jobs.
-            exclusive: An entry whose document exists is left alone and reported as existing.
+            exclusive: An entry whose document exists is left alone and noted as existing.
 
-        Raises:
-            exceptions.ConnectionError: Nothing was sent.
-            exceptions.OutcomeUnknownError: Something was sent, and what became of it can't be
-                found out before the deadline.
+        Returns:
+            A future of what was not queued, or None. It fails with ``exceptions.ConnectionError``
+            where nothing was sent, and with ``OutcomeUnknownError`` where something was, and what
+            became of it can't be found out before the deadline.
         """
-        return await self.start_submit(entries, exclusive=exclusive)
-
-    def start_submit(
-        self, entries: Sequence[Entry], *, exclusive: bool = False
-    ) -> asyncio.Future[Outcome]:
-        """Hand entries over, as ``submit`` does, and return the future of their outcome."""
         loop = self._running_loop()
         now = loop.time()
         request = _Submit(
@@ -338,7 +345,7 @@ class AutoPipeline:
             return self._reply_error(request, request.reason)
         failure = self._last_failure
         if isinstance(request, _Submit):
-            ids = tuple(entry.job_id for entry in request.open)
+            ids = request.open_ids()
             if request.doubtful:
                 return self._unknown_error(request)
             why = str(failure) if failure else "the connection was busy until the deadline"
@@ -349,7 +356,7 @@ class AutoPipeline:
         return exc.TimeoutError("Redis did not answer in time")
 
     def _unknown_error(self, request: _Submit) -> exc.OutcomeUnknownError:
-        ids = tuple(entry.job_id for entry in request.open)
+        ids = request.open_ids()
         return exc.OutcomeUnknownError(
             f"{_named(ids)} sent, but the reply was lost: queued once or not at all; "
             "submitting again with the same job_id is safe",
@@ -359,14 +366,14 @@ class AutoPipeline:
 
     def _reply_error(self, request: _Request, reply: ReplyError) -> exc.BananasError:
         if isinstance(request, _Submit):
-            ids = tuple(entry.job_id for entry in request.open)
+            ids = request.open_ids()
             message = f"{_named(ids)} refused by Redis, and nothing is queued: {reply}"
             return exc.JobRejectedError(message, job_id=ids[0], job_ids=ids, code=reply.code)
         return exc.ServerError(f"Redis refuses: {reply}", code=reply.code)
 
     def _closed_error(self, request: _Request) -> exc.ClientClosedError:
         if isinstance(request, _Submit):
-            ids = tuple(entry.job_id for entry in request.open)
+            ids = request.open_ids()
             fate = "may or may not be queued" if request.doubtful else "not sent"
             return exc.ClientClosedError(
                 f"the client was closed; {_named(ids, bare=True)}: {fate}",
@@ -445,7 +452,7 @@ class AutoPipeline:
                 assert isinstance(request, _Submit)
                 self._fail(request, self._unknown_error(request))
             elif error.permanent or request.impatient:
-                ids = tuple(e.job_id for e in request.open) if isinstance(request, _Submit) else ()
+                ids = request.open_ids() if isinstance(request, _Submit) else ()
                 message = f"{_named(ids)} not sent: {error}" if ids else str(error)
                 self._fail(
                     request,
@@ -492,9 +499,10 @@ class AutoPipeline:
             if request.future.done():
                 self._open.discard(request)
             elif isinstance(request, _Submit):
-                (exclusive if request.exclusive else entries).extend(request.open)
-                count += len(request.open)
-                size += sum(len(entry.document) for entry in request.open)
+                (exclusive if request.exclusive else entries).extend(request.entries)
+                count += request.left
+                for entry in request.entries:
+                    size += len(entry.document)
             else:
                 assert isinstance(request, _Calls)
                 batch.calls.append(request)
@@ -585,19 +593,21 @@ class AutoPipeline:
 
     def _hand_out(self, verdicts: Verdicts) -> Optional[ReplyError]:
         """Give each entry's owner its verdict; return why nothing was applied, if it passes."""
+        settled = self._settled
         for entry in verdicts.applied:
-            self._settled(entry)
+            settled(entry)
         for entry, reply in verdicts.rejected:
-            entry.owner.outcome.rejected.append((entry, reply))
-            self._settled(entry)
+            entry.owner.noted().rejected.append((entry, reply))
+            settled(entry)
         self._undo.extend(verdicts.undo)
         self._again.extend(verdicts.again)
         return verdicts.transient
 
     def _settled(self, entry: Entry) -> None:
         request: _Submit = entry.owner
-        request.open.pop(entry, None)
-        if not request.open:
+        entry.owner = None
+        request.left -= 1
+        if not request.left:
             self._resolve(request, request.outcome)
 
     # -- submits whose id may exist --------------------------------------------------------------
@@ -624,7 +634,7 @@ class AutoPipeline:
         chosen = [entry for key, entry in firsts.items() if key not in existing]
         for entry in entries:
             if entry.key in existing:
-                entry.owner.outcome.existing.append(entry)
+                entry.owner.noted().existing.append(entry)
                 self._settled(entry)
             elif firsts[entry.key] is not entry:
                 self._exclusive_again.append(entry)  # it will be found to exist, or take its turn
@@ -687,7 +697,7 @@ class AutoPipeline:
     def _carry_out(self, doubt: Doubt, settled: Verdicts) -> None:
         existing = doubt.existing
         for entry in existing:
-            entry.owner.outcome.existing.append(entry)
+            entry.owner.noted().existing.append(entry)
             self._settled(entry)
         again = [entry for group in settled.again for entry in group]
         settled.again = []

@@ -17,6 +17,7 @@ class Entry:
 
     Attributes:
         job_id: The job.
+        member: Its id in bytes, as it goes into a list or a sorted set.
         key: Where its document goes.
         document: The document's bytes.
         target: The list or sorted set that its id goes into.
@@ -24,14 +25,21 @@ class Entry:
         owner: The request that brought it, for whoever carries the verdict back.
     """
 
-    __slots__ = ("document", "job_id", "key", "owner", "score", "target")
+    __slots__ = ("document", "job_id", "key", "member", "owner", "score", "target")
 
     owner: Any
 
     def __init__(
-        self, job_id: str, key: bytes, document: bytes, target: bytes, score: Optional[int] = None
+        self,
+        job_id: str,
+        member: bytes,
+        key: bytes,
+        document: bytes,
+        target: bytes,
+        score: Optional[int] = None,
     ) -> None:
         self.job_id = job_id
+        self.member = member
         self.key = key
         self.document = document
         self.target = target
@@ -95,9 +103,9 @@ class Transaction:
         commands: List[Command] = [(b"MULTI",), tuple(documents)]
         for target, group in self._targets.items():
             if group[0].score is None:
-                commands.append((b"LPUSH", target, *[entry.job_id for entry in group]))
+                commands.append((b"LPUSH", target, *[entry.member for entry in group]))
             else:
-                pairs = [part for entry in group for part in (str(entry.score), entry.job_id)]
+                pairs = [part for entry in group for part in (str(entry.score), entry.member)]
                 commands.append((b"ZADD", target, *pairs))
         commands.append((b"EXEC",))
         return commands
@@ -156,5 +164,5 @@ class Transaction:
 
 def _take_back(target: bytes, entry: Entry) -> Command:
     if entry.score is None:
-        return (b"LREM", target, 1, entry.job_id)
-    return (b"ZREM", target, entry.job_id)
+        return (b"LREM", target, 1, entry.member)
+    return (b"ZREM", target, entry.member)

@@ -88,6 +88,13 @@ def parse_url(url: object, argument: str = "redis_url") -> Endpoint:
         raise ValueError(f"{argument} must start with redis://, rediss:// or unix://")
     try:
         parts = urlsplit(url)
+        # A password that was not encoded ends early, and its rest must not be shown as an option.
+        behind = parts.query + parts.fragment + (parts.path if scheme.lower() != "unix" else "")
+        if "@" in behind:
+            raise ValueError(
+                f"{argument} has an '@' behind a '/', '?' or '#'; encode those in a password as "
+                "%2F, %3F and %23"
+            )
         options = _options(parts.query, argument)
         username, password = _credentials(parts.netloc, argument)
     except UnicodeError:
@@ -98,7 +105,6 @@ def parse_url(url: object, argument: str = "redis_url") -> Endpoint:
         raise ValueError(f"{argument} is not a valid URL") from None
     if parts.fragment:
         raise ValueError(f"{argument} must not have a #fragment; write '#' in a password as %23")
-    common = {"username": username, "password": password}
     if scheme.lower() == "unix":
         if parts.netloc.rpartition("@")[2] or len(parts.path) < 2:
             raise ValueError(
@@ -106,7 +112,8 @@ def parse_url(url: object, argument: str = "redis_url") -> Endpoint:
             )
         db = _database(options.pop("db", ""), argument)
         _refuse_rest(options, argument, "a unix:// URL")
-        return Endpoint(scheme="unix", host="", path=unquote(parts.path), db=db, **common)
+        path = unquote(parts.path)
+        return Endpoint("unix", "", path=path, db=db, username=username, password=password)
     path = parts.path.strip("/")
     if path and "db" in options:
         raise ValueError(f"{argument} names the database twice, in its path and in ?db=")
@@ -114,7 +121,9 @@ def parse_url(url: object, argument: str = "redis_url") -> Endpoint:
     tls = _tls_options(options, argument) if scheme.lower() == "rediss" else ()
     _refuse_rest(options, argument, f"a {scheme.lower()}:// URL")
     host, port = _host_and_port(parts.netloc, argument)
-    return Endpoint(scheme=scheme.lower(), host=host, port=port, db=db, tls=tls, **common)
+    return Endpoint(
+        scheme.lower(), host, port, db=db, username=username, password=password, tls=tls
+    )
 
 
 def _options(query: str, argument: str) -> Dict[str, str]:

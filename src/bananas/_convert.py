@@ -263,7 +263,8 @@ def _hints(target: Any) -> Dict[str, Any]:
     try:
         if sys.version_info >= (3, 9):
             return typing.get_type_hints(target, include_extras=True)
-        return typing.get_type_hints(target)
+        else:
+            return typing.get_type_hints(target)
     except (NameError, TypeError, AttributeError, SyntaxError) as error:
         raise TypeError(f"can't resolve the annotations of {_name(target)}: {error}") from error
 

@@ -92,9 +92,10 @@ def _judge(doubt: Doubt, entry: Entry, reply: Reply, kind: Reply, found: Verdict
         found.again.append([entry])
     elif doubt.exclusive and not _is_ours(entry, reply):
         doubt.existing.append(entry)
-    elif kind in (b"none", b"list" if entry.score is None else b"zset"):
-        found.applied.append(entry)
-    elif isinstance(kind, ReplyError):
+    elif isinstance(kind, ReplyError) or kind in (
+        b"none",
+        b"list" if entry.score is None else b"zset",
+    ):
         found.applied.append(entry)
     else:
         # EXEC stored the document and could not push the id, as it does not roll back.

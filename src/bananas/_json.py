@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from json import scanner
@@ -10,18 +11,43 @@ from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple, Uni
 
 from . import exceptions as exc
 
-__all__ = ["MAX_NESTING", "dumps", "loads", "loads_members", "quote", "to_text"]
+__all__ = [
+    "MAX_NESTING",
+    "dumps",
+    "loads",
+    "loads_members",
+    "quote",
+    "to_text",
+    "without_surrogates",
+]
 
 #: Containers inside containers that Go reads at most; the document itself is one of them.
 MAX_NESTING = 10_000
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _WHITESPACE = " \t\n\r"
-_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
-# Not escaping is what Go does too, and lets the UTF-8 encoder find lone surrogates for nothing.
-_encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_encode = _encoder.encode
+
+
+def _make_encode() -> Callable[[Any], str]:
+    """Return what ``JSONEncoder.encode`` does, without making a new C encoder for each call.
+
+    Not escaping is what Go does too, and lets the UTF-8 encoder find lone surrogates for nothing.
+    """
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    make = json.encoder.c_make_encoder
+    if make is None:  # pragma: no cover - an interpreter without the C accelerator
+        return encoder.encode
+    encode = make(
+        None, encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+    )
+    join = "".join
+    return lambda value: join(encode(value, 0))
+
+
+_encode = _make_encode()
 
 
 def dumps(value: Any, argument: str = "payload") -> bytes:
@@ -39,7 +65,7 @@ def dumps(value: Any, argument: str = "payload") -> bytes:
     try:
         if value.__class__ not in _SCALARS:
             _check_keys(value, 1)
-        return _encode(value).encode("utf-8")
+        return _encode(value).encode()
     except (TypeError, ValueError, RecursionError, OverflowError):
         pass
     _explain(value, argument)
@@ -130,11 +156,18 @@ def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= MAX_NESTING:
         return
     depth = 0
-    for token in _STRING_OR_BRACKET.finditer(text):
-        first = text[token.start()]
-        depth += (first in "[{") - (first in "]}")
-        if depth > MAX_NESTING:
+    text = _STRING.sub("", text)
+    for start in range(0, len(text), 4096):
+        piece = text[start : start + 4096]
+        opened = piece.count("[") + piece.count("{")
+        if depth + opened > MAX_NESTING and depth + _deepest(piece) > MAX_NESTING:
             raise RecursionError
+        depth += opened - piece.count("]") - piece.count("}")
+
+
+def _deepest(piece: str) -> int:
+    steps = ((character in "[{") - (character in "]}") for character in piece)
+    return max(itertools.accumulate(steps))
 
 
 def _skip(text: str, at: int) -> int:
@@ -144,8 +177,15 @@ def _skip(text: str, at: int) -> int:
 
 
 def to_text(data: Union[bytes, str]) -> str:
-    """Return a JSON text as a string; bytes that are not UTF-8 become U+FFFD, as for Go."""
-    return data.decode("utf-8", "replace") if isinstance(data, (bytes, bytearray)) else data
+    """Return a JSON text as a string; what is not UTF-8 becomes U+FFFD, as it does for Go."""
+    if isinstance(data, (bytes, bytearray)):
+        return data.decode("utf-8", "replace")
+    return without_surrogates(data)
+
+
+def without_surrogates(text: str) -> str:
+    """Return a string as Go holds it, where lone surrogates become U+FFFD."""
+    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
 
 
 class _NotJSON(ValueError):
@@ -183,12 +223,10 @@ def _check_keys(value: Any, depth: int) -> None:
         for key in value:
             if key.__class__ is not str and not isinstance(key, str):
                 raise TypeError
-        children: Iterable[Any] = value.values()
-    elif isinstance(value, (list, tuple)):
-        children = value
-    else:
+        value = value.values()
+    elif not isinstance(value, (list, tuple)):
         return
-    for child in children:
+    for child in value:
         if child.__class__ not in _SCALARS:
             _check_keys(child, depth + 1)
 

@@ -36,6 +36,10 @@ class Keys:
         """The string that holds a job's document."""
         return self._job + job_id.encode()
 
+    def document(self, member: bytes) -> bytes:
+        """The same, for an id in bytes."""
+        return self._job + member
+
     def result(self, job_id: str) -> bytes:
         """The hash that holds a job's result."""
         return self._result + job_id.encode()

@@ -170,8 +170,8 @@ class Listener:
         if isinstance(reply, ReplyError):
             # No right to subscribe, say: the waits go on with the periodic reads.
             _log.warning("Redis refuses to notify of results: %s", reply)
-            for job_id in list(self._unconfirmed):
-                self._on_subscribed(job_id)
+            for unconfirmed in list(self._unconfirmed):
+                self._on_subscribed(unconfirmed)
             self._unconfirmed.clear()
             return
         if reply.__class__ is not list or len(reply) != 3:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Type, Union
 
 import anyio
 import redis.exceptions as redis_errors
@@ -17,8 +17,11 @@ from . import exceptions as exc
 from ._config import Endpoint
 
 try:
-    from hiredis import pack_command as _pack_command
-except ImportError:  # pragma: no cover - hiredis before 2.1
+    import hiredis
+
+    # Its stub knows tuples of one argument only.
+    _pack_command: Optional[Callable[[Any], bytes]] = hiredis.pack_command
+except (ImportError, AttributeError):  # pragma: no cover - hiredis before 2.1
     _pack_command = None
 
 __all__ = ["Argument", "Command", "Link", "LinkLost", "Reply", "ReplyError"]
@@ -71,7 +74,8 @@ _CODES: Dict[Type[BaseException], str] = {
 }
 _FIRST_WORD = re.compile(r"(-?[A-Z][A-Z0-9]*) (.*)", re.DOTALL)
 _REFUSALS = (redis_errors.AuthenticationError, redis_errors.AuthorizationError,
-             redis_errors.NoPermissionError, redis_errors.AuthenticationWrongNumberOfArgsError)  # fmt: skip
+             redis_errors.NoPermissionError,
+             redis_errors.AuthenticationWrongNumberOfArgsError)  # fmt: skip
 
 
 def reply_error(error: BaseException) -> ReplyError:
@@ -140,8 +144,10 @@ class Link:
             raise
 
     async def _introduce(self) -> None:
-        """Learn our id (to be fenced by), the server's run id (an id is worth nothing to another
-        process), and refuse a cluster."""
+        """Learn our id and the server's run id, and refuse a cluster.
+
+        The id is what a lost connection is fenced by; to another server process it means nothing.
+        """
         await self.send(
             pack([("HELLO", 2, "SETNAME", _CLIENT_NAME), ("CLIENT", "ID"), ("INFO", "server")])
         )
@@ -149,8 +155,10 @@ class Link:
         if isinstance(hello, list):
             facts = dict(zip(hello[::2], hello[1::2]))
             if facts.get(b"mode") == b"cluster":
-                raise _Permanent("is a Redis Cluster, which is not supported: the queue's keys "
-                                 "live in many slots; use a single primary or Sentinel")  # fmt: skip
+                raise _Permanent(
+                    "is a Redis Cluster, which is not supported: the queue's keys live in many "
+                    "slots; use a single primary or Sentinel"
+                )
             role = facts.get(b"role")
             self.role = role.decode() if isinstance(role, bytes) else None
         if isinstance(hello, ReplyError) and hello.code in ("LOADING", "MASTERDOWN"):
@@ -214,7 +222,7 @@ class Link:
         """Whether there is anything to read, or the peer has closed, where nothing is expected."""
         reader = self._connection._reader
         parser = getattr(self._connection._parser, "_reader", None)
-        # The public can_read_destructive() was renamed in 8.0 and takes a loop turn on all versions.
+        # The public can_read_destructive() was renamed in 8.0, and takes a turn of the loop.
         return (
             reader is None
             or reader.at_eof()
@@ -240,8 +248,8 @@ class Link:
             with anyio.move_on_after(1, shield=True):
                 try:
                     await writer.wait_closed()
-                except Exception:  # noqa: S110 - closing is all that is left to do
-                    pass
+                except Exception:
+                    pass  # closing is all that is left to do
 
 
 class _Permanent(Exception):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 from datetime import datetime, timedelta, timezone
+from typing import Tuple
 
 from . import exceptions as exc
 
-__all__ = ["UTC", "format_timestamp", "parse_timestamp", "utcnow"]
+__all__ = ["UTC", "format_timestamp", "parse_timestamp", "stamp", "utcnow"]
 
 UTC = timezone.utc
 _MIN = datetime.min.replace(tzinfo=UTC)
@@ -25,6 +27,21 @@ _RFC3339 = re.compile(
 def utcnow() -> datetime:
     """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+_second: Tuple[int, bytes] = (0, b"")
+
+
+def stamp() -> bytes:
+    """Return the current time as text for the wire; the part down to the second is made once."""
+    global _second
+    now = time.time()
+    whole = int(now)
+    known, text = _second
+    if known != whole:
+        text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        _second = (whole, text)
+    return b"%b%06dZ" % (text, (now - whole) * 1_000_000)
 
 
 def parse_timestamp(text: str, field: str = "timestamp") -> datetime:

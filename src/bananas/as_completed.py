@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import functools
 from collections import deque
 from types import TracebackType
 from typing import Any, Deque, Dict, Optional, Sequence, Type
@@ -82,9 +83,9 @@ class AsCompleted:
         for job_id in self._job_ids:
             waiter = self._watch.register(job_id, any_attempt=self._any_attempt)
             self._pending[job_id] = waiter
-            waiter.future.add_done_callback(lambda _, waiter=waiter: self._note(waiter))
+            waiter.future.add_done_callback(functools.partial(self._note, waiter))
 
-    def _note(self, waiter: Waiter) -> None:
+    def _note(self, waiter: Waiter, _: asyncio.Future[JobResult[Any]]) -> None:
         if self._pending and self._pending.pop(waiter.job_id, None) is not None:
             self._done.append(waiter)
             if self._wake is not None and not self._wake.done():

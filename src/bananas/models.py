@@ -52,6 +52,9 @@ class JobPriority(str, enum.Enum):
     NORMAL = "normal"
     LOW = "low"
 
+    # Equal strings have equal hashes; Enum's own hash is a Python call, in the way of every submit.
+    __hash__ = str.__hash__
+
     def __str__(self) -> str:
         return self.value
 
@@ -275,9 +278,6 @@ def _folded(name: str) -> str:
     return name if name in _JOB_FIELDS else name.lower().replace("\u017f", "s")
 
 
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
 def _is_immutable(value: Any) -> bool:
     return value is None or isinstance(value, (str, int, float))
 
@@ -300,7 +300,7 @@ class _Fields:
             return ""
         if not isinstance(value, str):
             raise self._refusal(name, "a string", value)
-        return _SURROGATE.sub("\ufffd", value)  # as Go reads them
+        return _json.without_surrogates(value)
 
     def integer(self, name: str) -> int:
         value = self.data.get(name)
@@ -505,21 +505,26 @@ def new_job_id(entropy: Optional[bytes] = None) -> str:
 
 
 @lru_cache(maxsize=512)
-def _head(name: str, description: str) -> str:
-    """Return the constant part of a new document between the id and the payload."""
-    text = f'"name":{_json.quote(check_name(name))},'
-    if check_text(description, "description"):
-        text += f'"description":{_json.quote(description)},'
-    return text + '"payload":'
+def _name(name: str) -> bytes:
+    """Return what stands between the id and the description of a new document."""
+    return f'","name":{_json.quote(check_name(name))},'.encode()
+
+
+_BEFORE_TIMES = {
+    (priority, due): f',"status":"{status}","priority":"{priority.value}","created_at":"'.encode()
+    for priority in JobPriority
+    for due, status in ((False, "pending"), (True, "scheduled"))
+}
+_PLAIN_END = b'","attempts":0,"max_retries":3}'
 
 
 def new_document(
-    job_id: str,
+    job_id: bytes,
     name: str,
     payload: Any,
     priority: JobPriority,
     description: str,
-    now: str,
+    now: bytes,
     due: Optional[str],
     max_retries: int,
     routing_key: Optional[str],
@@ -533,18 +538,19 @@ def new_document(
         ValueError: The name or the description is refused.
         SerializationError: The payload is not JSON that Go accepts.
     """
-    data = _json.dumps(payload)
     try:
-        start = f'{{"id":"{job_id}",{_head(name, description)}'.encode()
-    except TypeError:  # unhashable, hence no strings
-        check_name(name)
-        check_text(description, "description")
-        raise
-    status = "pending" if due is None else "scheduled"
-    end = f',"status":"{status}","priority":"{priority.value}"'
-    end += f',"created_at":"{now}","updated_at":"{now}"'
-    if due is not None:
-        end += f',"scheduled_for":"{due}"'
-    end += f',"attempts":0,"max_retries":{max_retries}'
-    end += "}" if routing_key is None else f',"routing_key":"{routing_key}"}}'
-    return b"".join((start, data, end.encode()))
+        head = _name(name)
+    except TypeError:  # unhashable, hence no string
+        head = _name(check_name(name))
+    if description or description.__class__ is not str:
+        text = _json.quote(check_text(description, "description"))
+        head = f'{head.decode()}"description":{text},'.encode()
+    end = _PLAIN_END
+    if due is not None or routing_key is not None or max_retries != 3:
+        when = "" if due is None else f',"scheduled_for":"{due}"'
+        route = "" if routing_key is None else f',"routing_key":"{routing_key}"'
+        end = f'"{when},"attempts":0,"max_retries":{max_retries}{route}}}'.encode()
+    return b"".join((
+        b'{"id":"', job_id, head, b'"payload":', _json.dumps(payload),
+        _BEFORE_TIMES[priority, due is not None], now, b'","updated_at":"', now, end,
+    ))  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
@@ -13,7 +14,7 @@ from ._autopipeline import AutoPipeline, Outcome
 from ._batch import Entry
 from ._keys import Keys
 from ._redis import Command, Reply, ReplyError
-from ._timestamps import UTC, format_timestamp, utcnow
+from ._timestamps import UTC, format_timestamp, stamp, utcnow
 from ._types import NOT_GIVEN, JSONValue, NotGiven
 from .models import (
     Job,
@@ -90,8 +91,15 @@ class RedisQueue:
             JobRejectedError: Redis refused; nothing is left behind.
             JobExistsError: With ``if_exists="raise"``.
         """
-        entry = self._entry(job.id, job.to_json().encode(), job.priority, job.routing_key,
-                            job.scheduled_for)  # fmt: skip
+        job_id = check_job_id(job.id)
+        entry = self._entry(
+            job_id,
+            job_id.encode(),
+            job.to_json().encode(),
+            job.priority,
+            job.routing_key,
+            job.scheduled_for,
+        )
         return await self.submit(entry, if_exists)
 
     async def enqueue_scheduled(
@@ -170,34 +178,41 @@ class RedisQueue:
         job_id: Optional[str],
         routing_key: Union[str, None, NotGiven],
         max_retries: int,
+        *,
+        now: Optional[bytes] = None,
+        entropy: Optional[bytes] = None,
     ) -> Entry:
-        """Check a new job and make its entry; nothing is written before every check has passed."""
-        now = utcnow()
+        """Check a new job and make its entry; nothing is written before every check has passed.
+
+        Jobs that are made in one go may share their time of creation, and get slices of one block
+        of random bytes for their ids.
+        """
         if priority.__class__ is not JobPriority:
             priority = check_priority(priority)
         if max_retries != 3 or max_retries.__class__ is not int:
             max_retries = check_integer(max_retries, "max_retries", at_least=0)
-        job_id = new_job_id() if job_id is None else check_job_id(job_id)
-        route = self._route(routing_key)
-        moment = None if due is None else due_time(due, now)
+        job_id = new_job_id(entropy) if job_id is None else check_job_id(job_id)
+        route = self._routing_key if routing_key is NOT_GIVEN else check_routing_key(routing_key)
+        moment = None if due is None else due_time(due, utcnow())
+        member = job_id.encode()
         document = new_document(
-            job_id,
+            member,
             name,
             payload,
             priority,
             description,
-            f"{now.isoformat()[:-6]}Z",
+            stamp() if now is None else now,
             None if moment is None else format_timestamp(moment, "scheduled_for"),
             max_retries,
             route,
         )
-        return self._entry(job_id, document, priority, route, moment)
+        return self._entry(job_id, member, document, priority, route, moment)
 
     async def submit(self, entry: Entry, if_exists: str = "return", *, fresh: bool = False) -> str:
         """Submit one entry; ``fresh`` says that nobody else can have its id."""
         _check_if_exists(if_exists)
-        outcome = await self._pipeline.submit((entry,), exclusive=not fresh)
-        if outcome.rejected or outcome.existing:
+        outcome = await self._pipeline.start_submit((entry,), exclusive=not fresh)
+        if outcome is not None:
             _raise_refusals([outcome], if_exists, ())
         return entry.job_id
 
@@ -234,7 +249,7 @@ class RedisQueue:
     def _chunks(self, specs: Iterable[JobSpec]) -> Iterator[_Chunk]:
         chunk = _Chunk()
         for index, spec in enumerate(specs):
-            entry = self._entry_of_spec(index, spec)
+            entry = self._entry_of_spec(index, spec, chunk)
             (chunk.fresh if spec.job_id is None else chunk.chosen).append(entry)
             chunk.ids.append(entry.job_id)
             chunk.size += len(entry.document)
@@ -244,7 +259,7 @@ class RedisQueue:
         if chunk.ids:
             yield chunk
 
-    def _entry_of_spec(self, index: int, spec: JobSpec) -> Entry:
+    def _entry_of_spec(self, index: int, spec: JobSpec, chunk: _Chunk) -> Entry:
         if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):
             raise ValueError(f"specs[{index}] must be a JobSpec, not {type(spec).__name__}")
         try:
@@ -257,6 +272,8 @@ class RedisQueue:
                 spec.job_id,
                 spec.routing_key,
                 spec.max_retries,
+                now=chunk.now,
+                entropy=chunk.take_entropy(),
             )
         except exc.SerializationError as error:
             raise exc.SerializationError(f"specs[{index}]: {error}") from None
@@ -271,6 +288,7 @@ class RedisQueue:
     def _entry(
         self,
         job_id: str,
+        member: bytes,
         document: bytes,
         priority: JobPriority,
         routing_key: Optional[str],
@@ -282,23 +300,32 @@ class RedisQueue:
                 f"{_LONGEST_DOCUMENT} at most",
                 job_id=job_id,
             )
+        keys = self._keys
         if due is None:
-            target, score = self._keys.ready(priority, routing_key), None
-        else:
-            target, score = self._keys.scheduled, _score(due)
-        return Entry(job_id, self._keys.job(job_id), document, target, score)
+            target = keys.ready(priority, routing_key)
+            return Entry(job_id, member, keys.document(member), document, target)
+        return Entry(
+            job_id, member, keys.document(member), document, keys.scheduled, _score(due)
+        )
 
 
 class _Chunk:
     """What of a submit of many goes out at once: jobs with ids of ours, and of the caller's."""
 
-    __slots__ = ("chosen", "fresh", "ids", "size")
+    __slots__ = ("_entropy", "chosen", "fresh", "ids", "now", "size")
 
     def __init__(self) -> None:
         self.fresh: List[Entry] = []
         self.chosen: List[Entry] = []
         self.ids: List[str] = []
         self.size = 0
+        self.now = stamp()
+        self._entropy = os.urandom(16 * _CHUNK)
+
+    def take_entropy(self) -> bytes:
+        """Return the random bytes of the next job's id."""
+        start = 16 * len(self.ids)
+        return self._entropy[start : start + 16]
 
 
 class _Progress:
@@ -307,11 +334,11 @@ class _Progress:
     def __init__(self, if_exists: str) -> None:
         self.ids: List[str] = []
         self._if_exists = if_exists
-        self._under_way: List[Tuple[List[Entry], asyncio.Future[Outcome]]] = []
+        self._under_way: List[Tuple[List[Entry], asyncio.Future[Optional[Outcome]]]] = []
         self._refusals: List[Outcome] = []
         self._failed: Set[str] = set()
 
-    def begin(self, entries: List[Entry], future: asyncio.Future[Outcome]) -> None:
+    def begin(self, entries: List[Entry], future: asyncio.Future[Optional[Outcome]]) -> None:
         self._under_way.append((entries, future))
 
     async def settle(self, *, leave: int) -> None:
@@ -325,7 +352,7 @@ class _Progress:
                 del self._under_way[0]
                 raise
             del self._under_way[0]
-            if outcome.rejected or outcome.existing:
+            if outcome is not None:
                 self._refusals.append(outcome)
 
     def abandon(self) -> None:
@@ -380,7 +407,7 @@ def _raise_refusals(outcomes: Sequence[Outcome], if_exists: str, ids: Sequence[s
 
 
 def _check_if_exists(value: str) -> None:
-    if value not in ("return", "raise"):
+    if value != "return" and value != "raise":
         raise ValueError(f"if_exists must be 'return' or 'raise', not {value!r:.40}")
 
 

@@ -1,0 +1,216 @@
+"""fakeredis's TCP server with connections that behave as a real server's do."""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from socketserver import BaseRequestHandler
+from typing import Any, Iterable, List, Optional
+
+from .._redis import reply_error
+
+__all__ = ["make_server"]
+
+_END = object()
+_CHUNK = 1 << 16
+_CODE = re.compile(r"-?[A-Z][A-Z0-9]+ ")
+
+
+def make_server(host: str) -> Any:
+    """Return fakeredis's server, bound to a free port and not yet serving.
+
+    Its own connections end with the first error reply, lose what is larger than the socket's
+    buffer, look for messages a hundred times a second, stay open after CLIENT KILL, and print a
+    traceback when a client is gone; so it is given others.
+
+    Raises:
+        ImportError: fakeredis is not installed.
+    """
+    try:
+        from fakeredis import TcpFakeServer
+    except ImportError as error:
+        raise ImportError(
+            "the embedded broker needs fakeredis: run pip install 'bananas-queue[testing]'"
+        ) from error
+    server: Any = TcpFakeServer((host, 0))
+    server.RequestHandlerClass = _Connection
+    server.daemon_threads = True
+    server.block_on_close = False  # close_connections() waits, with a limit
+    server.request_queue_size = 128
+    server.socket.listen(server.request_queue_size)
+    server.connections = _Connections()
+    return server
+
+
+class _Connections:
+    """The connections of one server, with the threads that serve them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: List[_Connection] = []
+        self._closing = False
+
+    def add(self, connection: _Connection) -> bool:
+        with self._lock:
+            if not self._closing:
+                self._open.append(connection)
+            return not self._closing
+
+    def remove(self, connection: _Connection) -> None:
+        with self._lock:
+            self._open.remove(connection)
+
+    def snapshot(self) -> List[_Connection]:
+        with self._lock:
+            return list(self._open)
+
+    def close(self, timeout: float) -> None:
+        """End them all, and wait for each thread for ``timeout`` seconds at most."""
+        with self._lock:
+            self._closing = True
+            connections = list(self._open)
+        for connection in connections:
+            connection.hang_up()
+        for connection in connections:
+            connection.thread.join(timeout)
+
+
+class _Connection(BaseRequestHandler):
+    """Serves one client: this thread reads and carries out, a second one writes.
+
+    The second one exists so that a published message goes out at once, while this thread waits
+    for the next command.
+    """
+
+    request: socket.socket
+
+    def setup(self) -> None:
+        from fakeredis import FakeRedisConnection
+
+        self.thread = threading.current_thread()
+        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        peer, own = self.client_address, self.request.getsockname()
+        # fakeredis would let redis-py's newest default, RESP3, be negotiated without a HELLO.
+        self.client: Any = FakeRedisConnection(
+            server=self.server.fake_server,  # type: ignore[attr-defined]
+            protocol=2,
+            client_info={
+                "addr": f"{peer[0]}:{peer[1]}",
+                "laddr": f"{own[0]}:{own[1]}",
+                "fd": self.request.fileno(),
+            },
+        )
+        self.socket: Any = self.client.get_socket()
+        self._replies: Any = self.socket.responses
+        self._connections: _Connections = self.server.connections  # type: ignore[attr-defined]
+        self._writer = threading.Thread(target=self._write, name="bananas broker", daemon=True)
+
+    def handle(self) -> None:
+        if not self._connections.add(self):
+            return
+        self._writer.start()
+        try:
+            self._read()
+        finally:
+            self._replies.put(_END)
+            self._writer.join(1)
+            self._connections.remove(self)
+
+    def finish(self) -> None:
+        self.client.disconnect()
+
+    def hang_up(self) -> None:
+        """End the connection, also while it carries out a blocking command."""
+        _shut_down(self.request)
+        fake = self.socket._server
+        if fake is not None:
+            with fake.lock:
+                if self.socket._blocked:
+                    self.socket._unblock_reason = b"timeout"
+                    self.socket._db.wake_all()
+
+    def _read(self) -> None:
+        while True:
+            try:
+                data = self.request.recv(_CHUNK)
+            except OSError:
+                return
+            if not data:
+                return
+            try:
+                self.socket.sendall(data)
+            except Exception as error:
+                if not self.socket._killed:
+                    self._replies.put(error)
+                return
+            if b"KILL" in data.upper():
+                self._drop_killed()
+
+    def _drop_killed(self) -> None:
+        """Close the connections that were killed, after what they still have to read."""
+        for connection in self._connections.snapshot():
+            if connection.socket._killed:
+                connection._replies.put(_END)
+
+    def _write(self) -> None:
+        replies, ended = self._replies, False
+        while not ended:
+            batch = [replies.get()]
+            while not replies.empty() and len(batch) < 1000:
+                batch.append(replies.get())
+            ended = _END in batch
+            if ended:
+                del batch[batch.index(_END) :]
+            protocol = self.socket._client_info.protocol_version
+            try:
+                self.request.sendall(b"".join(_encode(reply, protocol) for reply in batch))
+            except OSError:
+                break
+        _shut_down(self.request)
+
+
+def _shut_down(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # the peer was faster
+
+
+def _encode(value: Any, protocol: int) -> bytes:
+    """Return a reply as RESP2, or as RESP3 where the client asked for it."""
+    if isinstance(value, (bytes, str)):
+        data = value.encode() if isinstance(value, str) else value
+        if data in (b"OK", b"PONG", b"QUEUED", b"RESET"):
+            return b"+%s\r\n" % data
+        return b"$%d\r\n%s\r\n" % (len(data), data)
+    if value is None:
+        return b"_\r\n" if protocol == 3 else b"$-1\r\n"
+    if isinstance(value, bool):
+        if protocol == 3:
+            return b"#t\r\n" if value else b"#f\r\n"
+        return b":%d\r\n" % value
+    if isinstance(value, int):
+        return b":%d\r\n" % value
+    if isinstance(value, float):
+        return b",%r\r\n" % value if protocol == 3 else _encode(repr(value), protocol)
+    if isinstance(value, BaseException):
+        return b"-%s\r\n" % _error(value).encode("utf-8", "replace")
+    if isinstance(value, dict):
+        pairs = [item for pair in value.items() for item in pair]
+        if protocol == 3:
+            return _aggregate(b"%", len(value), pairs, protocol)
+        return _aggregate(b"*", len(pairs), pairs, protocol)
+    if isinstance(value, (set, frozenset)):
+        return _aggregate(b"~" if protocol == 3 else b"*", len(value), value, protocol)
+    return _aggregate(b"*", len(value), value, protocol)
+
+
+def _aggregate(mark: bytes, size: int, items: Iterable[Any], protocol: int) -> bytes:
+    return b"%s%d\r\n" % (mark, size) + b"".join(_encode(item, protocol) for item in items)
+
+
+def _error(error: BaseException) -> str:
+    """Return an error reply: redis-py made an exception of it, and took off the code it knows."""
+    text: Optional[str] = str(reply_error(error)).replace("\r", " ").replace("\n", " ")
+    return text if text and _CODE.match(text) else f"ERR {text}"
