@@ -13,7 +13,6 @@ import typer
 from rich.console import Console
 
 from ._demo import run_demo
-from ._demo_jobs import Progress
 from ._demo_view import View, outcomes, summary
 from ._version import __version__
 from .exceptions import BananasError
@@ -25,14 +24,28 @@ T = TypeVar("T")
 _WIDTH_OF_FILES = 120
 _INTERRUPTED = 130
 
+_DEMO = """Send jobs of every kind through the queue, and show what happens to each.
+
+Without options nothing but Python is needed: a small Redis and a worker run inside this process.
+The jobs have all three priorities; one is scheduled, one fails and succeeds on its retry, one fails
+for good, and one is handled by nobody.
+
+Ends with status 0 if every job ended as it should, 1 if not, 130 after Ctrl-C."""
+
 app = typer.Typer(
     name="bananas",
     help="Submit jobs to the Bananas task queue and see what becomes of them.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="rich",
     # A traceback with the values of variables in it would show passwords.
     pretty_exceptions_enable=False,
 )
+
+
+def _paragraphs(text: str) -> str:
+    """Return a text with one line for each paragraph: typer breaks lines itself."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
 def _print_version(wanted: bool) -> None:
@@ -57,7 +70,7 @@ def _options(
             stream.reconfigure(errors="replace")
 
 
-@app.command()
+@app.command(help=_paragraphs(_DEMO))
 def demo(
     redis: Optional[str] = typer.Option(
         None,
@@ -76,14 +89,6 @@ def demo(
         15.0, "--timeout", min=0.0, metavar="SECONDS", help="Wait no longer than this."
     ),
 ) -> None:
-    """Send jobs of every kind through the queue, and show what happens to each.
-
-    Without options nothing but Python is needed: a small Redis and a worker run inside this
-    process. The jobs have all three priorities; one is scheduled, one fails and succeeds on its
-    retry, one fails for good, and one is handled by nobody.
-
-    Ends with status 0 if every job ended as it should, 1 if not, 130 after Ctrl-C.
-    """
     if no_worker and redis is None:
         raise typer.BadParameter("it needs --redis, to say where the workers are")
     console = _console()
@@ -101,8 +106,14 @@ def demo(
         except (BananasError, ValueError) as error:
             view.close()
             _fail(str(error).replace("redis_url", "--redis", 1))
+        except ImportError:
+            view.close()
+            _fail(
+                "without --redis this needs the package fakeredis; install it with: "
+                'python -m pip install "bananas-queue[demo]"'
+            )
     console.print(outcomes(rows))
-    console.print(summary(rows))
+    console.print(summary(rows), soft_wrap=True)
     if any(row.problems for row in rows):
         raise typer.Exit(1)
 

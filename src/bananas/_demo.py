@@ -51,39 +51,44 @@ async def run_demo(
 
     Cancelling it ends the waits, and cleans up as its end does.
     """
-    jobs = new_jobs(datetime.now(timezone.utc))
     if redis_url is not None and not worker:
         async with AsyncClient(redis_url) as client:
             started(redis_url)
+            jobs = new_jobs(datetime.now(timezone.utc))
             return await _run_jobs(client, jobs, show, timeout, expect_data=False)
     prefix = "bananas:" if redis_url is None else f"bananas:demo-{uuid.uuid4().hex[:8]}:"
-    async with _clean(redis_url, prefix, jobs), LocalQueue(redis_url, key_prefix=prefix) as queue:
-        queue.handle(HANDLER, handle)
-        async with AsyncClient(queue.url, key_prefix=prefix) as client:
-            started(queue.url)
-            return await _run_jobs(client, jobs, show, timeout, expect_data=True)
+    async with _clean(redis_url, prefix) as jobs:
+        async with LocalQueue(redis_url, key_prefix=prefix) as queue:
+            queue.handle(HANDLER, handle)
+            async with AsyncClient(queue.url, key_prefix=prefix) as client:
+                started(queue.url)
+                jobs += new_jobs(datetime.now(timezone.utc))
+                return await _run_jobs(client, jobs, show, timeout, expect_data=True)
 
 
 @asynccontextmanager
-async def _clean(
-    redis_url: Optional[str], prefix: str, jobs: Sequence[DemoJob]
-) -> AsyncIterator[None]:
-    """Delete in the end what stands under the demo's own prefix; an embedded broker forgets it."""
+async def _clean(redis_url: Optional[str], prefix: str) -> AsyncIterator[List[DemoJob]]:
+    """Delete in the end what stands under the demo's own prefix; an embedded broker forgets it.
+
+    Yields a list for the jobs that may be there.
+    """
+    jobs: List[DemoJob] = []
     try:
-        yield
+        yield jobs
     finally:
-        if redis_url is not None:
-            keys = Keys(prefix)
-            names = [*keys.all_ready([None]), keys.scheduled, keys.processing, keys.dead]
-            for job in jobs:
-                names += [keys.job(job.job_id), keys.result(job.job_id)]
-            wire = Wire(emulator_settings(redis_url, prefix))
-            try:
-                await wire.call(("DEL", *names))
-            except exc.ConnectionError:
-                pass  # what went wrong has been said already
-            finally:
-                await wire.close()
+        if redis_url is not None and jobs:
+            await _delete(redis_url, Keys(prefix), [job.job_id for job in jobs], prefix)
+
+
+async def _delete(redis_url: str, keys: Keys, job_ids: Sequence[str], prefix: str) -> None:
+    names = [*keys.all_ready([None]), keys.scheduled, keys.processing, keys.dead]
+    for job_id in job_ids:
+        names += [keys.job(job_id), keys.result(job_id)]
+    wire = Wire(emulator_settings(redis_url, prefix))
+    try:
+        await wire.call(("DEL", *names))
+    finally:
+        await wire.close()
 
 
 async def _run_jobs(
@@ -128,7 +133,9 @@ async def _look(client: AsyncClient, rows: Sequence[Progress]) -> None:
         return  # the waits outlive a lost connection, and report what they do not outlive
     words = await asyncio.gather(*(_whereabouts(client, row.job.job_id) for row in rows))
     for row, document, word in zip(rows, documents, words):
-        if row.ended_at is None:
+        # The document was read first: it may not yet count the failure that the word speaks of.
+        stale = word == "retrying" and (document is None or not document.attempts)
+        if row.ended_at is None and not stale:
             row.document = document
             row.where = word or row.where
 

@@ -14,7 +14,7 @@ __all__ = ["HANDLER", "DemoJob", "Progress", "handle", "new_jobs"]
 
 #: The one handler that the demo's jobs need. Another name is left to nobody, on purpose.
 HANDLER = "demo"
-_NOBODY = "demo-nobody"
+_NOBODY = "nobody"
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Progress:
         if result is None:
             return  # what the wait has raised is among the problems
         if result.status is not job.ends:
-            self.problems.append(f"it must have {job.ends}")
+            self.problems.append(f"it must have {job.ends}, not {result.status}")
             return
         if document is None or document.status is not job.ends:
             self.problems.append(f"its document does not say that it has {job.ends}")
@@ -114,7 +114,7 @@ def new_jobs(now: datetime) -> List[DemoJob]:
         DemoJob("normal priority", spec(normal)),
         DemoJob("high priority", spec(high)),
         DemoJob("scheduled in 2 s", spec(normal, scheduled_for=later)),
-        DemoJob("fails once, then succeeds", spec(normal, 1), completed, 1),
+        DemoJob("fails, is retried", spec(normal, 1), completed, 1),
         DemoJob("fails for good", spec(normal, 2, max_retries=2), failed, 2),
         DemoJob(
             "nobody handles it",
@@ -131,7 +131,7 @@ async def handle(job: Job) -> Dict[str, int]:
     await asyncio.sleep(job.payload["seconds"])
     attempt = job.attempts + 1
     if attempt <= job.payload["failures"]:
-        raise RuntimeError(f"attempt {attempt} fails on purpose")
+        raise RuntimeError(f"boom in attempt {attempt}")
     return _data(attempt)
 
 

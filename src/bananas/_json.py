@@ -7,7 +7,7 @@ import json
 import re
 from json import scanner
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
-from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple, Union
+from typing import Any, Callable, List, NoReturn, Optional, Tuple, Union
 
 from . import exceptions as exc
 
@@ -30,14 +30,14 @@ _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-
 def _make_encode() -> Callable[[Any], str]:
     """Return what ``JSONEncoder.encode`` does, without making a new C encoder for each call.
 
     Not escaping is what Go does too, and lets the UTF-8 encoder find lone surrogates for nothing.
     """
     encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    make = json.encoder.c_make_encoder
+    accelerated: Any = json.encoder
+    make = accelerated.c_make_encoder
     if make is None:  # pragma: no cover - an interpreter without the C accelerator
         return encoder.encode
     encode = make(

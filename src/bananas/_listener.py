@@ -149,11 +149,12 @@ class Listener:
         self._changed = dict.fromkeys(self._wanted)
         self._flush_soon()
         self._next_beat(loop)
-        read = link.read
+        handle = self._handle
         while True:
-            reply = await read()
+            replies = await link.read_many()
             self._last_read = loop.time()
-            self._handle(reply)
+            for reply in replies:
+                handle(reply)
 
     def _forget_link(self) -> None:
         """Nothing is subscribed on the next connection, and only what is wanted will be."""

@@ -28,12 +28,55 @@ _inherited: List[Any] = []
 _last_words: Deque[asyncio.Task[None]] = deque(maxlen=100)
 
 
+class _Call:
+    """One call on its way through the loop thread; ``lock`` is held until it has ended."""
+
+    __slots__ = ("coroutine", "error", "lock", "task", "value")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self.coroutine = coroutine
+        self.task: Optional[asyncio.Task[Any]] = None
+        self.value: Any = None
+        self.error: Optional[BaseException] = None
+        self.lock = threading.Lock()
+        self.lock.acquire()
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.task = loop.create_task(self.coroutine)
+        self.task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        if task.cancelled():
+            self.error = _shutting_down()
+        else:
+            self.error = task.exception()
+            if self.error is None:
+                self.value = task.result()
+        self.lock.release()
+
+    def refuse(self) -> None:
+        self.coroutine.close()
+        self.error = _shutting_down()
+        self.lock.release()
+
+    def cancel(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+
+
 class LoopThread:
-    """A thread that runs an event loop until the process ends."""
+    """A thread that runs an event loop until the process ends.
+
+    Calls that come while the loop has not yet woken up for an earlier one share its wake-up, and
+    so, further down, their round trip.
+    """
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._serve, name="bananas loop", daemon=True)
+        self._calls: Deque[_Call] = deque()
+        self._woken = False
+        self._ended = False
 
     def start(self) -> None:
         """Start the thread."""
@@ -41,16 +84,31 @@ class LoopThread:
             self.thread.start()
         except RuntimeError:
             self.loop.close()
-            raise exc.ClientClosedError("the interpreter is shutting down") from None
+            raise _shutting_down() from None
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
         try:
-            self.loop.run_forever()
+            while not self._ended:
+                try:
+                    self.loop.run_forever()
+                except (KeyboardInterrupt, SystemExit):
+                    continue  # its caller is told; it must not end the loop for all others
+            self._start_calls()
             self._cancel_all()
         finally:
             asyncio.set_event_loop(None)
             self.loop.close()
+
+    def _start_calls(self) -> None:
+        self._woken = False  # first, so that a call that comes too late for this turn wakes us
+        calls = self._calls
+        while calls:
+            call = calls.popleft()
+            if self._ended:
+                call.refuse()
+            else:
+                call.start(self.loop)
 
     def _cancel_all(self) -> None:
         tasks = asyncio.all_tasks(self.loop)
@@ -64,24 +122,50 @@ class LoopThread:
 
         Ctrl-C, or any other exception in the waiting thread, cancels the coroutine.
         """
+        call = _Call(coroutine)
+        self._calls.append(call)
+        if self._ended:
+            self._take_back(call)
+        elif not self._woken:
+            self._woken = True
+            try:
+                self.loop.call_soon_threadsafe(self._start_calls)
+            except RuntimeError:  # the loop has been closed this very moment
+                self._take_back(call)
         try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, self.loop)
-        except RuntimeError:
-            coroutine.close()
-            raise exc.ClientClosedError("the interpreter is shutting down") from None
-        try:
-            return future.result()
-        except asyncio.CancelledError:
-            raise exc.ClientClosedError("the interpreter is shutting down") from None
+            call.lock.acquire()
         except BaseException:
-            future.cancel()
+            if not self._ended:
+                self.loop.call_soon_threadsafe(call.cancel)
             raise
+        if call.error is not None:
+            try:
+                raise call.error
+            finally:
+                del call  # the traceback refers to this frame: no cycle
+        value: T = call.value
+        return value
+
+    def _take_back(self, call: _Call) -> None:
+        try:
+            self._calls.remove(call)
+        except ValueError:
+            return  # somebody else has taken it, and ends it
+        call.refuse()
 
     def stop(self) -> None:
         """Cancel what runs, end the thread, and wait for it for 2 s at most."""
         if self.thread.is_alive():
-            self.loop.call_soon_threadsafe(self.loop.stop)
+            self.loop.call_soon_threadsafe(self._end)
             self.thread.join(_JOIN_LIMIT)
+
+    def _end(self) -> None:
+        self._ended = True
+        self.loop.stop()
+
+
+def _shutting_down() -> exc.ClientClosedError:
+    return exc.ClientClosedError("the interpreter is shutting down")
 
 
 def loop_thread() -> LoopThread:
@@ -92,7 +176,7 @@ def loop_thread() -> LoopThread:
         return current
     with _lock:
         if _exiting:
-            raise exc.ClientClosedError("the interpreter is shutting down")
+            raise _shutting_down()
         if _current is None:
             fresh = LoopThread()
             fresh.start()

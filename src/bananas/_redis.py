@@ -24,6 +24,11 @@ try:
 except (ImportError, AttributeError):  # pragma: no cover - hiredis before 2.1
     _pack_command = None
 
+try:
+    from redis._parsers.hiredis import NOT_ENOUGH_DATA as _NOT_ENOUGH_DATA
+except ImportError:  # pragma: no cover - then every reply goes through read_response()
+    _NOT_ENOUGH_DATA = None
+
 __all__ = ["Argument", "Command", "Link", "LinkLost", "Reply", "ReplyError"]
 
 Argument = Union[bytes, str, int]
@@ -89,13 +94,21 @@ def reply_error(error: BaseException) -> ReplyError:
     return ReplyError(match.group(1), match.group(2)) if match else ReplyError("ERR", text)
 
 
-def _translated(reply: Any) -> Reply:
+_PLAIN = frozenset({bytes, int, type(None)})
+
+
+def _translated(reply: List[Any]) -> Reply:
     """Replace the exceptions inside a reply (of EXEC, say) by values."""
-    if isinstance(reply, BaseException):
-        return reply_error(reply)
-    if isinstance(reply, list):
-        return [_translated(item) for item in reply]
+    for item in reply:
+        if item.__class__ not in _PLAIN:
+            return [_translated_item(item) for item in reply]
     return reply
+
+
+def _translated_item(item: Any) -> Reply:
+    if isinstance(item, BaseException):
+        return reply_error(item)
+    return _translated(item) if item.__class__ is list else item
 
 
 def pack(commands: Iterable[Command]) -> List[bytes]:
@@ -217,6 +230,38 @@ class Link:
             # On 3.12 and 3.13 an AttributeError escapes from a socket that was just closed.
             raise LinkLost(_cause(error)) from None
         return _translated(reply) if reply.__class__ is list else reply
+
+    async def read_many(self) -> List[Reply]:
+        """Read one reply, for as long as it takes, and with it all that have arrived.
+
+        Raises:
+            LinkLost: The connection is gone.
+        """
+        replies = [await self.read()]
+        gets = self._gets()
+        if gets is None:
+            return replies
+        try:
+            reply = gets()
+            while reply is not _NOT_ENOUGH_DATA:
+                if isinstance(reply, Exception):
+                    reply = reply_error(reply)
+                replies.append(_translated(reply) if reply.__class__ is list else reply)
+                reply = gets()
+        except Exception as error:
+            raise LinkLost(_cause(error)) from None
+        return replies
+
+    def _gets(self) -> Optional[Callable[[], Any]]:
+        """Return what takes a complete reply out of what has arrived; None without hiredis.
+
+        redis-py's read_response() costs more than all else that a notification costs, although
+        nothing is to be awaited for the second and later replies of what one read brought.
+        """
+        if _NOT_ENOUGH_DATA is None:
+            return None
+        reader = getattr(self._connection._parser, "_reader", None)
+        return getattr(reader, "gets", None)
 
     def is_dirty(self) -> bool:
         """Whether there is anything to read, or the peer has closed, where nothing is expected."""

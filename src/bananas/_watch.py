@@ -31,7 +31,7 @@ _FIRST_LOOK = 0.5
 # worker, and nobody will rewrite the document.
 _GRACE = 0.5
 _DEAD_LETTERS = 100
-_LAST_LOOK = 0.15
+_LAST_LOOK = 0.1
 
 
 class Watch:
@@ -80,26 +80,34 @@ class Watch:
         return len(self._waiters)
 
     async def wait(
-        self, job_id: str, timeout: Optional[float], *, any_attempt: bool = False
+        self,
+        job_id: str,
+        timeout: Optional[float],
+        *,
+        any_attempt: bool = False,
+        waiter: Optional[Waiter] = None,
     ) -> JobResult[Any]:
-        """Wait for the final result of a job, or for any stored one."""
-        waiter = self.register(job_id, any_attempt=any_attempt)
-        try:
-            return await self.await_registered(waiter, timeout)
-        finally:
-            self.unregister(waiter)
+        """Wait for the final result of a job, or for any stored one.
 
-    async def await_registered(self, waiter: Waiter, timeout: Optional[float]) -> JobResult[Any]:
-        """Wait for what a registered waiter is told."""
+        Args:
+            job_id: The job.
+            timeout: Limit in seconds; None is no limit.
+            any_attempt: Whether the first stored result will do, though a retry may follow.
+            waiter: One that was registered before, for this job; let go of in any case.
+        """
+        # One coroutine for all of it: ten thousand of them wait at once.
+        if waiter is None:
+            waiter = self.register(job_id, any_attempt=any_attempt)
         future = waiter.future
         try:
             with anyio.fail_after(timeout):
-                found: JobResult[Any] = await future
-                return found
+                return await future  # type: ignore[no-any-return]
         except builtins.TimeoutError:
             if future.done() and not future.cancelled():
-                return _result_of(future)
-        return await self._last_look(waiter, timeout or 0.0)
+                return future.result()  # type: ignore[no-any-return]
+            return await self._last_look(waiter, timeout or 0.0)
+        finally:
+            self.unregister(waiter)
 
     def register(self, job_id: str, *, any_attempt: bool) -> Waiter:
         """Take a wait in; nothing that is stored from now on is missed."""
@@ -406,8 +414,3 @@ def result_gone(job_id: str) -> exc.ResultNotFoundError:
         f"job {job_id} has completed, and its result is gone: it expired, or the worker keeps none",
         job_id=job_id,
     )
-
-
-def _result_of(future: asyncio.Future[Any]) -> JobResult[Any]:
-    found: JobResult[Any] = future.result()
-    return found

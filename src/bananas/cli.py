@@ -30,12 +30,11 @@ def main() -> None:
 
 def _end_for_want_of(error: ModuleNotFoundError) -> NoReturn:
     package = (error.name or "").partition(".")[0]
-    extra = {"typer": "cli", "rich": "cli", "click": "cli", "fakeredis": "demo"}.get(package)
-    if extra is None:
+    if package in ("", "bananas"):
         raise error
     print(
-        f"bananas: this needs the package {package}; install it with: "
-        f'python -m pip install "bananas-queue[{extra}]"',
+        f"bananas: the command line needs the package {package}; install it with: "
+        'python -m pip install "bananas-queue[cli]"',
         file=sys.stderr,
     )
     sys.exit(1)

@@ -411,9 +411,10 @@ class AsyncClient:
         waiter = self._watch.register(entry.job_id, any_attempt=not wait_for_retries)
         try:
             await self._queue.submit(entry, fresh=job_id is None)
-            return await self._watch.await_registered(waiter, limit)
-        finally:
+        except BaseException:
             self._watch.unregister(waiter)
+            raise
+        return await self._watch.wait(entry.job_id, limit, waiter=waiter)
 
     # -- reading and waiting ---------------------------------------------------------------------
 
@@ -508,8 +509,8 @@ class AsyncClient:
 
         Cancelling it ends this wait, and no other for the same job.
         """
-        return await self._results.wait_for_result(
-            job_id, timeout, wait_for_retries=wait_for_retries
+        return await self._watch.wait(
+            check_job_id(job_id), check_timeout(timeout), any_attempt=not wait_for_retries
         )
 
     def as_completed(

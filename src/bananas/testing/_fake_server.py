@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import uuid
 from socketserver import BaseRequestHandler
-from typing import Any, Iterable, List, Optional
+from typing import Any, Iterable, List
 
 from .._redis import reply_error
 
@@ -21,8 +22,8 @@ def make_server(host: str) -> Any:
     """Return fakeredis's server, bound to a free port and not yet serving.
 
     Its own connections end with the first error reply, lose what is larger than the socket's
-    buffer, look for messages a hundred times a second, stay open after CLIENT KILL, and print a
-    traceback when a client is gone; so it is given others.
+    buffer, look for messages a hundred times a second, stay open after CLIENT KILL, know no INFO,
+    and print a traceback when a client is gone; so it is given others.
 
     Raises:
         ImportError: fakeredis is not installed.
@@ -40,6 +41,7 @@ def make_server(host: str) -> Any:
     server.request_queue_size = 128
     server.socket.listen(server.request_queue_size)
     server.connections = _Connections()
+    server.run_id = uuid.uuid4().hex
     return server
 
 
@@ -90,10 +92,12 @@ class _Connection(BaseRequestHandler):
 
         self.thread = threading.current_thread()
         self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._fake = self.server.fake_server  # type: ignore[attr-defined]
+        self._run_id: str = self.server.run_id  # type: ignore[attr-defined]
         peer, own = self.client_address, self.request.getsockname()
         # fakeredis would let redis-py's newest default, RESP3, be negotiated without a HELLO.
         self.client: Any = FakeRedisConnection(
-            server=self.server.fake_server,  # type: ignore[attr-defined]
+            server=self._fake,
             protocol=2,
             client_info={
                 "addr": f"{peer[0]}:{peer[1]}",
@@ -103,6 +107,8 @@ class _Connection(BaseRequestHandler):
         )
         self.socket: Any = self.client.get_socket()
         self._replies: Any = self.socket.responses
+        self._carry_out = self.socket._process_command
+        self.socket._process_command = self._process
         self._connections: _Connections = self.server.connections  # type: ignore[attr-defined]
         self._writer = threading.Thread(target=self._write, name="bananas broker", daemon=True)
 
@@ -121,14 +127,16 @@ class _Connection(BaseRequestHandler):
         self.client.disconnect()
 
     def hang_up(self) -> None:
-        """End the connection, also while it carries out a blocking command."""
+        """End the connection."""
         _shut_down(self.request)
-        fake = self.socket._server
-        if fake is not None:
-            with fake.lock:
-                if self.socket._blocked:
-                    self.socket._unblock_reason = b"timeout"
-                    self.socket._db.wake_all()
+        self.wake()
+
+    def wake(self) -> None:
+        """End a blocking command that is being carried out."""
+        with self._fake.lock:
+            if self.socket._blocked:
+                self.socket._unblock_reason = b"timeout"
+                self.socket._db.wake_all()
 
     def _read(self) -> None:
         while True:
@@ -144,14 +152,25 @@ class _Connection(BaseRequestHandler):
                 if not self.socket._killed:
                     self._replies.put(error)
                 return
-            if b"KILL" in data.upper():
-                self._drop_killed()
+
+    def _process(self, command: List[bytes]) -> None:
+        """Carry out one command, unless the connection was killed while it was on its way."""
+        if self.socket._killed:
+            raise ConnectionError
+        words = [word.upper() for word in command[:2]]
+        if words[:1] == [b"INFO"]:
+            self._replies.put(f"# Server\r\nrun_id:{self._run_id}\r\n")
+            return
+        self._carry_out(command)
+        if words == [b"CLIENT", b"KILL"]:
+            self._drop_killed()
 
     def _drop_killed(self) -> None:
         """Close the connections that were killed, after what they still have to read."""
         for connection in self._connections.snapshot():
             if connection.socket._killed:
                 connection._replies.put(_END)
+                connection.wake()
 
     def _write(self) -> None:
         replies, ended = self._replies, False
@@ -212,5 +231,5 @@ def _aggregate(mark: bytes, size: int, items: Iterable[Any], protocol: int) -> b
 
 def _error(error: BaseException) -> str:
     """Return an error reply: redis-py made an exception of it, and took off the code it knows."""
-    text: Optional[str] = str(reply_error(error)).replace("\r", " ").replace("\n", " ")
-    return text if text and _CODE.match(text) else f"ERR {text}"
+    text = str(reply_error(error)).replace("\r", " ").replace("\n", " ")
+    return text if _CODE.match(text) else f"ERR {text}"

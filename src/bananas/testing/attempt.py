@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Awaitable, Callable, List, Optional, Tuple, Union
 
-from .. import exceptions as exc
 from .._json import without_surrogates
 from .._keys import Keys
 from .._redis import Command
@@ -27,6 +26,7 @@ __all__ = ["Attempt", "Handler", "Panic", "Step"]
 Handler = Callable[[Job], Union[Any, Awaitable[Any]]]
 
 _DAY = 24 * 3600
+_THREAD = "bananas handler"
 
 
 class Panic(Exception):
@@ -214,18 +214,29 @@ async def _outcome(handler: Handler, job: Job) -> _Outcome:
         if inspect.iscoroutinefunction(handler):
             value = await handler(job)
         else:
-            value = await run_in_daemon_thread(lambda: handler(job))
+            value = await run_in_daemon_thread(lambda: _called(handler, job), _THREAD)
             if inspect.isawaitable(value):
                 value = await value
-        if value is not None:
+        if value is not None and not isinstance(value, _Outcome):
             encode(value)
-        return _Outcome(value=value)
-    except Panic as panic:
-        return _Outcome(error=without_surrogates(f"panic: {panic}"), panicked=True)
-    except exc.SerializationError as error:
-        return _Outcome(error=str(error))
     except Exception as error:
-        return _Outcome(error=without_surrogates(str(error)))
+        value = _failure(error)
+    return value if isinstance(value, _Outcome) else _Outcome(value=value)
+
+
+def _called(handler: Handler, job: Job) -> Any:
+    """Call a plain handler; what it raises (SystemExit, say) must not reach the event loop."""
+    try:
+        return handler(job)
+    except BaseException as error:
+        return _failure(error)
+
+
+def _failure(error: BaseException) -> _Outcome:
+    text = without_surrogates(str(error))
+    if isinstance(error, Exception) and not isinstance(error, Panic):
+        return _Outcome(error=text)
+    return _Outcome(error=f"panic: {text or type(error).__name__}", panicked=True)
 
 
 def _later(now: datetime, attempts: int) -> datetime:

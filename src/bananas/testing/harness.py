@@ -163,7 +163,7 @@ class LocalQueue:
         self.stop()
 
     async def __aenter__(self: Self) -> Self:
-        return await run_in_daemon_thread(self.start)
+        return await run_in_daemon_thread(self.start, "bananas local queue")
 
     async def __aexit__(
         self,
@@ -171,4 +171,4 @@ class LocalQueue:
         error: Optional[BaseException],
         traceback: Optional[TracebackType],
     ) -> None:
-        await run_in_daemon_thread(self.stop)
+        await run_in_daemon_thread(self.stop, "bananas local queue")
