@@ -154,6 +154,7 @@ class AutoPipeline:
         self._exclusive_again: List[Entry] = []
         self._doubts: List[Doubt] = []
         self._undo: List[Command] = []
+        self._in_flight: Sequence[Transaction] = ()
         self._open: Set[_Request] = set()
         self._wake: Optional[asyncio.Future[None]] = None
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -217,12 +218,12 @@ class AutoPipeline:
             where nothing was sent, and with ``OutcomeUnknownError`` where something was, and what
             became of it can't be found out before the deadline.
         """
-        loop = self._running_loop()
+        loop = self.running_loop()
         now = loop.time()
         request = _Submit(
             loop.create_future(),
             now + self._submit_timeout,
-            now + self._connect_timeout,
+            now + min(self._submit_timeout, self._connect_timeout),
             entries,
             exclusive,
         )
@@ -256,7 +257,7 @@ class AutoPipeline:
     def _calls(
         self, commands: Sequence[Command], size: int = 0, timeout: Optional[float] = None
     ) -> _Calls:
-        loop = self._running_loop()
+        loop = self.running_loop()
         now = loop.time()
         limit = self._read_timeout if timeout is None else timeout
         return _Calls(
@@ -267,7 +268,12 @@ class AutoPipeline:
             size,
         )
 
-    def _running_loop(self) -> asyncio.AbstractEventLoop:
+    def running_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the running loop, once the client's for good.
+
+        Raises:
+            RuntimeError: It is another one.
+        """
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._loop is not None:
@@ -284,7 +290,7 @@ class AutoPipeline:
         self._open.add(request)
         self._waiting.append(request)
         if self._timer is None or request.patience < self._timer_at:
-            self._arm(min(request.patience, request.deadline))
+            self._arm(request.patience)
         if self._wake is not None:
             self._wake.set_result(None)
             self._wake = None
@@ -338,22 +344,29 @@ class AutoPipeline:
         sent = isinstance(request, _Submit) and request.doubtful
         if self._link is not None or sent or request.reason is not None:
             return request.deadline
-        return min(request.patience, request.deadline)
+        return request.patience
 
     def _late_error(self, request: _Request) -> exc.BananasError:
+        if isinstance(request, _Submit) and (request.doubtful or self._is_in_flight(request)):
+            return self._unknown_error(request)
         if request.reason is not None:
             return self._reply_error(request, request.reason)
         failure = self._last_failure
         if isinstance(request, _Submit):
             ids = request.open_ids()
-            if request.doubtful:
-                return self._unknown_error(request)
             why = str(failure) if failure else "the connection was busy until the deadline"
             message = f"{_named(ids)} not sent, and nothing is queued: {why}"
             return exc.ConnectionError(message, job_id=ids[0], job_ids=ids)
         if failure is not None and self._link is None:
             return exc.ConnectionError(str(failure), permanent=failure.permanent)
         return exc.TimeoutError("Redis did not answer in time")
+
+    def _is_in_flight(self, request: _Submit) -> bool:
+        return any(
+            entry.owner is request
+            for transaction in self._in_flight
+            for entry in transaction.entries
+        )
 
     def _unknown_error(self, request: _Submit) -> exc.OutcomeUnknownError:
         ids = request.open_ids()
@@ -392,6 +405,10 @@ class AutoPipeline:
                 except LinkLost as error:
                     _log.debug("connection lost: %s", error)
                     await self._drop_link()
+                    if self._failures:
+                        await self._back_off()
+                    else:
+                        self._failures = 1  # until something succeeds
                 except _Refused as error:
                     _log.debug("server refuses for now: %s", error)
                     await self._drop_link()
@@ -429,6 +446,9 @@ class AutoPipeline:
         self._forget_abandoned()
         if not self._open and not self._undo:
             self._waiting.clear()
+            self._again.clear()
+            self._exclusive_again.clear()
+            self._doubts.clear()
             return None
         try:
             link = await self._open_link()
@@ -440,7 +460,6 @@ class AutoPipeline:
         self._link = link
         self._watching = False
         self._last_failure = None
-        self._failures = 0
         self.connections += 1
         return link
 
@@ -517,6 +536,7 @@ class AutoPipeline:
         """Send a batch, read all its replies, and only then hand any of them out."""
         self.batches += 1
         try:
+            self._in_flight = batch.transactions
             judged = await self._talk(link, batch)
         except BaseException:
             # Cancelled (closing) or lost: each transaction may have been applied or not.
@@ -525,6 +545,8 @@ class AutoPipeline:
             self._exclusive_again.extend(batch.exclusive)
             self._waiting.extendleft(reversed(batch.calls))
             raise
+        finally:
+            self._in_flight = ()
         refused: Optional[ReplyError] = None
         for verdicts in judged:
             refused = self._hand_out(verdicts) or refused
@@ -534,6 +556,7 @@ class AutoPipeline:
             await self._settle(link)
         if refused is not None:
             raise _Refused(str(refused))
+        self._failures = 0
 
     async def _talk(self, link: Link, batch: _Batch) -> List[Verdicts]:
         commands: List[Command] = []
@@ -580,8 +603,7 @@ class AutoPipeline:
         if self._timer is None or self._timer_at > self._busy_since + self._reply_timeout:
             self._arm(self._busy_since + self._reply_timeout)
         await link.send(pack(commands))
-        read = link.read
-        replies = [await read() for _ in commands]
+        replies = await link.read_replies(len(commands))
         self._busy_since = None
         return replies
 
@@ -643,6 +665,7 @@ class AutoPipeline:
     async def _queue_exclusive(self, link: Link, chosen: List[Entry]) -> Optional[ReplyError]:
         transaction = Transaction(chosen)
         try:
+            self._in_flight = (transaction,)
             replies = await self._round_trip(link, transaction.commands())
             self._watching = False
             verdicts = None if replies[-1] is None else transaction.verdicts(replies)
@@ -651,6 +674,8 @@ class AutoPipeline:
         except BaseException:
             self._doubt(link, chosen, exclusive=True)
             raise
+        finally:
+            self._in_flight = ()
         if verdicts is None:
             self._exclusive_again.extend(chosen)  # somebody else was faster with one of them
             return None
@@ -701,6 +726,8 @@ class AutoPipeline:
             self._settled(entry)
         again = [entry for group in settled.again for entry in group]
         settled.again = []
+        if settled.applied:
+            self._failures = 0
         self._hand_out(settled)
         if not doubt.fenced:
             for request in {entry.owner for entry in again}:

@@ -148,8 +148,11 @@ async def _interruptible(work: Coroutine[Any, Any, T]) -> List[T]:
     try:
         loop.add_signal_handler(signal.SIGINT, task.cancel)
     except (NotImplementedError, RuntimeError, ValueError):
-        pass  # Windows, or not the main thread: then it is a KeyboardInterrupt
+        # Windows, or not the main thread: there it is a KeyboardInterrupt after all.
+        return [await task]
     try:
         return [await task]
     except asyncio.CancelledError:
         return []
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

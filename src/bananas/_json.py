@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
 from json import scanner
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
-from typing import Any, Callable, List, NoReturn, Optional, Tuple, Union
+from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple, Union
 
 from . import exceptions as exc
 
@@ -25,6 +26,8 @@ __all__ = [
 MAX_NESTING = 10_000
 
 _SCALARS = frozenset({str, int, float, bool, type(None)})
+_PLAIN_SCALARS = _SCALARS - {float}
+_PLAIN_CONTAINERS = frozenset({dict, list, tuple})
 _WHITESPACE = " \t\n\r"
 _STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -50,6 +53,32 @@ def _make_encode() -> Callable[[Any], str]:
 _encode = _make_encode()
 
 
+@functools.lru_cache(maxsize=None)
+def _fast_writer() -> Optional[Callable[[Any], bytes]]:
+    """Return orjson's encoder, looked for at the first use; None where it is not installed."""
+    try:
+        import orjson
+    except ImportError:
+        return None
+    return orjson.dumps
+
+
+def _is_plain(items: Iterable[Any]) -> bool:
+    """Whether orjson writes these, at any depth, as ``json`` does, or refuses.
+
+    It writes an exponent differently, and classes that ``json`` has no form for. Keys that are no
+    strings, numbers beyond 64 bits and deep nesting it refuses.
+    """
+    for item in items:
+        kind = item.__class__
+        if kind not in _PLAIN_SCALARS:
+            if kind not in _PLAIN_CONTAINERS:
+                return False
+            if not _is_plain(item.values() if kind is dict else item):
+                return False
+    return True
+
+
 def dumps(value: Any, argument: str = "payload") -> bytes:
     """Return the JSON text of a value, in UTF-8.
 
@@ -62,6 +91,12 @@ def dumps(value: Any, argument: str = "payload") -> bytes:
         SerializationError: The value is not JSON that Go accepts. The message says where in the
             value the trouble sits, and never shows the value.
     """
+    try:
+        fast = _fast_writer()
+        if fast is not None and _is_plain((value,)):
+            return fast(value)
+    except (TypeError, RecursionError):
+        pass
     try:
         if value.__class__ not in _SCALARS:
             _check_keys(value, 1)

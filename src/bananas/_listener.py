@@ -151,7 +151,7 @@ class Listener:
         self._next_beat(loop)
         handle = self._handle
         while True:
-            replies = await link.read_many()
+            replies = await link.read_arrived()
             self._last_read = loop.time()
             for reply in replies:
                 handle(reply)

@@ -42,7 +42,10 @@ class _Call:
         self.lock.acquire()
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.task = loop.create_task(self.coroutine)
+        if sys.version_info >= (3, 12):  # saves a turn of the loop
+            self.task = asyncio.Task(self.coroutine, loop=loop, eager_start=True)
+        else:
+            self.task = loop.create_task(self.coroutine)
         self.task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
@@ -123,20 +126,20 @@ class LoopThread:
         Ctrl-C, or any other exception in the waiting thread, cancels the coroutine.
         """
         call = _Call(coroutine)
-        self._calls.append(call)
-        if self._ended:
-            self._take_back(call)
-        elif not self._woken:
-            self._woken = True
-            try:
-                self.loop.call_soon_threadsafe(self._start_calls)
-            except RuntimeError:  # the loop has been closed this very moment
-                self._take_back(call)
         try:
+            self._calls.append(call)
+            if self._ended:
+                self._take_back(call)
+            elif not self._woken:
+                self._woken = True
+                try:
+                    self.loop.call_soon_threadsafe(self._start_calls)
+                except RuntimeError:  # the loop has been closed this very moment
+                    self._take_back(call)
             call.lock.acquire()
         except BaseException:
             if not self._ended:
-                self.loop.call_soon_threadsafe(call.cancel)
+                self.loop.call_soon_threadsafe(self._cancel, call)
             raise
         if call.error is not None:
             try:
@@ -145,6 +148,10 @@ class LoopThread:
                 del call  # the traceback refers to this frame: no cycle
         value: T = call.value
         return value
+
+    def _cancel(self, call: _Call) -> None:
+        self._start_calls()  # Ctrl-C may have struck before the loop was woken for the call
+        call.cancel()
 
     def _take_back(self, call: _Call) -> None:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import sys
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Type, Union
 
 import anyio
@@ -231,26 +232,44 @@ class Link:
             raise LinkLost(_cause(error)) from None
         return _translated(reply) if reply.__class__ is list else reply
 
-    async def read_many(self) -> List[Reply]:
+    async def read_replies(self, count: int) -> List[Reply]:
+        """Read the replies to ``count`` commands.
+
+        Raises:
+            LinkLost: The connection is gone.
+        """
+        replies: List[Reply] = []
+        while len(replies) < count:
+            replies.append(await self.read())
+            if len(replies) < count:
+                self._take_arrived(replies, count)
+        return replies
+
+    async def read_arrived(self) -> List[Reply]:
         """Read one reply, for as long as it takes, and with it all that have arrived.
 
         Raises:
             LinkLost: The connection is gone.
         """
         replies = [await self.read()]
+        self._take_arrived(replies, sys.maxsize)
+        return replies
+
+    def _take_arrived(self, replies: List[Reply], most: int) -> None:
+        """Add the complete replies that need no more reading, until there are ``most``."""
         gets = self._gets()
         if gets is None:
-            return replies
+            return
         try:
-            reply = gets()
-            while reply is not _NOT_ENOUGH_DATA:
+            while len(replies) < most:
+                reply = gets()
+                if reply is _NOT_ENOUGH_DATA:
+                    return
                 if isinstance(reply, Exception):
                     reply = reply_error(reply)
                 replies.append(_translated(reply) if reply.__class__ is list else reply)
-                reply = gets()
         except Exception as error:
             raise LinkLost(_cause(error)) from None
-        return replies
 
     def _gets(self) -> Optional[Callable[[], Any]]:
         """Return what takes a complete reply out of what has arrived; None without hiredis.

@@ -16,7 +16,8 @@ async def cancel_and_wait(task: asyncio.Task[Any], limit: float = 2.0) -> None:
     A cancellation of the caller does not cut the wait short: the task would outlive its owner.
     """
     task.cancel()
-    if task is asyncio.current_task():
+    # Its loop may have ended, and the task with it, before the client is closed in another one.
+    if task.done() or task is asyncio.current_task():
         return
     with anyio.move_on_after(limit, shield=True):
         await asyncio.wait([task])

@@ -113,7 +113,7 @@ class Watch:
         """Take a wait in; nothing that is stored from now on is missed."""
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
-        loop = asyncio.get_running_loop()
+        loop = self._pipeline.running_loop()
         waiter = Waiter(job_id, loop.create_future(), any_attempt=any_attempt)
         if self._waiters.add(waiter):
             self._fresh[job_id] = loop.time() + _FIRST_LOOK

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import builtins
 import functools
+import weakref
 from collections import deque
 from types import TracebackType
-from typing import Any, Deque, Dict, Optional, Sequence, Type
+from typing import Any, Deque, Dict, List, Optional, Sequence, Type
 
 import anyio
 
@@ -29,8 +30,6 @@ class AsCompleted:
     def __init__(
         self, watch: Watch, job_ids: Sequence[str], timeout: Optional[float], *, any_attempt: bool
     ) -> None:
-        if len(set(job_ids)) < len(job_ids):
-            raise ValueError("job_ids must name each job once")
         self._watch = watch
         self._job_ids = job_ids
         self._timeout = timeout
@@ -39,6 +38,9 @@ class AsCompleted:
         self._pending: Optional[Dict[str, Waiter]] = None
         self._done: Deque[Waiter] = deque()
         self._wake: Optional[asyncio.Future[None]] = None
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        if len(set(job_ids)) < len(job_ids):
+            raise ValueError("job_ids must name each job once")
 
     def __aiter__(self) -> AsCompleted:
         return self
@@ -59,10 +61,18 @@ class AsCompleted:
 
     async def aclose(self) -> None:
         """End the waits that are left."""
-        for waiter in [*(self._pending or {}).values(), *self._done]:
-            self._watch.unregister(waiter)
+        _let_go(self._watch, self._left())
         self._pending = {}
         self._done.clear()
+
+    def __del__(self) -> None:
+        # Left early and forgotten, maybe by another thread, or after the loop has ended.
+        left = self._left()
+        if left and self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(_let_go, self._watch, left)
+            except RuntimeError:
+                pass
 
     async def __aenter__(self) -> AsCompleted:
         return self
@@ -75,17 +85,22 @@ class AsCompleted:
     ) -> None:
         await self.aclose()
 
+    def _left(self) -> List[Waiter]:
+        return [*(self._pending or {}).values(), *self._done]
+
     def _start(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
+        # The waits must not keep alive an iterator that everybody else has forgotten.
+        myself = weakref.ref(self)
         if self._timeout is not None:
             self._deadline = loop.time() + self._timeout
         self._pending = {}
         for job_id in self._job_ids:
             waiter = self._watch.register(job_id, any_attempt=self._any_attempt)
             self._pending[job_id] = waiter
-            waiter.future.add_done_callback(functools.partial(self._note, waiter))
+            waiter.future.add_done_callback(functools.partial(_noted, myself, waiter))
 
-    def _note(self, waiter: Waiter, _: asyncio.Future[JobResult[Any]]) -> None:
+    def _note(self, waiter: Waiter) -> None:
         if self._pending and self._pending.pop(waiter.job_id, None) is not None:
             self._done.append(waiter)
             if self._wake is not None and not self._wake.done():
@@ -110,3 +125,16 @@ class AsCompleted:
             ) from None
         finally:
             self._wake = None
+
+
+def _noted(
+    reference: weakref.ReferenceType[AsCompleted], waiter: Waiter, _: asyncio.Future[Any]
+) -> None:
+    results = reference()
+    if results is not None:
+        results._note(waiter)
+
+
+def _let_go(watch: Watch, waiters: Sequence[Waiter]) -> None:
+    for waiter in waiters:
+        watch.unregister(waiter)

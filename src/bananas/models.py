@@ -53,7 +53,7 @@ class JobPriority(str, enum.Enum):
     LOW = "low"
 
     # Equal strings have equal hashes; Enum's own hash is a Python call, in the way of every submit.
-    __hash__ = str.__hash__
+    __hash__: Any = str.__hash__
 
     def __str__(self) -> str:
         return self.value
@@ -224,6 +224,7 @@ class Job:
         fields = _Fields(data, "job document")
         named = fields.data.keys()
         stub = named <= _STUB_FIELDS and not named.isdisjoint({"error", "corrupted_data"})
+        kept = stub and isinstance(fields.data.get("corrupted_data"), str)
         return cls(
             id=fields.text("id"),
             name=fields.text("name"),
@@ -238,9 +239,7 @@ class Job:
             description=fields.text("description"),
             error=fields.text("error"),
             routing_key=fields.text("routing_key") or None,
-            corrupted_data=fields.text("corrupted_data")
-            if "corrupted_data" in fields.data
-            else None,
+            corrupted_data=fields.text("corrupted_data") if kept else None,
         )
 
     @classmethod
@@ -260,7 +259,6 @@ class Job:
         payload = None
         for name, value, (start, end) in _json.loads_members(text, "job document"):
             name = _folded(name)
-            data.pop(name, None)
             data[name] = value
             if name == "payload":
                 payload = (value, text[start:end])

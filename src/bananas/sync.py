@@ -206,7 +206,10 @@ class Client:
         Works from any task, and again. A cancellation does not leave anything running.
         """
         if not self._closed:
-            self._run(lambda client: client.close())
+            try:
+                self._run(lambda client: client.close())
+            except exc.ClientClosedError:
+                pass  # the interpreter is shutting down: the loop has ended, and all with it
             self._closed = True
 
     def __enter__(self: Self) -> Self:
