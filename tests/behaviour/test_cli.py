@@ -1,0 +1,373 @@
+"""The command line: what it says, and the status that it ends with."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+
+import pytest
+
+import bananas
+from bananas import Job, cli
+from bananas._demo_jobs import HANDLER, handle
+from bananas.testing import LocalQueue
+from tests.behaviour.broker import Broker
+from tests.behaviour.programs import ROOT, environment, python, run
+from tests.support.ports import free_port
+
+# A bound for a test that hangs, not an expectation.
+_PATIENCE = 120
+
+_TITLES = (
+    "low priority",
+    "normal priority",
+    "high priority",
+    "scheduled in 2 s",
+    "fails, is retried",
+    "fails for good",
+    "nobody handles it",
+)
+
+
+class Done(NamedTuple):
+    """How a command ended, and what it said."""
+
+    status: Any
+    out: str
+    err: str
+
+
+Bananas = Callable[..., Done]
+
+
+@pytest.fixture
+def bananas_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bananas:
+    """Runs the command line in this process, in a thread, since it runs an event loop."""
+
+    def run_command(*arguments: str) -> Done:
+        ended: List[Any] = []
+
+        def call() -> None:
+            try:
+                cli.main()
+            except BaseException as end:
+                ended.append(end.code if isinstance(end, SystemExit) else end)
+
+        monkeypatch.setattr(sys, "argv", ["bananas", *arguments])
+        monkeypatch.delenv("COLUMNS", raising=False)
+        thread = threading.Thread(target=call)
+        thread.start()
+        thread.join(_PATIENCE)
+        out, err = capsys.readouterr()
+        return Done(ended[0], out, err)
+
+    return run_command
+
+
+def _without(*packages: str) -> List[str]:
+    """Return arguments for a Python that can't import some packages, and runs the command line."""
+    program = (
+        "import sys\n"
+        "class Blocker:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name.partition('.')[0] in {packages!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Blocker())\n"
+        "import bananas\n"
+        "from bananas.cli import main\n"
+        "main()\n"
+    )
+    return ["-c", program]
+
+
+# -- the demo ------------------------------------------------------------------------------------
+
+
+def test_the_demo_needs_nothing_but_python() -> None:
+    """`python -m bananas demo` shows what happens to each job, and ends with status 0."""
+    done = run("-m", "bananas", "demo")
+    assert (done.stderr, done.returncode) == ("", 0)
+    shown, table = done.stdout.split("╭")
+    for title in _TITLES:
+        assert title in shown
+        assert title in table
+    assert "retrying after" in shown
+    assert table.count("completed: ") == 5
+    assert table.count("failed: ") == 2
+    assert "7 of 7 jobs ended as expected" in table
+
+
+def test_the_demo_on_a_given_redis_touches_nothing_else(
+    real_broker: Broker, bananas_command: Bananas
+) -> None:
+    """Jobs and dead letters of others stay as they are, and nothing of the demo stays."""
+    with bananas.Client(real_broker.url) as client:
+        client.submit_job("other", {}, bananas.JobPriority.HIGH)
+        # Due at once: whoever schedules for others would move it.
+        client.submit_job_scheduled("other", {}, bananas.JobPriority.LOW, timedelta(0))
+    real_broker.command("LPUSH", "bananas:queue:dead", "a-dead-letter")
+    before = _contents(real_broker)
+
+    done = bananas_command("demo", "--redis", real_broker.url)
+
+    assert (done.err, done.status) == ("", 0)
+    assert "7 of 7 jobs ended as expected" in done.out
+    assert _contents(real_broker) == before
+
+
+def _contents(broker: Broker) -> Dict[str, bytes]:
+    names = broker.keys()
+    return {name: broker.command("DUMP", name) for name in names}
+
+
+def test_the_demo_in_this_process(bananas_command: Bananas) -> None:
+    """The demo works in a thread too, where it can't listen for Ctrl-C."""
+    done = bananas_command("demo")
+    assert (done.err, done.status) == ("", 0)
+    assert "7 of 7 jobs ended as expected" in done.out
+
+
+def test_other_workers_do_the_work(real_broker: Broker, bananas_command: Bananas) -> None:
+    """With --no-worker the jobs go to the workers of the deployment."""
+    with LocalQueue(real_broker.url) as workers:
+        workers.handle(HANDLER, handle)
+        done = bananas_command("demo", "--redis", real_broker.url, "--no-worker")
+    assert (done.err, done.status) == ("", 0)
+    assert "7 of 7 jobs ended as expected" in done.out
+    assert len(real_broker.queued("queue:dead")) == 2
+
+
+def test_workers_need_not_return_data(real_broker: Broker, bananas_command: Bananas) -> None:
+    """With --no-worker a handler without data is as good, as a plain Go handler is."""
+
+    async def handle_silently(job: Job) -> None:
+        await handle(job)
+
+    with LocalQueue(real_broker.url) as workers:
+        workers.handle(HANDLER, handle_silently)
+        done = bananas_command("demo", "--redis", real_broker.url, "--no-worker")
+    assert (done.err, done.status) == ("", 0)
+
+
+def test_an_unexpected_outcome_is_a_failure(real_broker: Broker, bananas_command: Bananas) -> None:
+    """A worker that does something else makes the demo say what, and end with status 1."""
+    with LocalQueue(real_broker.url) as workers:
+        workers.handle(HANDLER, lambda job: "always well")
+        done = bananas_command("demo", "--redis", real_broker.url, "--no-worker")
+    assert (done.err, done.status) == ("", 1)
+    assert "fails, is retried: 0 attempts failed, not 1" in done.out
+    assert "fails for good: it must have failed, not completed" in done.out
+    assert "5 of 7 jobs ended as expected" in done.out
+
+
+def test_without_workers_the_demo_ends_at_its_time_out(
+    real_broker: Broker, bananas_command: Bananas
+) -> None:
+    """Where nobody works, the demo says where the jobs are, and ends with status 1."""
+    done = bananas_command("demo", "--redis", real_broker.url, "--no-worker", "--timeout", "0.5")
+    assert (done.err, done.status) == ("", 1)
+    assert done.out.count("no worker has taken it") == 6
+    assert "0 of 7 jobs ended as expected" in done.out
+
+
+# -- what can go wrong ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [(), ("--no-worker",)])
+def test_an_unreachable_redis_is_one_line(
+    options: Tuple[str, ...], bananas_command: Bananas
+) -> None:
+    """A Redis that can't be reached is one clear line on stderr, and status 1."""
+    url = f"redis://user:secret@127.0.0.1:{free_port()}/0"
+    done = bananas_command("demo", "--redis", url, *options)
+    shown = url.replace("user:secret@", "")
+    assert done == (1, "", f"bananas: can't reach Redis at {shown}: connection refused\n")
+
+
+def test_an_unreachable_redis_is_one_line_in_a_process_too() -> None:
+    """Nothing but the one line is said, not even as the interpreter ends."""
+    url = f"redis://127.0.0.1:{free_port()}/0"
+    done = run("-m", "bananas", "demo", "--redis", url)
+    line = f"bananas: can't reach Redis at {url}: connection refused\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
+def test_a_refused_password_is_one_line(real_broker: Broker, bananas_command: Bananas) -> None:
+    """Credentials that Redis refuses are one line without the password, and status 1."""
+    url = real_broker.url.replace("redis://", "redis://user:secret@")
+    done = bananas_command("demo", "--redis", url)
+    assert (done.status, done.out, done.err.count("\n")) == (1, "", 1)
+    assert "refuses the user name or password" in done.err
+    assert "secret" not in done.err
+
+
+def test_a_wrong_url_is_one_line(bananas_command: Bananas) -> None:
+    """A URL that is none is one line that names the option, and status 1."""
+    done = bananas_command("demo", "--redis", "http://localhost")
+    assert done == (1, "", "bananas: --redis must start with redis://, rediss:// or unix://\n")
+
+
+def test_no_worker_needs_a_redis(bananas_command: Bananas) -> None:
+    """--no-worker without --redis is a wrong command line: status 2."""
+    done = bananas_command("demo", "--no-worker")
+    assert (done.status, done.out) == (2, "")
+    assert "--redis" in done.err
+
+
+@pytest.mark.parametrize("package", ["typer", "rich"])
+def test_the_command_line_names_its_extra(package: str) -> None:
+    """Without what the command line needs, it says in one line how to install that."""
+    done = run(*_without(package), "demo")
+    line = (
+        f"bananas: the command line needs the package {package}; "
+        'install it with: python -m pip install "bananas-queue[cli]"\n'
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
+
+
+def test_the_demo_names_its_extra() -> None:
+    """Without fakeredis, the demo says in one line how to install it."""
+    done = run(*_without("fakeredis"), "demo")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "bananas: without --redis this needs the package fakeredis; "
+        'install it with: python -m pip install "bananas-queue[demo]"\n'
+    )
+
+
+def test_a_defect_of_ours_is_not_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of the package itself that is missing is raised as it is."""
+    monkeypatch.setitem(sys.modules, "bananas._commands", None)
+    with pytest.raises(ModuleNotFoundError, match=r"bananas\._commands"):
+        cli.main()
+
+
+# -- Ctrl-C --------------------------------------------------------------------------------------
+
+
+def _interrupted(*arguments: str) -> Done:
+    """Run the demo, and press Ctrl-C once its jobs are submitted."""
+    with subprocess.Popen(
+        python("-m", "bananas", "demo", *arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        env=environment(),
+        cwd=str(ROOT),
+    ) as process:
+        assert process.stdout is not None
+        said = ""
+        while "jobs submitted" not in said:
+            line = process.stdout.readline()
+            assert line, said
+            said += line
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=_PATIENCE)
+        return Done(process.returncode, said + out, err)
+
+
+def test_ctrl_c_ends_the_demo() -> None:
+    """Ctrl-C ends the demo at once, with status 130 and without a traceback."""
+    done = _interrupted()
+    assert (done.status, done.err) == (130, "")
+    assert "ended as expected" not in done.out
+
+
+def test_ctrl_c_leaves_nothing_behind(real_broker: Broker) -> None:
+    """After Ctrl-C nothing of the demo is left on the Redis that it used."""
+    done = _interrupted("--redis", real_broker.url)
+    assert (done.status, done.err) == (130, "")
+    assert real_broker.keys() == []
+
+
+def test_ctrl_c_during_the_start_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A KeyboardInterrupt from anywhere ends the command line with status 130."""
+
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("bananas._commands.app", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 130
+
+
+# -- how it looks --------------------------------------------------------------------------------
+
+
+def _on_a_terminal(**variables: str) -> str:
+    """Return what the demo writes to a terminal."""
+    ours, theirs = os.openpty()
+    with subprocess.Popen(
+        python("-m", "bananas", "demo"),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(TERM="xterm-256color", LINES="50", **variables),
+        cwd=str(ROOT),
+    ) as process:
+        os.close(theirs)
+        said = b""
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # Linux says so that the terminal's other end is closed
+                break
+            if not data:
+                break
+            said += data
+        os.close(ours)
+        assert process.wait(_PATIENCE) == 0
+    return said.decode()
+
+
+def test_a_terminal_shows_a_live_table() -> None:
+    """On a terminal one table changes in place, in colour, until the outcomes replace it."""
+    said = _on_a_terminal()
+    assert said.count("what happens to it") > 5
+    assert "\x1b[32mcompleted" in said
+    assert "\x1b[2K" in said
+    assert said.count("7 of 7 jobs ended as expected") == 1
+
+
+def test_no_color_means_no_colour() -> None:
+    """With NO_COLOR no colour is used; what is said is the same."""
+    said = _on_a_terminal(NO_COLOR="1")
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", said)
+    assert "7 of 7 jobs ended as expected" in said
+
+
+def test_what_is_no_terminal_gets_plain_lines() -> None:
+    """In a file there is no control character, on whatever terminal the program runs."""
+    variables: Dict[str, str] = {"TERM": "xterm-256color", "PYTHONIOENCODING": "ascii"}
+    done = run("-m", "bananas", "demo", **variables)
+    assert (done.stderr, done.returncode) == ("", 0)
+    assert done.stdout.isascii()
+    assert "\x1b" not in done.stdout
+
+
+def test_the_version_is_printed(bananas_command: Bananas) -> None:
+    """--version prints the package's version."""
+    assert bananas_command("--version") == (0, f"bananas {bananas.__version__}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--help"], ["demo", "--version"]),
+        (["demo", "--help"], ["--redis", "--no-worker", "--timeout", "15.0"]),
+    ],
+)
+def test_help_is_at_hand(arguments: List[str], words: List[str], bananas_command: Bananas) -> None:
+    """--help tells of every command and option."""
+    done = bananas_command(*arguments)
+    assert (done.status, done.err) == (0, "")
+    for word in words:
+        assert word in done.out

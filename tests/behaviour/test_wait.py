@@ -1,0 +1,492 @@
+"""Every end that a wait can come to."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime, timedelta, timezone
+from typing import Any, Awaitable, Callable
+
+import pytest
+
+from bananas import (
+    AsyncClient,
+    ClientClosedError,
+    JobPriority,
+    JobSpec,
+    JobStatus,
+    ResultNotFoundError,
+    SerializationError,
+    ServerError,
+    TimeoutError,
+)
+from tests.behaviour.broker import Broker
+from tests.behaviour.conftest import Facade
+from tests.behaviour.go_worker import GoWorker
+from tests.behaviour.waiting import subscribed, until
+
+Connect = Callable[..., Awaitable[Facade]]
+
+
+# -- results -------------------------------------------------------------------------------------
+
+
+async def test_stored_before(client: Facade, worker: GoWorker) -> None:
+    """A result that is there is returned at once, though its notification is long gone."""
+    worker.store_success("a", '{"n":1}')
+    result = await client.wait_for_result("a")
+    assert (result.job_id, result.get_result()) == ("a", {"n": 1})
+
+
+async def test_announced(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A result is returned when it is announced."""
+    job_id = await client.submit_job("work", 1)
+    wait = await subscribed(broker, job_id, client.wait_for_result(job_id))
+    worker.store_success(job_id, "7")
+    result = await wait
+    assert (result.status, result.get_result()) == (JobStatus.COMPLETED, 7)
+    await until(lambda: not broker.subscribers(job_id), "nobody listens any more")
+
+
+async def test_never_announced(broker: Broker, worker: GoWorker, connect: Connect) -> None:
+    """A result whose notification was lost is found all the same."""
+    client = await connect(broker.url, safety_interval=0.1)
+    wait = await subscribed(broker, "a", client.wait_for_result("a"))
+    worker.store_success("a", "7", publish=False)
+    assert (await wait).get_result() == 7
+
+
+@pytest.mark.parametrize("word", ["ready", "completed", "", "\ufffd"])
+async def test_any_message(client: Facade, broker: Broker, worker: GoWorker, word: str) -> None:
+    """Any message means that there may be a result, and none means that there is one."""
+    wait = await subscribed(broker, "a", client.wait_for_result("a"))
+    worker.publish("a", word)
+    worker.store_success("a", "7", publish=False)
+    worker.publish("a", word)
+    assert (await wait).get_result() == 7
+
+
+async def test_submitted_later(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A job that does not exist yet is waited for too."""
+    wait = await subscribed(broker, "a", client.wait_for_result("a"))
+    await client.submit_job("work", 1, job_id="a")
+    worker.take()
+    worker.store_success("a", "7")
+    assert (await wait).get_result() == 7
+
+
+async def test_without_a_limit(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A wait without a limit ends with the result."""
+    wait = await subscribed(broker, "a", client.wait_for_result("a", None))
+    worker.store_success("a", "7")
+    assert (await wait).get_result() == 7
+
+
+# -- failures, final or not ----------------------------------------------------------------------
+
+
+async def test_failure_for_good(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """The failure of the last attempt is returned as a failed result."""
+    job_id = await client.submit_job("work", 1, max_retries=1)
+    wait = await subscribed(broker, job_id, client.wait_for_result(job_id))
+    worker.store_failure(job_id, "boom")
+    worker.fail_for_good(job_id)
+    result = await wait
+    assert (result.status, result.error) == (JobStatus.FAILED, "boom")
+
+
+async def test_failure_beside_its_document(
+    client: Facade, broker: Broker, worker: GoWorker
+) -> None:
+    """A failure is returned when its document says that it is final."""
+    job_id = await client.submit_job("work", 1)
+    worker.rewrite(job_id, attempts=2)
+    worker.store_failure(job_id, "boom")
+    worker.fail_for_good(job_id)
+    assert (await client.wait_for_result(job_id)).error == "boom"
+
+
+async def test_retries(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """An attempt that is about to be retried is never returned; what comes of the retry is."""
+    job_id = await client.submit_job("work", 1)
+    wait = await subscribed(broker, job_id, client.wait_for_result(job_id))
+    worker.take()
+    worker.store_failure(job_id, "boom 1")
+    worker.retry_later(job_id, "boom 1")
+    worker.publish(job_id)
+    worker.queue_again(job_id)
+    worker.publish(job_id)
+    worker.take()
+    worker.store_success(job_id, "7")
+    assert (await wait).get_result() == 7
+
+
+async def test_retries_that_fail(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """Of several failures the last one is returned."""
+    job_id = await client.submit_job("work", 1, max_retries=2)
+    wait = await subscribed(broker, job_id, client.wait_for_result(job_id))
+    worker.store_failure(job_id, "boom 1")
+    worker.retry_later(job_id, "boom 1")
+    worker.queue_again(job_id)
+    later = datetime.now(timezone.utc) + timedelta(seconds=2)
+    worker.store_failure(job_id, "boom 2", at=later)
+    worker.fail_for_good(job_id, "boom 2")
+    assert (await wait).error == "boom 2"
+
+
+async def test_first_attempt(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """Whoever does not want to wait for retries gets the first stored result."""
+    job_id = await client.submit_job("work", 1)
+    first = await subscribed(
+        broker, job_id, client.wait_for_result(job_id, wait_for_retries=False)
+    )
+    last = asyncio.ensure_future(client.wait_for_result(job_id))
+    worker.store_failure(job_id, "boom")
+    worker.retry_later(job_id)
+    assert (await first).error == "boom"
+    late = await client.wait_for_result(job_id, 0, wait_for_retries=False)
+    assert late.error == "boom"
+    worker.store_success(job_id, "7")
+    assert (await last).get_result() == 7
+
+
+async def test_failure_without_a_document(client: Facade, worker: GoWorker) -> None:
+    """A failure whose job has no document is final."""
+    worker.store_failure("a", "boom")
+    assert (await client.wait_for_result("a")).error == "boom"
+
+
+async def test_document_that_does_not_move(client: Facade, worker: GoWorker) -> None:
+    """A failure whose document does not move was stored by no Go worker, and is final."""
+    job_id = await client.submit_job("work", 1)
+    worker.store_failure(job_id, "boom")
+    result = await client.wait_for_result(job_id)
+    assert (result.status, result.error) == (JobStatus.FAILED, "boom")
+
+
+# -- ends without a result -----------------------------------------------------------------------
+
+
+async def test_dead_letter(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A job that dies without a result (no handler, a panic) gives one made of its document."""
+    job_id = await client.submit_job("work", 1)
+    wait = await subscribed(broker, job_id, client.wait_for_result(job_id))
+    worker.take()
+    worker.rewrite(job_id, attempts=2)
+    worker.fail_for_good(job_id, "no handler registered for job type: work")
+    result = await wait
+    assert (result.job_id, result.status) == (job_id, JobStatus.FAILED)
+    assert result.error == "no handler registered for job type: work"
+    assert not result.has_data
+
+
+async def test_dead_letter_of_long_ago(client: Facade, worker: GoWorker) -> None:
+    """The same holds for a job that died before the wait."""
+    worker.leave_stub("a", "failed to unmarshal job: invalid character")
+    result = await client.wait_for_result("a")
+    assert result.error == "failed to unmarshal job: invalid character"
+
+
+async def test_dead_letters_are_noticed(
+    broker: Broker, worker: GoWorker, connect: Connect
+) -> None:
+    """A dead letter ends its wait long before the next safety read."""
+    client = await connect(broker.url, safety_interval=3600)
+    ids = await client.submit_jobs([JobSpec("work", 1)] * 3)
+    waits = [await subscribed(broker, job_id, client.wait_for_result(job_id)) for job_id in ids]
+    for job_id in ids:
+        worker.leave_stub(job_id, f"bad {job_id}")
+    results = await asyncio.gather(*waits)
+    assert [result.error for result in results] == [f"bad {job_id}" for job_id in ids]
+
+
+async def test_result_that_is_gone(client: Facade, worker: GoWorker) -> None:
+    """A job that has completed, and whose result expired, is told from one that goes on."""
+    job_id = await client.submit_job("work", 1)
+    worker.complete(job_id)
+    expected = (
+        f"^job {job_id} has completed, and its result is gone: it expired, "
+        "or the worker keeps none$"
+    )
+    with pytest.raises(ResultNotFoundError, match=expected) as caught:
+        await client.wait_for_result(job_id)
+    assert caught.value.job_id == job_id
+
+
+async def test_old_failure_of_a_completed_job(client: Facade, worker: GoWorker) -> None:
+    """The failure of an earlier attempt is not taken for the result of a completed job."""
+    job_id = await client.submit_job("work", 1)
+    worker.store_failure(job_id, "boom")
+    worker.complete(job_id)
+    with pytest.raises(ResultNotFoundError):
+        await client.wait_for_result(job_id)
+
+
+async def test_junk(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A result that can't be read ends the waits for its job, and no others."""
+    good = await subscribed(broker, "good", client.wait_for_result("good"))
+    bad = await subscribed(broker, "bad", client.wait_for_result("bad"))
+    wrong = await subscribed(broker, "wrong", client.wait_for_result("wrong"))
+    broker.command("HSET", "bananas:result:bad", "status", "odd")
+    broker.command("SET", "bananas:result:wrong", "x")
+    worker.publish("bad")
+    worker.publish("wrong")
+    with pytest.raises(SerializationError, match="^stored result of job bad has no status"):
+        await bad
+    with pytest.raises(ServerError, match="^Redis refuses to read the result of job wrong: WRONG"):
+        await wrong
+    worker.store_success("good", "7")
+    assert (await good).get_result() == 7
+
+
+# -- time-outs -----------------------------------------------------------------------------------
+
+
+async def late(client: Facade, job_id: str, word: str, timeout: Any = 0) -> str:
+    """Return what the time-out of a wait says of its job."""
+    with pytest.raises(TimeoutError) as caught:
+        await client.wait_for_result(job_id, timeout)
+    assert (caught.value.job_id, caught.value.whereabouts) == (job_id, word)
+    start = f"no final result of job {job_id} within {timeout:g} s: "
+    assert str(caught.value).startswith(start)
+    return str(caught.value)[len(start) :]
+
+
+async def test_queued(client: Facade) -> None:
+    """The time-out of a wait says that no worker has taken the job."""
+    job_id = await client.submit_job("work", 1, JobPriority.LOW)
+    text = await late(client, job_id, "queued", 0.05)
+    assert text == "it is queued with priority low; no worker has taken it"
+
+
+async def test_queued_on_a_route(client: Facade) -> None:
+    """It names the route, whose workers may be missing."""
+    job_id = await client.submit_job("work", 1, routing_key="eu")
+    text = await late(client, job_id, "queued")
+    assert text == "it is queued with priority normal of route eu; no worker has taken it"
+
+
+async def test_scheduled(client: Facade) -> None:
+    """It says when a scheduled job is due."""
+    due = datetime(2030, 1, 1, tzinfo=timezone.utc)
+    job_id = await client.submit_job_scheduled("work", 1, JobPriority.LOW, due)
+    text = await late(client, job_id, "scheduled")
+    assert text == "it is scheduled, due at 2030-01-01T00:00:00Z"
+
+
+async def test_in_processing(client: Facade, worker: GoWorker) -> None:
+    """It says that a worker runs the job."""
+    job_id = await client.submit_job("work", 1)
+    worker.take()
+    text = await late(client, job_id, "processing")
+    assert text == "a worker is running it (attempt 1 of 3)"
+
+
+async def test_retrying(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """It says what failed, and when the retry is due."""
+    job_id = await client.submit_job("work", 1)
+    worker.store_failure(job_id, "boom")
+    worker.retry_later(job_id, "boom")
+    due = broker.job(job_id)["scheduled_for"]
+    text = await late(client, job_id, "retrying")
+    assert text == f'retrying after "boom" (attempt 2 of 3), due at {due}'
+    worker.queue_again(job_id)
+    text = await late(client, job_id, "retrying")
+    assert text == 'retrying after "boom" (attempt 2 of 3), queued again'
+
+
+async def test_failed_just_now(client: Facade, worker: GoWorker) -> None:
+    """It says what failed, though the document does not yet."""
+    job_id = await client.submit_job("work", 1)
+    worker.store_failure(job_id, "boom")
+    assert await late(client, job_id, "retrying") == 'retrying after "boom"'
+
+
+async def test_nowhere(client: Facade) -> None:
+    """It says that there is no such job."""
+    text = await late(client, "none", "nowhere")
+    assert text == "there is no such job; it was never submitted here, or it has expired"
+
+
+async def test_unreadable(client: Facade, broker: Broker) -> None:
+    """It says that a document can't be read."""
+    broker.command("SET", "bananas:job:bad", "{")
+    text = await late(client, "bad", "unknown")
+    assert text == "its document can't be read; a worker will dead-letter it"
+
+
+async def test_ended(client: Facade, worker: GoWorker) -> None:
+    """It says that a job has ended, though its result is not there."""
+    job_id = await client.submit_job("work", 1)
+    worker.complete(job_id)
+    text = await late(client, job_id, "ended")
+    assert text == "it has completed, and its result is not to be had"
+
+
+async def test_no_right_to_look_at_what_workers_hold(
+    real_broker: Broker, connect: Connect
+) -> None:
+    """Without the right to see what workers hold, the time-out leaves open who has the job."""
+    real_broker.command(
+        "ACL", "SETUSER", "waiter", "on", ">pw", "allkeys", "allchannels", "+@all", "-lpos"
+    )
+    try:
+        client = await connect(real_broker.url.replace("redis://", "redis://waiter:pw@"))
+        job_id = await client.submit_job("work", 1)
+        text = await late(client, job_id, "queued")
+        assert text == "it is queued with priority normal, or being run"
+        await client.close()
+    finally:
+        real_broker.command("ACL", "DELUSER", "waiter")
+
+
+async def test_timedelta(client: Facade) -> None:
+    """A limit may be a timedelta."""
+    with pytest.raises(TimeoutError, match=r" within 0\.02 s: there is no such job"):
+        await client.wait_for_result("none", timedelta(milliseconds=20))
+
+
+async def test_zero(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A limit of nothing looks once, and returns what is final."""
+    worker.store_success("a", "7")
+    assert (await client.wait_for_result("a", 0)).get_result() == 7
+    worker.leave_stub("b", "bad")
+    assert (await client.wait_for_result("b", 0)).error == "bad"
+
+
+async def test_builtin_time_out(client: Facade) -> None:
+    """A time-out is the builtin one too."""
+    import builtins
+
+    with pytest.raises(builtins.TimeoutError):
+        await client.wait_for_result("none", 0)
+
+
+# -- several waits -------------------------------------------------------------------------------
+
+
+async def test_two_waits_for_one_job(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """Everyone who waits for a job gets its result, over one subscription."""
+    first = await subscribed(broker, "a", client.wait_for_result("a"))
+    second = asyncio.ensure_future(client.wait_for_result("a", 20))
+    third = asyncio.ensure_future(client.wait_for_result("a", None))
+    assert broker.subscribers("a") == 1
+    worker.store_success("a", "7")
+    results = await asyncio.gather(first, second, third)
+    assert [result.get_result() for result in results] == [7, 7, 7]
+
+
+async def test_one_of_two_ends_early(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A wait whose time is over leaves the other one for the same job alone."""
+    long = await subscribed(broker, "a", client.wait_for_result("a"))
+    with pytest.raises(TimeoutError):
+        await client.wait_for_result("a", 0.01)
+    assert broker.subscribers("a") == 1
+    worker.store_success("a", "7")
+    assert (await long).get_result() == 7
+
+
+async def test_cancel(async_client: AsyncClient, broker: Broker, worker: GoWorker) -> None:
+    """Cancelling a wait ends it at once, and no other for the same job."""
+    other = await subscribed(broker, "a", async_client.wait_for_result("a"))
+    wait = asyncio.ensure_future(async_client.wait_for_result("a"))
+    alone = await subscribed(broker, "b", async_client.wait_for_result("b"))
+    wait.cancel()
+    alone.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await wait
+    with pytest.raises(asyncio.CancelledError):
+        await alone
+    await until(lambda: not broker.subscribers("b"), "nobody listens for b any more")
+    assert async_client.stats().waits == 1
+    worker.store_success("a", "7")
+    assert (await other).get_result() == 7
+
+
+async def test_again_and_again(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A job can be waited for again at any time after a wait has ended."""
+    for number in range(20):
+        with pytest.raises(TimeoutError):
+            await client.wait_for_result("a", number / 2000)
+    wait = asyncio.ensure_future(client.wait_for_result("a"))
+    worker.store_success("a", "7")
+    assert (await wait).get_result() == 7
+    await until(lambda: not broker.subscribers("a"), "nobody listens any more")
+
+
+async def test_a_thousand(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """Any number of waits share one connection."""
+    count = 100 if client.blocking else 1000
+    ids = [f"job-{number}" for number in range(count)]
+    waits = [asyncio.ensure_future(client.wait_for_result(job_id)) for job_id in ids]
+    await until(lambda: broker.subscribers(ids[-1]), "the last one listens")
+    await until(lambda: all(map(broker.subscribers, ids)), "all listen")
+    assert broker.connections() == 2
+    stats = await client.stats()
+    assert (stats.waits, stats.listening, stats.connections) == (count, True, 1)
+    for number, job_id in enumerate(ids):
+        worker.store_success(job_id, str(number))
+    results = await asyncio.gather(*waits)
+    assert [result.get_result() for result in results] == list(range(count))
+    assert broker.connections() == 2
+
+
+async def test_closed_meanwhile(client: Facade, broker: Broker) -> None:
+    """Closing the client ends every wait with the reason."""
+    wait = await subscribed(broker, "a", client.wait_for_result("a"))
+    await client.close()
+    with pytest.raises(ClientClosedError, match="^the client was closed during the wait") as caught:
+        await wait
+    assert caught.value.job_id == "a"
+
+
+# -- submitting and waiting at once --------------------------------------------------------------
+
+
+async def test_submit_and_wait(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """One call submits a job and returns its result."""
+    call = asyncio.ensure_future(
+        client.submit_and_wait(
+            "work", {"n": 1}, JobPriority.HIGH, 20, "text", job_id="a", routing_key="eu",
+            max_retries=1,
+        )
+    )  # fmt: skip
+    await until(lambda: worker.take("route:eu:queue:high"), "the job is there")
+    worker.store_success("a", "7")
+    assert (await call).get_result() == 7
+    document = broker.job("a")
+    assert (document["description"], document["max_retries"]) == ("text", 1)
+
+
+async def test_submit_and_wait_in_vain(client: Facade, broker: Broker) -> None:
+    """When the time is over, the error names the job, which goes on."""
+    with pytest.raises(TimeoutError, match="no worker has taken it$") as caught:
+        await client.submit_and_wait("work", 1, timeout=0.01)
+    assert broker.queued("queue:normal") == [caught.value.job_id]
+
+
+async def test_submit_and_wait_for_the_first_attempt(
+    client: Facade, broker: Broker, worker: GoWorker
+) -> None:
+    """Retries need not be waited for here either."""
+    call = asyncio.ensure_future(
+        client.submit_and_wait("work", 1, job_id="a", wait_for_retries=False)
+    )
+    await until(worker.take, "the job is there")
+    worker.store_failure("a", "boom")
+    worker.retry_later("a")
+    assert (await call).error == "boom"
+
+
+async def test_life_of_a_job(client: Facade, broker: Broker, worker: GoWorker) -> None:
+    """A wait sees a job through as a worker writes it, step by step, and its document too."""
+    job_id = await client.submit_job("work", 1)
+    wait = await subscribed(broker, job_id, client.wait_for_result(job_id))
+    assert worker.take() == job_id
+    assert (await client.get_job(job_id)).status is JobStatus.PENDING
+    worker.store_success(job_id, json.dumps({"done": True}))
+    assert (await wait).get_result() == {"done": True}
+    worker.complete(job_id)
+    job = await client.get_job(job_id)
+    assert job.status is JobStatus.COMPLETED
+    assert job.updated_at > job.created_at

@@ -1,0 +1,1 @@
+"""Every workload beside the same work written directly on redis-py, in one interleaved run."""

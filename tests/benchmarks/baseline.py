@@ -1,0 +1,124 @@
+"""The work of each workload written directly on redis-py, as a careful user would write it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Optional, Tuple
+
+import redis
+import redis.asyncio
+
+LIST = "bananas:queue:normal"
+
+
+def document(name: str, payload: Any) -> Tuple[str, str]:
+    """Make an id and a job document."""
+    job_id = str(uuid.uuid4())
+    now = datetime.now(timezone.utc).isoformat().replace("+00:00", "Z")
+    text = json.dumps(
+        {
+            "id": job_id,
+            "name": name,
+            "payload": payload,
+            "status": "pending",
+            "priority": "normal",
+            "created_at": now,
+            "updated_at": now,
+            "attempts": 0,
+            "max_retries": 3,
+        }
+    )
+    return job_id, text
+
+
+async def submit(client: redis.asyncio.Redis, name: str, payload: Any) -> str:
+    """Submit one job: MULTI, SET, LPUSH, EXEC."""
+    job_id, text = document(name, payload)
+    async with client.pipeline(transaction=True) as pipeline:
+        pipeline.set(f"bananas:job:{job_id}", text)
+        pipeline.lpush(LIST, job_id)
+        await pipeline.execute()
+    return job_id
+
+
+def submit_blocking(client: redis.Redis, name: str, payload: Any) -> str:
+    """The same, blocking."""
+    job_id, text = document(name, payload)
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.set(f"bananas:job:{job_id}", text)
+        pipeline.lpush(LIST, job_id)
+        pipeline.execute()
+    return job_id
+
+
+async def submit_many(client: redis.asyncio.Redis, jobs: List[Tuple[str, Any]]) -> List[str]:
+    """Submit many in MULTIs of 500 SET and LPUSH."""
+    ids: List[str] = []
+    for start in range(0, len(jobs), 500):
+        async with client.pipeline(transaction=True) as pipeline:
+            for name, payload in jobs[start : start + 500]:
+                job_id, text = document(name, payload)
+                pipeline.set(f"bananas:job:{job_id}", text)
+                pipeline.lpush(LIST, job_id)
+                ids.append(job_id)
+            await pipeline.execute()
+    return ids
+
+
+class Waits:
+    """Any number of waits over one shared PubSub, with an HGETALL for each notification."""
+
+    def __init__(self, client: redis.asyncio.Redis) -> None:
+        self._client = client
+        self._pubsub = client.pubsub(ignore_subscribe_messages=False)
+        self._futures: Dict[bytes, asyncio.Future[None]] = {}
+        self._confirmed: Dict[bytes, asyncio.Future[None]] = {}
+        self._task: Optional[asyncio.Task[None]] = None
+
+    async def start(self) -> None:
+        """Start the reader; it needs a channel before it can read."""
+        await self._pubsub.subscribe("bananas:none")
+        self._task = asyncio.get_running_loop().create_task(self._read())
+
+    async def close(self) -> None:
+        """Stop reading."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._pubsub.aclose()
+
+    async def _read(self) -> None:
+        async for message in self._pubsub.listen():
+            futures = self._futures if message["type"] == "message" else self._confirmed
+            future = futures.pop(message["channel"], None)
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    async def register(self, job_id: str) -> asyncio.Future[None]:
+        """Subscribe, and return the future of the notification once it can't be missed."""
+        loop = asyncio.get_running_loop()
+        channel = f"bananas:result:notify:{job_id}"
+        future = self._futures[channel.encode()] = loop.create_future()
+        confirmed = self._confirmed[channel.encode()] = loop.create_future()
+        await self._pubsub.subscribe(channel)
+        await confirmed
+        return future
+
+    async def finish(self, job_id: str, future: asyncio.Future[None]) -> Any:
+        """Await a registered notification and read the result."""
+        await future
+        fields = await self._client.hgetall(f"bananas:result:{job_id}")
+        await self._pubsub.unsubscribe(f"bananas:result:notify:{job_id}")
+        return json.loads(fields[b"result"])
+
+    async def wait(self, job_id: str) -> Any:
+        """Wait for one result: subscribe, look, wait for the notification, read."""
+        future = await self.register(job_id)
+        fields = await self._client.hgetall(f"bananas:result:{job_id}")
+        if fields:
+            await self._pubsub.unsubscribe(f"bananas:result:notify:{job_id}")
+            return json.loads(fields[b"result"])
+        return await self.finish(job_id, future)

@@ -1,0 +1,24 @@
+"""The brokers that tests of every kind share."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+import pytest
+
+from bananas.testing.embedded import EmbeddedBroker
+from tests.support import RedisServer
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """A real Redis, for all tests that do not bend it."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def embedded_broker() -> Iterator[EmbeddedBroker]:
+    """The broker that comes with the package, without a worker."""
+    with EmbeddedBroker() as broker:
+        yield broker

@@ -1,0 +1,224 @@
+"""Forks again and again in the state that its first argument names; parent and child both go on."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+import time
+import uuid
+from typing import Callable, Dict, List, NoReturn
+
+from bananas import Client, _loop_thread
+from tests.faults.worker import finish
+from tests.support import RawClient
+
+_LIMIT = 20.0
+
+
+def work(client: Client, redis: RawClient) -> None:
+    """Submit, read and wait, with nobody's help but a worker's."""
+    job_id = client.submit_job("work", {"pid": os.getpid()})
+    job = client.get_job(job_id)
+    assert job is not None
+    assert job.payload == {"pid": os.getpid()}
+    finish(redis, [job_id])
+    assert client.wait_for_result(job_id, _LIMIT).get_result() == job_id
+
+
+# In which state the parent is.
+
+
+class Idle:
+    """Nothing is under way."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+
+    def start(self) -> None:
+        """Enter the state."""
+
+    def end(self, redis: RawClient) -> None:
+        """Leave it, and check that it was not disturbed."""
+
+
+class Busy(Idle):
+    """Threads submit and read, and others wait."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self.failures: List[BaseException] = []
+        self._ending = threading.Event()
+        self._awaited = [str(uuid.uuid4()) for _ in range(4)]
+        self._threads = [threading.Thread(target=self._guard, args=(self._submit,))]
+        self._threads += [
+            threading.Thread(target=self._guard, args=(self._wait, job_id))
+            for job_id in self._awaited
+        ]
+
+    def _guard(self, target: Callable[..., None], *args: str) -> None:
+        try:
+            target(*args)
+        except BaseException as error:
+            self.failures.append(error)
+
+    def _submit(self) -> None:
+        while not self._ending.is_set():
+            job_id = self.client.submit_job("work", None)
+            job = self.client.get_job(job_id)
+            assert job is not None
+            assert job.id == job_id
+
+    def _wait(self, job_id: str) -> None:
+        assert self.client.wait_for_result(job_id, _LIMIT).get_result() == job_id
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+        deadline = time.monotonic() + _LIMIT
+        while self.client.stats().waits < len(self._awaited):
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+
+    def end(self, redis: RawClient) -> None:
+        finish(redis, self._awaited)
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(_LIMIT)
+            assert not thread.is_alive()
+        assert self.failures == []
+
+
+class Locked(Idle):
+    """Another thread holds the lock that guards the start of the loop thread."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._held = threading.Event()
+        self._release = threading.Event()
+        self._thread = threading.Thread(target=self._hold)
+
+    def _hold(self) -> None:
+        with _loop_thread._lock:
+            self._held.set()
+            self._release.wait(_LIMIT)
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._held.wait(_LIMIT)
+
+    def end(self, redis: RawClient) -> None:
+        self._release.set()
+        self._thread.join()
+
+
+class Starting(Idle):
+    """Other threads make and close clients all the time."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._ending = threading.Event()
+        self._threads = [threading.Thread(target=self._make) for _ in range(2)]
+
+    def _make(self) -> None:
+        while not self._ending.is_set():
+            Client(sys.argv[2]).close()
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def end(self, redis: RawClient) -> None:
+        self._ending.set()
+        for thread in self._threads:
+            thread.join(_LIMIT)
+            assert not thread.is_alive()
+
+
+# What the child does.
+
+
+def use(clients: List[Client], redis: RawClient) -> NoReturn:
+    """Work with the inherited client, and with one of its own."""
+    work(clients[0], redis)
+    with Client(sys.argv[2]) as client:
+        work(client, redis)
+    work(clients[0], redis)
+    sys.exit(0)
+
+
+def close(clients: List[Client], redis: RawClient) -> NoReturn:
+    """Close the inherited client."""
+    clients[0].close()
+    sys.exit(0)
+
+
+def drop(clients: List[Client], redis: RawClient) -> NoReturn:
+    """Forget the inherited client, used before or not, and collect what is left of it."""
+    clients.clear()
+    gc.collect()
+    sys.exit(0)
+
+
+def use_and_drop(clients: List[Client], redis: RawClient) -> NoReturn:
+    """Forget the inherited client while its new connections are open."""
+    work(clients[0], redis)
+    clients.clear()
+    gc.collect()
+    sys.exit(0)
+
+
+def leave(clients: List[Client], redis: RawClient) -> NoReturn:
+    """End as any program does."""
+    sys.exit(0)
+
+
+def vanish(clients: List[Client], redis: RawClient) -> NoReturn:
+    """End at once."""
+    os._exit(0)
+
+
+STATES = {state.__name__: state for state in (Idle, Busy, Locked, Starting)}
+ACTS: Dict[str, Callable[[List[Client], RawClient], NoReturn]] = {
+    act.__name__: act for act in (use, close, drop, use_and_drop, leave, vanish)
+}
+
+
+def _ended_well(pid: int) -> bool:
+    deadline = time.monotonic() + _LIMIT
+    while time.monotonic() < deadline:
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return status == 0
+        time.sleep(0.005)
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    return False
+
+
+def main(state_name: str, url: str, port: int) -> None:
+    """Fork once for each act."""
+    clients = [Client(url)]
+    with RawClient(port) as redis:
+        work(clients[0], redis)
+        for name, act in ACTS.items():
+            state = STATES[state_name](clients[0])
+            state.start()
+            pid = os.fork()
+            if pid == 0:
+                del state
+                with RawClient(port) as own:
+                    act(clients, own)
+            well = _ended_well(pid)
+            state.end(redis)
+            work(clients[0], redis)
+            print(name if well else f"{name}: the child has not ended well", flush=True)
+        stats = clients[0].stats()
+        assert (stats.connections, stats.reconnects) == (1, 0)
+        clients[0].close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

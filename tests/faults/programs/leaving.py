@@ -1,0 +1,150 @@
+"""Ends without closing its client, in the way that its first argument names."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+import threading
+import time
+from typing import Callable, Dict, NoReturn
+
+from bananas import Client
+from bananas import exceptions as exc
+
+
+def _until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def _leaving() -> None:
+    print("leaving", flush=True)
+
+
+def _wait_for_ever(client: Client) -> None:
+    try:
+        client.wait_for_result("never", None)
+    except exc.ClientClosedError:
+        pass
+
+
+def _start_waiting(client: Client) -> None:
+    threading.Thread(target=_wait_for_ever, args=(client,), daemon=True).start()
+    _until(lambda: client.stats().waits)
+
+
+def idle(url: str) -> None:
+    """After a submit, with nothing under way."""
+    Client(url).submit_job("work", None)
+    _leaving()
+
+
+def waiting(url: str) -> None:
+    """With 20 waits under way in other threads."""
+    client = Client(url)
+    for _ in range(20):
+        _start_waiting(client)
+    _leaving()
+
+
+def submitting(url: str) -> None:
+    """With a submit under way, whose reply never comes."""
+    client = Client(url)
+
+    def submit() -> None:
+        try:
+            client.submit_job("work", None)
+        except exc.BananasError:
+            pass
+
+    threading.Thread(target=submit, daemon=True).start()
+    _until(lambda: client.stats().open_requests)
+    _leaving()
+
+
+def connecting(url: str) -> None:
+    """With a connection attempt under way, which nobody answers."""
+
+    def connect() -> None:
+        try:
+            Client(url)
+        except exc.BananasError:
+            pass
+
+    threading.Thread(target=connect, daemon=True).start()
+    _until(lambda: any(thread.name == "bananas loop" for thread in threading.enumerate()))
+    _leaving()
+
+
+def main_thread_in_a_call(url: str) -> None:
+    """By SystemExit out of a wait of the main thread."""
+    client = Client(url)
+
+    def leave(number: int, frame: object) -> NoReturn:
+        _leaving()
+        sys.exit(0)
+
+    def interrupt() -> None:
+        _until(lambda: client.stats().waits)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, leave)
+    threading.Thread(target=interrupt).start()
+    client.wait_for_result("never", None)
+
+
+def other_thread(url: str) -> None:
+    """In the main thread first, while another one is still at work, and finishes it."""
+    ended = threading.main_thread()
+    client = Client(url)
+
+    def work() -> None:
+        _until(lambda: not ended.is_alive())
+        assert client.get_job(client.submit_job("work", None)) is not None
+
+    threading.Thread(target=work).start()
+    _leaving()
+
+
+def late_client(url: str) -> None:
+    """While another thread makes the process's first client, too late for a thread of its own."""
+    ended = threading.main_thread()
+
+    def work() -> None:
+        _until(lambda: not ended.is_alive())
+        try:
+            Client(url).submit_job("work", None)
+        except exc.ClientClosedError:
+            assert sys.version_info >= (3, 12)
+
+    threading.Thread(target=work).start()
+    _leaving()
+
+
+def exit_hook(url: str) -> None:
+    """With a hook that uses the client and closes it."""
+    client = Client(url)
+
+    def close() -> None:
+        client.submit_job("work", None)
+        client.close()
+
+    atexit.register(close)
+    _leaving()
+
+
+WAYS: Dict[str, Callable[[str], None]] = {
+    way.__name__: way
+    for way in (
+        idle, waiting, submitting, connecting, main_thread_in_a_call, other_thread, late_client,
+        exit_hook,
+    )
+}  # fmt: skip
+
+
+if __name__ == "__main__":
+    WAYS[sys.argv[1]](sys.argv[2])

@@ -1,0 +1,74 @@
+"""Runs the programs of this directory, each in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Optional, Type
+
+__all__ = ["ROOT", "Program"]
+
+#: The root of the source tree.
+ROOT = Path(__file__).resolve().parents[2]
+_PATIENCE = 60.0
+
+
+class Program:
+    """A running program, killed at the end of a ``with`` block if it has not ended.
+
+    Args:
+        name: A module of ``programs``.
+        arguments: What it is started with.
+    """
+
+    def __init__(self, name: str, *arguments: str) -> None:
+        command = [sys.executable, "-W", "error", "-m", f"tests.faults.programs.{name}"]
+        self.process = subprocess.Popen(
+            [*command, *arguments],
+            cwd=str(ROOT),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            universal_newlines=True,
+        )
+
+    def line(self) -> str:
+        """Return the next line that it prints; empty once it prints no more."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n")
+
+    def expect(self, line: str) -> None:
+        """Check what it prints next."""
+        found = self.line()
+        assert found == line, f"{found!r}; standard error:\n{self._errors() if not found else ''}"
+
+    def end(self, within: float = _PATIENCE) -> float:
+        """Check that it ends with status 0 and without a word on standard error.
+
+        Returns:
+            How long it took from now on, in seconds.
+        """
+        start = time.monotonic()
+        output, errors = self.process.communicate(timeout=within)
+        assert (self.process.returncode, errors) == (0, ""), output + errors
+        return time.monotonic() - start
+
+    def _errors(self) -> str:
+        self.process.kill()
+        return self.process.communicate(timeout=_PATIENCE)[1]
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.communicate(timeout=_PATIENCE)

@@ -1,0 +1,29 @@
+"""The seed that decides where the faults of a run strike: given with --fault-seed, else random."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+__all__ = ["OPTION", "fault_seed", "pytest_addoption", "pytest_report_header"]
+
+OPTION = "--fault-seed"
+
+_chosen = random.SystemRandom().randrange(1 << 32)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a seed be given."""
+    parser.addoption(OPTION, type=int, help="repeat the faults of a run that printed this seed")
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Print the seed at the head of the report."""
+    return f"fault seed: {fault_seed(config)}"
+
+
+def fault_seed(config: pytest.Config) -> int:
+    """Return the seed of this run."""
+    given = config.getoption(OPTION, default=None)
+    return _chosen if given is None else int(given)

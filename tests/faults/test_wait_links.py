@@ -1,0 +1,184 @@
+"""Waits outlive whatever becomes of the connection that brings their notifications."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any, Dict, List, Sequence
+
+import pytest
+
+from bananas import AsyncClient, JobResult
+from bananas import exceptions as exc
+from tests.support import Cut, FaultProxy, RedisServer, command
+
+from .timing import TOLERANCE, MachineLag, eventually, first_looks_over
+from .worker import channel, finish
+
+NEVER = 3600.0
+
+
+def _ids(count: int) -> List[str]:
+    return [f"job-{number}" for number in range(count)]
+
+
+def _start(
+    client: AsyncClient, job_ids: Sequence[str], timeout: float = 40.0
+) -> Dict[str, asyncio.Task[JobResult[Any]]]:
+    return {
+        job_id: asyncio.ensure_future(client.wait_for_result(job_id, timeout)) for job_id in job_ids
+    }
+
+
+async def _check_own(waits: Dict[str, asyncio.Task[JobResult[Any]]]) -> None:
+    """Every wait has ended with the result of its own job."""
+    for job_id, wait in waits.items():
+        result = await wait
+        assert (result.job_id, result.get_result()) == (job_id, job_id)
+
+
+def _subscribed(server: RedisServer) -> List[bytes]:
+    return sorted(server.command("PUBSUB", "CHANNELS"))
+
+
+async def _all_subscribed(server: RedisServer, job_ids: Sequence[str]) -> None:
+    wanted = sorted(channel(job_id).encode() for job_id in job_ids)
+    await eventually(lambda: _subscribed(server) == wanted, f"{len(wanted)} channels")
+
+
+async def test_ten_kills_of_the_subscriber_under_500_waits(
+    redis_server: RedisServer, proxy: FaultProxy
+) -> None:
+    """500 waits survive ten CLIENT KILL TYPE pubsub, results being stored in every gap."""
+    job_ids = _ids(500)
+    async with AsyncClient(proxy.url(), safety_interval=NEVER) as client:
+        waits = _start(client, job_ids)
+        await _all_subscribed(redis_server, job_ids)
+        await first_looks_over(client, proxy, len(job_ids))
+        with redis_server.connect() as redis:
+            for turn in range(10):
+                assert redis.command("CLIENT", "KILL", "TYPE", "pubsub") == 1
+                finish(redis, job_ids[50 * turn : 50 * turn + 50])
+                if turn < 9:
+                    await _all_subscribed(redis_server, job_ids[50 * turn + 50 :])
+        await _check_own(waits)
+        stats = client.stats()
+        assert (stats.waits, stats.results_by_safety_read) == (0, 0)
+        assert stats.reconnects >= 9
+
+
+async def test_restart_that_keeps_the_data() -> None:
+    """All waits finish after two seconds without a server, those included that were notified
+    while nobody could listen."""
+    job_ids = _ids(100)
+    loop = asyncio.get_running_loop()
+    with RedisServer() as server, FaultProxy(server) as proxy:
+        async with AsyncClient(proxy.url(), safety_interval=NEVER) as client:
+            waits = _start(client, job_ids)
+            await _all_subscribed(server, job_ids)
+            proxy.refuse()
+            proxy.cut_all()
+            with server.connect() as redis:
+                finish(redis, job_ids[:30])
+            await loop.run_in_executor(None, server.stop, True)
+            proxy.accept()
+            await asyncio.sleep(2)
+            await loop.run_in_executor(None, server.start)
+            with server.connect() as redis:
+                finish(redis, job_ids[30:60])
+                await _all_subscribed(server, job_ids[60:])
+                finish(redis, job_ids[60:])
+            await _check_own(waits)
+            assert client.stats().reconnects >= 2
+
+
+async def test_restart_that_loses_the_data() -> None:
+    """Waits whose jobs are gone end at their own deadlines, before and after the server is back."""
+    timeouts = [0.5 + 0.5 * number for number in range(7)]
+    loop = asyncio.get_running_loop()
+    with MachineLag() as lag, RedisServer() as server:
+        async with AsyncClient(server.url()) as client:
+            ids = [await client.submit_job("work", None) for _ in timeouts]
+
+            async def wait(job_id: str, timeout: float) -> exc.TimeoutError:
+                start = loop.time()
+                with pytest.raises(exc.TimeoutError) as caught:
+                    await client.wait_for_result(job_id, timeout)
+                assert timeout <= loop.time() - start <= timeout + TOLERANCE + lag.allowance
+                return caught.value
+
+            waits = [asyncio.ensure_future(wait(*each)) for each in zip(ids, timeouts)]
+            await loop.run_in_executor(None, server.restart, False, 2.0)
+            errors = await asyncio.gather(*waits)
+            assert [error.job_id for error in errors] == ids
+            assert (errors[0].whereabouts, errors[-1].whereabouts) == ("unknown", "nowhere")
+
+
+async def test_half_open_link_is_noticed(redis_server: RedisServer, proxy: FaultProxy) -> None:
+    """A pub/sub link that goes silent is replaced within two ping intervals; nothing is lost."""
+    ping_interval = 1.0
+    job_ids = _ids(50)
+    client = AsyncClient(proxy.url(), ping_interval=ping_interval, safety_interval=NEVER)
+    async with client:
+        waits = _start(client, job_ids)
+        await _all_subscribed(redis_server, job_ids)
+        await first_looks_over(client, proxy, len(job_ids))
+        with MachineLag() as lag:
+            proxy.go_silent(seen=b"SUBSCRIBE")
+            silent_since = time.monotonic()
+            with redis_server.connect() as redis:
+                finish(redis, job_ids)
+            await eventually(lambda: client.stats().reconnects, "a new link")
+            assert time.monotonic() - silent_since < 2 * ping_interval + lag.allowance
+        await _check_own(waits)
+        assert client.stats().results_by_safety_read == 0
+
+
+async def test_idle_link_that_answers_is_kept(proxy: FaultProxy) -> None:
+    """Silence alone, with pongs in between, costs no reconnect."""
+    async with AsyncClient(proxy.url(), ping_interval=0.2) as client:
+        waits = _start(client, _ids(1))
+        await proxy.wait_async(lambda: proxy.commands["PING"] >= 6, what="five pings")
+        stats = client.stats()
+        assert (stats.listening, stats.reconnects) == (True, 0)
+        assert stats.last_pong_age is not None
+        for wait in waits.values():
+            wait.cancel()
+
+
+async def test_output_buffer_kill(redis_server: RedisServer) -> None:
+    """Waits finish though the server drops the subscriber for an overfull output buffer."""
+    job_ids = _ids(200)
+    setting = "client-output-buffer-limit"
+    before = redis_server.command("CONFIG", "GET", setting)[1]
+    redis_server.command("CONFIG", "SET", setting, "pubsub 262144 0 0")
+    try:
+        async with AsyncClient(redis_server.url(), safety_interval=NEVER) as client:
+            waits = _start(client, job_ids)
+            await _all_subscribed(redis_server, job_ids)
+            with redis_server.connect() as redis:
+                redis.command("PUBLISH", channel(job_ids[0]), b"x" * (1 << 20))
+                finish(redis, job_ids)
+            await _check_own(waits)
+            assert client.stats().reconnects == 1
+            assert "overcoming of output buffer limits" in redis_server.log()
+    finally:
+        redis_server.command("CONFIG", "SET", setting, before)
+
+
+async def test_lost_unsubscribe(redis_server: RedisServer, proxy: FaultProxy) -> None:
+    """A channel whose UNSUBSCRIBE went down with the link is not subscribed again."""
+    async with AsyncClient(proxy.url()) as client:
+        waits = _start(client, ["kept", "dropped"])
+        await _all_subscribed(redis_server, ["kept", "dropped"])
+        cut = proxy.on(command(b"UNSUBSCRIBE"), Cut(before=True))
+        again = proxy.on(command(b"SUBSCRIBE", channel("dropped").encode()), Cut())
+        waits.pop("dropped").cancel()
+        await cut.wait_async()
+        await eventually(lambda: client.stats().reconnects == 1, "a new link")
+        await _all_subscribed(redis_server, ["kept"])
+        with redis_server.connect() as redis:
+            finish(redis, ["kept"])
+        await _check_own(waits)
+        await _all_subscribed(redis_server, [])
+        assert again.fired == 0

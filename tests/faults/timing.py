@@ -1,0 +1,83 @@
+"""Waiting for what a test expects, and telling a slow client from a slow machine."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from types import TracebackType
+from typing import Callable, Optional, Type
+
+from bananas import AsyncClient
+from tests.support import FaultProxy
+
+__all__ = ["TOLERANCE", "MachineLag", "eventually", "first_looks_over"]
+
+#: How long after its deadline a call may end, in seconds.
+TOLERANCE = 0.2
+
+_STEP = 0.01
+
+
+async def eventually(condition: Callable[[], object], what: str, timeout: float = 20.0) -> None:
+    """Let the loop run until a condition holds.
+
+    Raises:
+        AssertionError: It does not within ``timeout`` seconds.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout} s in vain: {what}"
+        await asyncio.sleep(_STEP / 2)
+
+
+async def first_looks_over(client: AsyncClient, proxy: FaultProxy, waits: int) -> None:
+    """Wait until a periodic read has looked at each job once.
+
+    A client with a long ``safety_interval`` finds what is stored later by notification only. It
+    must have read no other document through the proxy.
+    """
+    await eventually(lambda: proxy.commands["GET"] >= waits, f"{waits} documents to be read")
+    # On the same connection, hence answered after them.
+    await client.get_job("none")
+
+
+class MachineLag:
+    """Measures for how long the machine lets a thread that is ready to run wait.
+
+    The thread shares nothing with the client but the interpreter, which gives each thread its turn
+    every few milliseconds, so that a client that blocks its own loop is not excused.
+    """
+
+    def __init__(self) -> None:
+        self.worst = 0.0
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._measure, name="machine lag", daemon=True)
+
+    @property
+    def allowance(self) -> float:
+        """By how much a limit of time that the client has to keep is stretched, in seconds.
+
+        A time-out takes two turns: the deadline's, and that of the last look at the job.
+        """
+        return 2 * self.worst
+
+    def _measure(self) -> None:
+        before = time.monotonic()
+        while not self._stop.wait(_STEP):
+            now = time.monotonic()
+            self.worst = max(self.worst, now - before - _STEP)
+            before = now
+
+    def __enter__(self) -> MachineLag:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._stop.set()
+        self._thread.join()

@@ -1,0 +1,129 @@
+"""Imports point down, and each outside thing has one door."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Dict, Set
+
+import pytest
+
+from tests.unit.source_tree import docstrings, imports, modules
+
+#: From the bottom up; inside a row, from left to right. A module imports only what stands before
+#: it. A package stands for all of its modules.
+LAYERS = [
+    ["exceptions", "_types", "_version"],
+    ["_timestamps", "_json", "_arguments", "_convert", "_tasks"],
+    ["models", "_config"],
+    ["_keys", "_waiters", "_redis", "_judgement", "_whereabouts"],
+    ["_connector", "_batch", "_doubts", "_autopipeline", "_listener", "_watch"],
+    ["queue", "result_backend", "as_completed"],
+    ["client", "_loop_thread"],
+    ["sync"],
+    [""],
+    ["testing", "_demo_jobs", "_demo", "_demo_view", "_commands", "cli", "__main__"],
+]
+PLACES = {
+    name: (layer, place) for layer, row in enumerate(LAYERS) for place, name in enumerate(row)
+}
+SOURCES = modules()
+
+
+def unit(name: str) -> str:
+    """Return the entry of the table that a module belongs to."""
+    return name if name in PLACES else name.split(".")[0]
+
+
+def test_every_module_has_a_place() -> None:
+    """A new module is given its place in the table above."""
+    assert {name for name in SOURCES if unit(name) not in PLACES} == set()
+
+
+@pytest.mark.parametrize("name", SOURCES, ids=lambda name: name or "bananas")
+def test_imports_point_down(name: str) -> None:
+    """A module imports only modules of ours that stand before it, wherever the import stands."""
+    ours = {found[1:] for found in imports(name, SOURCES[name], set(SOURCES)) if found[0] == "."}
+    others = {unit(found) for found in ours} - {unit(name)}
+    assert {other for other in others if PLACES[other] >= PLACES[unit(name)]} == set()
+
+
+def test_no_cycle_inside_a_package() -> None:
+    """The modules of one package of ours don't import each other in a circle either."""
+    left: Dict[str, Set[str]] = {
+        name: {found[1:] for found in imports(name, tree, set(SOURCES)) if found[0] == "."}
+        for name, tree in SOURCES.items()
+    }
+    while True:
+        free = {name for name, needs in left.items() if not needs & (left.keys() - {name})}
+        if not free:
+            break
+        left = {name: needs for name, needs in left.items() if name not in free}
+    assert left == {}
+
+
+@pytest.mark.parametrize(
+    ("outside", "doors"),
+    [
+        ("redis", {"_redis"}),
+        ("hiredis", {"_redis"}),
+        ("fakeredis", {"testing"}),
+        ("pytest", {"testing"}),
+        ("typer", {"_commands"}),
+        ("rich", {"_commands", "_demo_view"}),
+    ],
+)
+def test_each_outside_thing_has_one_door(outside: str, doors: Set[str]) -> None:
+    """Only one place knows redis-py, only the test helpers know fakeredis, and so on."""
+    found = {
+        unit(name)
+        for name, tree in SOURCES.items()
+        if outside in {found.split(".")[0] for found in imports(name, tree, set(SOURCES))}
+    }
+    assert found <= doors
+
+
+@pytest.mark.parametrize("name", SOURCES, ids=lambda name: name or "bananas")
+def test_no_import_for_the_type_checker_alone(name: str) -> None:
+    """No module hides an upward import from the interpreter."""
+    names = {getattr(node, "id", getattr(node, "attr", "")) for node in ast.walk(SOURCES[name])}
+    assert "TYPE_CHECKING" not in names
+
+
+@pytest.mark.parametrize("name", SOURCES, ids=lambda name: name or "bananas")
+def test_only_keys_spells_a_key(name: str) -> None:
+    """No other module has a piece of a key's name in a string; prose has a space after its colon."""
+    tree = SOURCES[name]
+    prose = docstrings(tree)
+    spelt = [
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, (str, bytes))
+        and node not in prose
+        and re.search(
+            r"\b(job|queue|result|notify|route|processing|scheduled|dead):(?! )",
+            node.value if isinstance(node.value, str) else node.value.decode("latin-1"),
+        )
+    ]
+    assert (name == "_keys") is bool(spelt), spelt
+
+
+def test_the_package_has_no_logic() -> None:
+    """``__init__`` imports names, lists them, and does nothing else."""
+    kinds = (ast.Expr, ast.ImportFrom, ast.Assign)
+    assert [node for node in SOURCES[""].body if not isinstance(node, kinds)] == []
+
+
+@pytest.mark.parametrize("name", SOURCES, ids=lambda name: name or "bananas")
+def test_no_module_makes_up_its_names(name: str) -> None:
+    """No module has a ``__getattr__``."""
+    functions = [node.name for node in SOURCES[name].body if isinstance(node, ast.FunctionDef)]
+    assert "__getattr__" not in functions
+
+
+@pytest.mark.parametrize("name", SOURCES, ids=lambda name: name or "bananas")
+def test_every_module_says_what_it_is(name: str) -> None:
+    """A module's docstring begins with one sentence on one line."""
+    first = (ast.get_docstring(SOURCES[name]) or "").split("\n")[0]
+    assert first.endswith(".")

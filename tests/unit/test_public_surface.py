@@ -1,0 +1,77 @@
+"""The names that users may rely on."""
+
+from __future__ import annotations
+
+import importlib
+import re
+
+import pytest
+
+import bananas
+from tests.unit.source_tree import modules
+
+SURFACE = {
+    "": [
+        "AsyncClient", "AuthenticationError", "BananasError", "Client", "ClientClosedError",
+        "ConnectionError", "Job", "JobExistsError", "JobFailedError", "JobNotFoundError",
+        "JobPriority", "JobRejectedError", "JobResult", "JobSpec", "JobStatus",
+        "OutcomeUnknownError", "ResultNotFoundError", "SerializationError", "ServerError",
+        "TimeoutError", "__version__",
+    ],
+    "as_completed": ["AsCompleted"],
+    "client": ["AsyncClient", "ClientStats"],
+    "exceptions": [
+        "AuthenticationError", "BananasError", "ClientClosedError", "ConnectionError",
+        "JobExistsError", "JobFailedError", "JobNotFoundError", "JobRejectedError",
+        "OutcomeUnknownError", "ResultNotFoundError", "SerializationError", "ServerError",
+        "TimeoutError",
+    ],
+    "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
+    "queue": ["QueueLengths", "RedisQueue"],
+    "result_backend": ["RedisResultBackend"],
+    "sync": ["Client", "CompletedResults"],
+}  # fmt: skip
+# Modules whose imports need an extra, or that run on import, are looked at where they are tested.
+EXTRAS = ("testing", "_demo_jobs", "_demo", "_demo_view", "_commands", "cli", "__main__")
+PLAIN = [name for name in modules() if name.split(".")[0] not in EXTRAS]
+
+
+@pytest.mark.parametrize("name", SURFACE, ids=lambda name: name or "bananas")
+def test_public_names(name: str) -> None:
+    """A module with a plain name has these public names and no others."""
+    module = importlib.import_module(f"bananas.{name}".rstrip("."))
+    assert sorted(module.__all__) == sorted(SURFACE[name])
+
+
+def test_public_modules() -> None:
+    """No other module has a plain name."""
+    assert {name for name in PLAIN if not name.startswith("_")} == set(SURFACE)
+
+
+@pytest.mark.parametrize("name", PLAIN, ids=lambda name: name or "bananas")
+def test_every_module_lists_its_names(name: str) -> None:
+    """Every module has an ``__all__``, sorted, of names that it has."""
+    module = importlib.import_module(f"bananas.{name}".rstrip("."))
+    listed = module.__all__
+    assert [found for found in listed if not hasattr(module, found)] == []
+    assert len(set(listed)) == len(listed)
+
+
+def test_models_say_where_they_are_imported_from() -> None:
+    """Every public name is the very object of the module that it is documented in."""
+    for name in SURFACE["models"]:
+        assert getattr(bananas, name) is getattr(importlib.import_module("bananas.models"), name)
+    for name in SURFACE["exceptions"]:
+        assert getattr(bananas, name) is getattr(bananas.exceptions, name)
+
+
+def test_version() -> None:
+    """The version is a release number."""
+    assert re.match(r"[0-9]+\.[0-9]+\.[0-9]+", bananas.__version__)
+
+
+def test_the_package_is_typed() -> None:
+    """Type checkers find the marker that says that there are types."""
+    from tests.unit.source_tree import ROOT
+
+    assert (ROOT / "py.typed").is_file()
