@@ -6,7 +6,7 @@ from typing import Iterator
 
 import pytest
 
-from bananas.testing.embedded import EmbeddedBroker
+from bananas.testing import EmbeddedBroker
 from tests.support import RedisServer
 
 

@@ -6,112 +6,22 @@ import asyncio
 import logging
 import random
 from collections import deque
-from typing import Any, Awaitable, Callable, Deque, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Awaitable, Callable, Dict, List, Optional, Sequence
 
 from . import exceptions as exc
 from ._batch import TRANSIENT, Entry, Transaction, Verdicts
 from ._doubts import Doubt, settle
+from ._ledger import Batch, Ledger
 from ._redis import Command, Link, LinkLost, Reply, ReplyError, pack
+from ._requests import Calls, Outcome, Request, Submit
 from ._tasks import cancel_and_wait
 
-__all__ = ["AutoPipeline", "Outcome"]
+__all__ = ["AutoPipeline"]
 
 _log = logging.getLogger("bananas")
 
-# A batch ends at the first of these. A larger one would hold Redis, and with it everybody, for
-# longer without a better price per job.
-_MOST_COMMANDS = 1000
-_MOST_BYTES = 1 << 20
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 1.0
-
-
-class Outcome:
-    """What became of the entries of one submit that were not queued; the others were."""
-
-    __slots__ = ("existing", "rejected")
-
-    def __init__(self) -> None:
-        self.rejected: List[Tuple[Entry, ReplyError]] = []
-        self.existing: List[Entry] = []
-
-
-class _Request:
-    """Something that a caller awaits."""
-
-    __slots__ = ("deadline", "future", "impatient", "patience", "reason")
-
-    def __init__(self, future: asyncio.Future[Any], deadline: float, patience: float) -> None:
-        self.future = future
-        self.deadline = deadline
-        self.patience = patience
-        self.impatient = False
-        self.reason: Optional[ReplyError] = None
-
-
-class _Calls(_Request):
-    """Commands that may be sent again: reads, and writes that are idempotent."""
-
-    __slots__ = ("commands", "size")
-
-    def __init__(
-        self,
-        future: asyncio.Future[Any],
-        deadline: float,
-        patience: float,
-        commands: Sequence[Command],
-        size: int,
-    ) -> None:
-        super().__init__(future, deadline, patience)
-        self.commands = commands
-        self.size = size
-
-
-class _Submit(_Request):
-    """Entries that must be applied once."""
-
-    __slots__ = ("doubtful", "entries", "exclusive", "left", "outcome")
-
-    def __init__(
-        self,
-        future: asyncio.Future[Any],
-        deadline: float,
-        patience: float,
-        entries: Sequence[Entry],
-        exclusive: bool,
-    ) -> None:
-        super().__init__(future, deadline, patience)
-        self.exclusive = exclusive
-        self.entries = entries
-        self.left = len(entries)
-        self.outcome: Optional[Outcome] = None
-        self.doubtful = False
-        for entry in entries:
-            entry.owner = self
-
-    def noted(self) -> Outcome:
-        """Return the outcome, to note in it what was not queued."""
-        if self.outcome is None:
-            self.outcome = Outcome()
-        return self.outcome
-
-    def open_ids(self) -> Tuple[str, ...]:
-        """Return the ids of the entries without a verdict."""
-        return tuple(entry.job_id for entry in self.entries if entry.owner is self)
-
-
-class _Batch:
-    """What goes out in one pipeline."""
-
-    __slots__ = ("calls", "exclusive", "transactions")
-
-    def __init__(self) -> None:
-        self.calls: List[_Calls] = []
-        self.exclusive: List[Entry] = []
-        self.transactions: List[Transaction] = []
-
-    def __bool__(self) -> bool:
-        return bool(self.calls or self.exclusive or self.transactions)
 
 
 class _Refused(Exception):
@@ -149,13 +59,7 @@ class AutoPipeline:
         self._task: Optional[asyncio.Task[None]] = None
         self._closed = False
         self._link: Optional[Link] = None
-        self._waiting: Deque[_Request] = deque()
-        self._again: List[List[Entry]] = []
-        self._exclusive_again: List[Entry] = []
-        self._doubts: List[Doubt] = []
-        self._undo: List[Command] = []
-        self._in_flight: Sequence[Transaction] = ()
-        self._open: Set[_Request] = set()
+        self._ledger = Ledger()
         self._wake: Optional[asyncio.Future[None]] = None
         self._timer: Optional[asyncio.TimerHandle] = None
         self._timer_at = 0.0
@@ -181,26 +85,33 @@ class AutoPipeline:
         await request.future
 
     async def call(
-        self, commands: Sequence[Command], size: int = 0, timeout: Optional[float] = None
+        self,
+        commands: Sequence[Command],
+        size: int = 0,
+        timeout: Optional[float] = None,
+        *,
+        writes: bool = False,
     ) -> List[Reply]:
         """Run commands that may be run again, and return a reply for each.
 
         Args:
             commands: Reads, or writes that are idempotent; MULTI and EXEC included if need be.
             size: Bytes to be written, where they are many.
+            writes: Whether they write: then none is applied late, after its repetition.
             timeout: Limit in seconds; None is the read time-out.
 
         Raises:
             exceptions.ConnectionError: No connection could be made.
             exceptions.TimeoutError: No reply came in time.
         """
-        return await self.start(commands, size, timeout)
+        request = self._calls(commands, size, timeout, writes)
+        self._add(request)
+        replies: List[Reply] = await request.future
+        return replies
 
-    def start(
-        self, commands: Sequence[Command], size: int = 0, timeout: Optional[float] = None
-    ) -> asyncio.Future[List[Reply]]:
-        """Hand commands over, as ``call`` does, and return the future of their replies."""
-        request = self._calls(commands, size, timeout)
+    def start(self, commands: Sequence[Command]) -> asyncio.Future[List[Reply]]:
+        """Hand reads over, as ``call`` does, and return the future of their replies."""
+        request = self._calls(commands)
         self._add(request)
         return request.future
 
@@ -220,7 +131,7 @@ class AutoPipeline:
         """
         loop = self.running_loop()
         now = loop.time()
-        request = _Submit(
+        request = Submit(
             loop.create_future(),
             now + self._submit_timeout,
             now + min(self._submit_timeout, self._connect_timeout),
@@ -239,8 +150,7 @@ class AutoPipeline:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for request in list(self._open):
-            self._fail(request, self._closed_error(request))
+        self._ledger.close()
 
     @property
     def is_connected(self) -> bool:
@@ -250,22 +160,27 @@ class AutoPipeline:
     @property
     def open_requests(self) -> int:
         """How many requests are under way."""
-        return len(self._open)
+        return len(self._ledger.open)
 
     # -- requests --------------------------------------------------------------------------------
 
     def _calls(
-        self, commands: Sequence[Command], size: int = 0, timeout: Optional[float] = None
-    ) -> _Calls:
+        self,
+        commands: Sequence[Command],
+        size: int = 0,
+        timeout: Optional[float] = None,
+        writes: bool = False,
+    ) -> Calls:
         loop = self.running_loop()
         now = loop.time()
         limit = self._read_timeout if timeout is None else timeout
-        return _Calls(
+        return Calls(
             loop.create_future(),
             now + limit,
             now + min(limit, self._connect_timeout),
             commands,
             size,
+            writes,
         )
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
@@ -283,12 +198,11 @@ class AutoPipeline:
             self._loop = loop
         return loop
 
-    def _add(self, request: _Request) -> None:
+    def _add(self, request: Request) -> None:
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
         assert self._loop is not None
-        self._open.add(request)
-        self._waiting.append(request)
+        self._ledger.add(request)
         if self._timer is None or request.patience < self._timer_at:
             self._arm(request.patience)
         if self._wake is not None:
@@ -296,16 +210,6 @@ class AutoPipeline:
             self._wake = None
         elif self._task is None:
             self._task = self._loop.create_task(self._run(), name="bananas auto-pipeline")
-
-    def _resolve(self, request: _Request, value: Any) -> None:
-        self._open.discard(request)
-        if not request.future.done():
-            request.future.set_result(value)
-
-    def _fail(self, request: _Request, error: BaseException) -> None:
-        self._open.discard(request)
-        if not request.future.done():
-            request.future.set_exception(error)
 
     # -- deadlines: one timer for all, which looks at most every so often --------------------------
 
@@ -324,76 +228,16 @@ class AutoPipeline:
         if busy is not None and now >= busy + self._reply_timeout and self._link is not None:
             _log.debug("no reply for %.1f s: giving the connection up", self._reply_timeout)
             self._link.abort()
-        soonest = now + 3600
-        for request in list(self._open):
-            if request.future.done():
-                self._open.discard(request)
-                continue
-            limit = self._limit(request)
-            if now >= limit:
-                self._fail(request, self._late_error(request))
-            else:
-                soonest = min(soonest, limit)
-        if self._busy_since is not None:
-            soonest = min(soonest, self._busy_since + self._reply_timeout)
-        if self._open or self._busy_since is not None:
-            self._arm(max(soonest, now + 0.001))
-
-    def _limit(self, request: _Request) -> float:
-        """A request that was never sent does not wait for a connection to its very deadline."""
-        sent = isinstance(request, _Submit) and request.doubtful
-        if self._link is not None or sent or request.reason is not None:
-            return request.deadline
-        return request.patience
-
-    def _late_error(self, request: _Request) -> exc.BananasError:
-        if isinstance(request, _Submit) and (request.doubtful or self._is_in_flight(request)):
-            return self._unknown_error(request)
-        if request.reason is not None:
-            return self._reply_error(request, request.reason)
         failure = self._last_failure
-        if isinstance(request, _Submit):
-            ids = request.open_ids()
-            why = str(failure) if failure else "the connection was busy until the deadline"
-            message = f"{_named(ids)} not sent, and nothing is queued: {why}"
-            return exc.ConnectionError(message, job_id=ids[0], job_ids=ids)
-        if failure is not None and self._link is None:
-            return exc.ConnectionError(str(failure), permanent=failure.permanent)
-        return exc.TimeoutError("Redis did not answer in time")
-
-    def _is_in_flight(self, request: _Submit) -> bool:
-        return any(
-            entry.owner is request
-            for transaction in self._in_flight
-            for entry in transaction.entries
-        )
-
-    def _unknown_error(self, request: _Submit) -> exc.OutcomeUnknownError:
-        ids = request.open_ids()
-        return exc.OutcomeUnknownError(
-            f"{_named(ids)} sent, but the reply was lost: queued once or not at all; "
-            "submitting again with the same job_id is safe",
-            job_id=ids[0],
-            job_ids=ids,
-        )
-
-    def _reply_error(self, request: _Request, reply: ReplyError) -> exc.BananasError:
-        if isinstance(request, _Submit):
-            ids = request.open_ids()
-            message = f"{_named(ids)} refused by Redis, and nothing is queued: {reply}"
-            return exc.JobRejectedError(message, job_id=ids[0], job_ids=ids, code=reply.code)
-        return exc.ServerError(f"Redis refuses: {reply}", code=reply.code)
-
-    def _closed_error(self, request: _Request) -> exc.ClientClosedError:
-        if isinstance(request, _Submit):
-            ids = request.open_ids()
-            fate = "may or may not be queued" if request.doubtful else "not sent"
-            return exc.ClientClosedError(
-                f"the client was closed; {_named(ids, bare=True)}: {fate}",
-                job_id=ids[0],
-                job_ids=ids,
-            )
-        return exc.ClientClosedError("the client was closed")
+        if failure is None and self._link is None:
+            failure = exc.ConnectionError("no connection to Redis could be made in time")
+        soonest = self._ledger.expire(now, failure, connected=self._link is not None)
+        busy = self._busy_since
+        if busy is not None:
+            silent_at = busy + self._reply_timeout
+            soonest = silent_at if soonest is None else min(soonest, silent_at)
+        if soonest is not None:
+            self._arm(max(soonest, now + 0.001))
 
     # -- the owner -------------------------------------------------------------------------------
 
@@ -417,16 +261,14 @@ class AutoPipeline:
                     # A defect of ours must end nobody's wait in silence, nor the owner.
                     _log.exception("internal error in the auto-pipeline")
                     await self._drop_link()
-                    for request in list(self._open):
-                        self._fail(request, exc.BananasError(f"internal error: {error!r}"))
+                    self._ledger.fail_all(exc.BananasError(f"internal error: {error!r}"))
         finally:
             await self._drop_link()
 
     async def _step(self) -> None:
         assert self._loop is not None
-        if not (
-            self._waiting or self._again or self._exclusive_again or self._doubts or self._undo
-        ):
+        ledger = self._ledger
+        if not ledger.has_work:
             self._wake = self._loop.create_future()
             await self._wake
         link = self._link
@@ -436,25 +278,21 @@ class AutoPipeline:
                 return
         elif link.is_dirty():
             raise LinkLost("it has a reply that nobody asked for, or was closed")
-        if self._doubts or self._undo:
+        if ledger.doubts or ledger.undo:
             await self._settle(link)
-        batch = self._take()
+        batch = ledger.take()
         if batch:
             await self._exchange(link, batch)
 
     async def _reconnect(self) -> Optional[Link]:
-        self._forget_abandoned()
-        if not self._open and not self._undo:
-            self._waiting.clear()
-            self._again.clear()
-            self._exclusive_again.clear()
-            self._doubts.clear()
+        self._ledger.forget_abandoned()
+        if not self._ledger.has_work:
             return None
         try:
             link = await self._open_link()
         except exc.ConnectionError as error:
             self._last_failure = error
-            self._attempt_failed(error)
+            self._ledger.connection_refused(error)
             await self._back_off()
             return None
         self._link = link
@@ -462,26 +300,6 @@ class AutoPipeline:
         self._last_failure = None
         self.connections += 1
         return link
-
-    def _attempt_failed(self, error: exc.ConnectionError) -> None:
-        """Tell those who would wait in vain, or asked for one attempt only."""
-        for request in list(self._open):
-            doubtful = isinstance(request, _Submit) and request.doubtful
-            if error.permanent and doubtful:
-                assert isinstance(request, _Submit)
-                self._fail(request, self._unknown_error(request))
-            elif error.permanent or request.impatient:
-                ids = request.open_ids() if isinstance(request, _Submit) else ()
-                message = f"{_named(ids)} not sent: {error}" if ids else str(error)
-                self._fail(
-                    request,
-                    type(error)(
-                        message,
-                        job_id=ids[0] if ids else None,
-                        job_ids=ids,
-                        permanent=error.permanent,
-                    ),
-                )
 
     async def _back_off(self) -> None:
         longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**self._failures)
@@ -494,71 +312,46 @@ class AutoPipeline:
         if link is not None:
             await link.aclose()
 
-    def _forget_abandoned(self) -> None:
-        for request in [request for request in self._open if request.future.done()]:
-            self._open.discard(request)
-
     # -- one pipeline ----------------------------------------------------------------------------
 
-    def _take(self) -> _Batch:
-        """Take what waits, up to the size of a batch; at least one request."""
-        batch = _Batch()
-        count = size = 0
-        for group in self._again:
-            alive = [entry for entry in group if not entry.owner.future.done()]
-            if alive:
-                batch.transactions.append(Transaction(alive))
-        self._again.clear()
-        exclusive = self._exclusive_again
-        self._exclusive_again = []
-        entries: List[Entry] = []
-        waiting = self._waiting
-        while waiting and count < _MOST_COMMANDS and size < _MOST_BYTES:
-            request = waiting.popleft()
-            if request.future.done():
-                self._open.discard(request)
-            elif isinstance(request, _Submit):
-                (exclusive if request.exclusive else entries).extend(request.entries)
-                count += request.left
-                for entry in request.entries:
-                    size += len(entry.document)
-            else:
-                assert isinstance(request, _Calls)
-                batch.calls.append(request)
-                count += len(request.commands)
-                size += request.size
-        if entries:
-            batch.transactions.append(Transaction(entries))
-        batch.exclusive = [entry for entry in exclusive if not entry.owner.future.done()]
-        return batch
-
-    async def _exchange(self, link: Link, batch: _Batch) -> None:
+    async def _exchange(self, link: Link, batch: Batch) -> None:
         """Send a batch, read all its replies, and only then hand any of them out."""
         self.batches += 1
+        ledger = self._ledger
+        if link.no_transactions is not None and (batch.transactions or batch.exclusive):
+            self._refuse_transactions(link.no_transactions, batch)
+            raise LinkLost("transactions are refused; another connection may be allowed them")
         try:
-            self._in_flight = batch.transactions
             judged = await self._talk(link, batch)
         except BaseException:
             # Cancelled (closing) or lost: each transaction may have been applied or not.
             for transaction in batch.transactions:
-                self._doubt(link, transaction.entries, exclusive=False)
-            self._exclusive_again.extend(batch.exclusive)
-            self._waiting.extendleft(reversed(batch.calls))
+                ledger.doubt(Doubt(transaction.entries, link))
+            if any(request.writes for request in batch.calls):
+                ledger.doubt(Doubt((), link, writes=True))
+            ledger.submit_again(batch.exclusive, exclusive=True)
+            ledger.call_again(batch.calls)
             raise
-        finally:
-            self._in_flight = ()
         refused: Optional[ReplyError] = None
         for verdicts in judged:
-            refused = self._hand_out(verdicts) or refused
+            refused = ledger.hand_out(verdicts) or refused
         if batch.exclusive:
             refused = await self._exchange_exclusive(link, batch.exclusive) or refused
-        if self._undo:
+        if ledger.undo:
             await self._settle(link)
         if refused is not None:
             raise _Refused(str(refused))
         self._failures = 0
 
-    async def _talk(self, link: Link, batch: _Batch) -> List[Verdicts]:
+    def _refuse_transactions(self, reply: ReplyError, batch: Batch) -> None:
+        """Send nothing of a transaction that would be run as single commands."""
+        groups = [*(transaction.entries for transaction in batch.transactions), batch.exclusive]
+        verdicts = Verdicts()
+        verdicts.rejected.extend((entry, reply) for group in groups for entry in group)
+        self._ledger.hand_out(verdicts)
+        self._ledger.call_again(batch.calls)
+
+    async def _talk(self, link: Link, batch: Batch) -> List[Verdicts]:
         commands: List[Command] = []
         unwatch, self._watching = self._watching, False
         if unwatch:
@@ -567,15 +360,10 @@ class AutoPipeline:
             commands.extend(transaction.commands())
         for request in batch.calls:
             commands.extend(request.commands)
-        marker = b""
-        if batch.calls:
-            # Nothing in a reply says which read it answers; this tells that none was slipped in.
-            self._marker += 1
-            marker = b"%d" % self._marker
-            commands.append((b"ECHO", marker))
         if not commands:
             return []
-        replies = iter(await self._round_trip(link, commands))
+        trip = self._checked_round_trip if batch.calls else self._round_trip
+        replies = iter(await trip(link, commands, batch.transactions))
         if unwatch:
             next(replies)
         judged: List[Verdicts] = []
@@ -584,55 +372,69 @@ class AutoPipeline:
             if verdicts is None:
                 raise LinkLost("its replies are not those of a transaction")
             judged.append(verdicts)
+        if not batch.calls:
+            await self._check_refusals(link, judged, batch.transactions)
         answers = [[next(replies) for _ in request.commands] for request in batch.calls]
-        if marker:
-            self._check_marker(next(replies), marker)
         for request, answer in zip(batch.calls, answers):
             transient = next((r for r in answer if _is_transient(r)), None)
             if transient is None:
-                self._resolve(request, answer)
+                self._ledger.resolve(request, answer)
             else:
                 request.reason = transient
-                self._waiting.appendleft(request)
+                self._ledger.call_again([request])
                 judged.append(_passing(transient))
         return judged
 
-    async def _round_trip(self, link: Link, commands: Sequence[Command]) -> List[Reply]:
+    async def _round_trip(
+        self, link: Link, commands: Sequence[Command], transactions: Sequence[Transaction] = ()
+    ) -> List[Reply]:
+        """Send commands and read their replies; a deadline may fall in between."""
         assert self._loop is not None
         self._busy_since = self._loop.time()
         if self._timer is None or self._timer_at > self._busy_since + self._reply_timeout:
             self._arm(self._busy_since + self._reply_timeout)
-        await link.send(pack(commands))
-        replies = await link.read_replies(len(commands))
+        _mark(transactions, in_flight=True)
+        try:
+            await link.send(pack(commands))
+            replies = await link.read_replies(len(commands))
+        finally:
+            _mark(transactions, in_flight=False)
         self._busy_since = None
         return replies
 
-    @staticmethod
-    def _check_marker(reply: Reply, marker: bytes) -> None:
+    async def _checked_round_trip(
+        self, link: Link, commands: Sequence[Command], transactions: Sequence[Transaction] = ()
+    ) -> List[Reply]:
+        """Make sure, too, that no reply was slipped in: nothing in one says what it answers."""
+        self._marker += 1
+        marker = b"%d" % self._marker
+        *replies, echo = await self._round_trip(link, [*commands, (b"ECHO", marker)], transactions)
         # A user without the right to ECHO still gets an error in the marker's place.
-        if reply != marker and not (isinstance(reply, ReplyError) and reply.code == "NOPERM"):
+        if echo != marker and not (isinstance(echo, ReplyError) and echo.code == "NOPERM"):
             raise LinkLost("it has a reply that nobody asked for")
+        return replies
 
-    def _hand_out(self, verdicts: Verdicts) -> Optional[ReplyError]:
-        """Give each entry's owner its verdict; return why nothing was applied, if it passes."""
-        settled = self._settled
-        for entry in verdicts.applied:
-            settled(entry)
-        for entry, reply in verdicts.rejected:
-            entry.owner.noted().rejected.append((entry, reply))
-            settled(entry)
-        self._undo.extend(verdicts.undo)
-        self._again.extend(verdicts.again)
-        return verdicts.transient
-
-    def _settled(self, entry: Entry) -> None:
-        request: _Submit = entry.owner
-        entry.owner = None
-        request.left -= 1
-        if not request.left:
-            self._resolve(request, request.outcome)
+    async def _check_refusals(
+        self, link: Link, judged: Sequence[Verdicts], transactions: Sequence[Transaction]
+    ) -> None:
+        """Make sure that an error, which says nothing of what it answers, is no stray one."""
+        if any(verdicts.rejected or verdicts.again for verdicts in judged):
+            await self._checked_round_trip(link, [], transactions)
 
     # -- submits whose id may exist --------------------------------------------------------------
+
+    async def _exchange_each(
+        self, link: Link, groups: Sequence[Sequence[Entry]]
+    ) -> Optional[ReplyError]:
+        """Queue one group after the other, so that what one is refused for concerns no other."""
+        refused: Optional[ReplyError] = None
+        left = deque(groups)
+        try:
+            while left:
+                refused = await self._exchange_exclusive(link, left.popleft()) or refused
+        finally:
+            self._ledger.submit_again([e for group in left for e in group], exclusive=True)
+        return refused
 
     async def _exchange_exclusive(
         self, link: Link, entries: Sequence[Entry]
@@ -644,101 +446,89 @@ class AutoPipeline:
         commands: List[Command] = [(b"WATCH", *firsts)]
         commands.extend((b"EXISTS", key) for key in firsts)
         try:
-            watched, *found = await self._round_trip(link, commands)
+            watched, *found = await self._checked_round_trip(link, commands)
         except BaseException:
-            self._exclusive_again.extend(entries)
+            self._ledger.submit_again(entries, exclusive=True)
             raise
         self._watching = True
         error = next((r for r in (watched, *found) if isinstance(r, ReplyError)), None)
         if error is not None:
+            if error.code == "NOPERM" and len(firsts) > 1:
+                # A right to some documents only: each has to be tried for itself.
+                groups = [[entry for entry in entries if entry.key == key] for key in firsts]
+                return await self._exchange_each(link, groups)
             return self._refuse_exclusive(entries, error)
         existing = {key for key, reply in zip(firsts, found) if reply}
         chosen = [entry for key, entry in firsts.items() if key not in existing]
-        for entry in entries:
-            if entry.key in existing:
-                entry.owner.noted().existing.append(entry)
-                self._settled(entry)
-            elif firsts[entry.key] is not entry:
-                self._exclusive_again.append(entry)  # it will be found to exist, or take its turn
+        # The second of an id will be found to exist, or take its turn.
+        later = [e for e in entries if e.key not in existing and firsts[e.key] is not e]
+        self._ledger.submit_again(later, exclusive=True)
+        self._ledger.note_existing([entry for entry in entries if entry.key in existing])
         return await self._queue_exclusive(link, chosen) if chosen else None
 
     async def _queue_exclusive(self, link: Link, chosen: List[Entry]) -> Optional[ReplyError]:
         transaction = Transaction(chosen)
         try:
-            self._in_flight = (transaction,)
-            replies = await self._round_trip(link, transaction.commands())
+            replies = await self._round_trip(link, transaction.commands(), (transaction,))
             self._watching = False
-            verdicts = None if replies[-1] is None else transaction.verdicts(replies)
-            if verdicts is None and replies[-1] is not None:
+            if replies[-1] is None:  # somebody else was faster with one of them
+                self._ledger.submit_again(chosen, exclusive=True)
+                return None
+            verdicts = transaction.verdicts(replies)
+            if verdicts is None:
                 raise LinkLost("its replies are not those of a transaction")
+            await self._check_refusals(link, [verdicts], [transaction])
         except BaseException:
-            self._doubt(link, chosen, exclusive=True)
+            self._ledger.doubt(Doubt(chosen, link, exclusive=True))
             raise
-        finally:
-            self._in_flight = ()
-        if verdicts is None:
-            self._exclusive_again.extend(chosen)  # somebody else was faster with one of them
-            return None
-        self._exclusive_again.extend(entry for group in verdicts.again for entry in group)
-        verdicts.again = []
-        if verdicts.transient is not None:
-            return self._refuse_exclusive(chosen, verdicts.transient)
-        return self._hand_out(verdicts)
+        groups: List[List[Entry]] = []
+        if verdicts.transient is None:
+            groups, verdicts.again = verdicts.again, []  # together they would be refused again
+        refused = self._ledger.hand_out(verdicts, exclusive=True)
+        return await self._exchange_each(link, groups) or refused
 
     def _refuse_exclusive(
         self, entries: Sequence[Entry], reply: ReplyError
     ) -> Optional[ReplyError]:
         verdicts = Verdicts()
         if reply.code in TRANSIENT:
-            for entry in entries:
-                entry.owner.reason = reply
-            self._exclusive_again.extend(entries)
             verdicts.transient = reply
+            verdicts.again.append(list(entries))
         else:
             verdicts.rejected.extend((entry, reply) for entry in entries)
-        return self._hand_out(verdicts)
+        return self._ledger.hand_out(verdicts, exclusive=True)
 
     # -- lost replies ----------------------------------------------------------------------------
 
-    def _doubt(self, link: Link, entries: Sequence[Entry], *, exclusive: bool) -> None:
-        for entry in entries:
-            entry.owner.doubtful = True
-        self._doubts.append(Doubt(entries, link.client_id, link.run_id, exclusive))
-
     async def _settle(self, link: Link) -> None:
         """Find out what became of transactions whose reply was lost, and take back leftovers."""
-        undo = list(self._undo)
-        if undo:
-            await self._round_trip(link, undo)
-            del self._undo[: len(undo)]
-        doubts = list(self._doubts)
-        for doubt in doubts:
+        ledger = self._ledger
+        if ledger.undo:
+            undo = list(ledger.undo)
+            await self._checked_round_trip(link, undo)
+            ledger.undone(len(undo))
+        for doubt in list(ledger.doubts):
             doubt.entries = [e for e in doubt.entries if not e.owner.future.done()]
-            if doubt.entries:
-                settled = await settle(doubt, link, self._round_trip)
-                self._carry_out(doubt, settled)
-            self._doubts.remove(doubt)
+            if doubt.entries or doubt.writes:
+                self._carry_out(doubt, await settle(doubt, link, self._checked_round_trip))
+            ledger.doubts.remove(doubt)
 
     def _carry_out(self, doubt: Doubt, settled: Verdicts) -> None:
-        existing = doubt.existing
-        for entry in existing:
-            entry.owner.noted().existing.append(entry)
-            self._settled(entry)
-        again = [entry for group in settled.again for entry in group]
-        settled.again = []
+        ledger = self._ledger
         if settled.applied:
             self._failures = 0
-        self._hand_out(settled)
         if not doubt.fenced:
-            for request in {entry.owner for entry in again}:
-                self._fail(request, self._unknown_error(request))
-            return
-        for entry in again:
-            entry.owner.doubtful = False
-        if doubt.exclusive:
-            self._exclusive_again.extend(again)
-        elif again:
-            self._again.append(again)
+            for request in {entry.owner for group in settled.again for entry in group}:
+                ledger.fail(request, request.unknown())
+            settled.again = []
+        ledger.note_existing(doubt.existing)
+        ledger.hand_out(settled, exclusive=doubt.exclusive)
+
+
+def _mark(transactions: Sequence[Transaction], *, in_flight: bool) -> None:
+    for transaction in transactions:
+        for entry in transaction.entries:
+            entry.owner.in_flight = in_flight
 
 
 def _is_transient(reply: Reply) -> bool:
@@ -749,9 +539,3 @@ def _passing(reply: ReplyError) -> Verdicts:
     verdicts = Verdicts()
     verdicts.transient = reply
     return verdicts
-
-
-def _named(ids: Sequence[str], *, bare: bool = False) -> str:
-    if len(ids) == 1:
-        return f"job {ids[0]}" if bare else f"job {ids[0]} was"
-    return f"{len(ids)} jobs" if bare else f"{len(ids)} jobs were"

@@ -56,7 +56,7 @@ class Verdicts:
         applied: Queued.
         rejected: Refused, each with the reply that says why; nothing of them may stay behind.
         again: Not applied through no fault of their own; each group is worth a transaction.
-        transient: Nothing was applied, for a reason that passes.
+        transient: The reason why nothing was applied, where it passes.
         undo: Commands that take back what a rejected entry left.
     """
 
@@ -115,7 +115,10 @@ class Transaction:
         outcome = replies[-1]
         found = Verdicts()
         if isinstance(outcome, ReplyError):
-            self._judge_aborted(outcome, replies[1:-1], found)
+            if isinstance(replies[0], ReplyError):
+                self._judge_bare(replies[0], found)
+            else:
+                self._judge_aborted(outcome, replies[1:-1], found)
             return found
         queued = replies[0] == b"OK" and all(reply == b"QUEUED" for reply in replies[1:-1])
         if not queued or not isinstance(outcome, list) or len(outcome) != len(self._targets) + 1:
@@ -126,12 +129,19 @@ class Transaction:
             self._judge_partial(outcome, found)
         return found
 
+    def _judge_bare(self, reason: ReplyError, found: Verdicts) -> None:
+        """MULTI refused: whatever else the user may do was done at once."""
+        found.rejected.extend((entry, reason) for entry in self.entries)
+        found.undo.extend(_take_back(entry.target, entry) for entry in self.entries)
+        found.undo.append((b"DEL", *[entry.key for entry in self.entries]))
+
     def _judge_aborted(self, outcome: ReplyError, queued: Sequence[Reply], found: Verdicts) -> None:
         """EXEC refused: nothing was applied. Blame the command that was not taken."""
         errors = [(at, reply) for at, reply in enumerate(queued) if isinstance(reply, ReplyError)]
         reason = errors[0][1] if errors else outcome
         if reason.code in TRANSIENT:
             found.transient = reason
+            found.again.append(list(self.entries))
         elif reason.code == "NOPERM" and errors and errors[0][0] == 0 and len(self.entries) > 1:
             # A right to some documents only: each entry has to be tried for itself.
             found.again.extend([entry] for entry in self.entries)

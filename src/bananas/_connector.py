@@ -9,7 +9,7 @@ import anyio
 
 from . import exceptions as exc
 from ._config import Endpoint, Settings
-from ._redis import Link, LinkLost, pack
+from ._redis import Link, LinkLost, ReplyError, pack
 
 __all__ = ["open_link"]
 
@@ -58,7 +58,8 @@ async def _ask_sentinels(settings: Settings) -> Endpoint:
         if isinstance(reply, list) and len(reply) == 2:
             host, port = reply[0].decode("utf-8", "replace"), int(reply[1])
             return dataclasses.replace(settings.endpoint, host=host, port=port)
-        failures.append(f"the sentinel at {sentinel} knows no {settings.service_name!r}")
+        why = f"refuses: {reply}" if isinstance(reply, ReplyError) else "knows no such primary"
+        failures.append(f"the sentinel at {sentinel} {why}")
     raise exc.ConnectionError(
         f"no sentinel names a primary for {settings.service_name!r}: " + "; ".join(failures)
     )

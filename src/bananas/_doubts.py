@@ -20,25 +20,28 @@ class Doubt:
     Attributes:
         entries: Those that somebody still waits for.
         exclusive: An entry's document may be somebody else's.
+        writes: There is nothing to be found out, but the old connection must not write any more.
         existing: Set by ``settle``: entries whose document is somebody else's.
         fenced: Set by ``settle``: the old connection can't apply anything any more.
     """
 
-    __slots__ = ("_client_id", "_run_id", "entries", "exclusive", "existing", "fenced")
+    __slots__ = ("_client_id", "_run_id", "entries", "exclusive", "existing", "fenced", "writes")
 
     def __init__(
         self,
         entries: Sequence[Entry],
-        client_id: Optional[int],
-        run_id: Optional[str],
-        exclusive: bool,
+        lost: Link,
+        *,
+        exclusive: bool = False,
+        writes: bool = False,
     ) -> None:
         self.entries: List[Entry] = list(entries)
         self.exclusive = exclusive
+        self.writes = writes
         self.existing: List[Entry] = []
         self.fenced = False
-        self._client_id = client_id
-        self._run_id = run_id
+        self._client_id = lost.client_id
+        self._run_id = lost.run_id
 
     def fence(self, link: Link) -> Optional[Command]:
         """Return the command that ends the old connection; None where there is none to end.
@@ -67,6 +70,8 @@ async def settle(doubt: Doubt, link: Link, round_trip: RoundTrip) -> Verdicts:
         (killed,) = await round_trip(link, [fence])
         # 0 says that the connection is gone already; an older Redis may say so with an error.
         doubt.fenced = not isinstance(killed, ReplyError) or "No such client" in killed.text
+    if not doubt.entries:
+        return Verdicts()
     looked_at = doubt.entries if doubt.exclusive else doubt.entries[:1]
     targets = list(dict.fromkeys(entry.target for entry in doubt.entries))
     verb = b"GET" if doubt.exclusive else b"EXISTS"

@@ -25,6 +25,7 @@ __all__ = [
 #: Containers inside containers that Go reads at most; the document itself is one of them.
 MAX_NESTING = 10_000
 
+_FAST_NESTING = 254  # orjson writes no more
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _PLAIN_SCALARS = _SCALARS - {float}
 _PLAIN_CONTAINERS = frozenset({dict, list, tuple})
@@ -63,18 +64,20 @@ def _fast_writer() -> Optional[Callable[[Any], bytes]]:
     return orjson.dumps
 
 
-def _is_plain(items: Iterable[Any]) -> bool:
-    """Whether orjson writes these, at any depth, as ``json`` does, or refuses.
+def _is_plain(items: Iterable[Any], levels: int = _FAST_NESTING) -> bool:
+    """Whether orjson writes these, down to the last of its levels, as ``json`` does, or refuses.
 
-    It writes an exponent differently, and classes that ``json`` has no form for. Keys that are no
-    strings, numbers beyond 64 bits and deep nesting it refuses.
+    It writes exponents differently, and also classes that ``json`` has no form for. Keys that are
+    no strings and numbers beyond 64 bits it refuses.
     """
+    if not levels:
+        return False
     for item in items:
         kind = item.__class__
         if kind not in _PLAIN_SCALARS:
             if kind not in _PLAIN_CONTAINERS:
                 return False
-            if not _is_plain(item.values() if kind is dict else item):
+            if not _is_plain(item.values() if kind is dict else item, levels - 1):
                 return False
     return True
 

@@ -133,6 +133,7 @@ class Link:
         self.client_id: Optional[int] = None
         self.role: Optional[str] = None
         self.run_id: Optional[str] = None
+        self.no_transactions: Optional[ReplyError] = None
         self._connect_timeout = connect_timeout
         self._connection = _make_connection(endpoint)
 
@@ -158,14 +159,21 @@ class Link:
             raise
 
     async def _introduce(self) -> None:
-        """Learn our id and the server's run id, and refuse a cluster.
+        """Learn our id, the server's run id and whether we may use MULTI, and refuse a cluster.
 
         The id is what a lost connection is fenced by; to another server process it means nothing.
         """
         await self.send(
-            pack([("HELLO", 2, "SETNAME", _CLIENT_NAME), ("CLIENT", "ID"), ("INFO", "server")])
+            pack(
+                [
+                    ("HELLO", 2, "SETNAME", _CLIENT_NAME),
+                    ("CLIENT", "ID"),
+                    ("INFO", "server"),
+                    ("DISCARD",),
+                ]
+            )
         )
-        hello, client_id, info = [await self.read() for _ in range(3)]
+        hello, client_id, info, discard = [await self.read() for _ in range(4)]
         if isinstance(hello, list):
             facts = dict(zip(hello[::2], hello[1::2]))
             if facts.get(b"mode") == b"cluster":
@@ -177,7 +185,16 @@ class Link:
             self.role = role.decode() if isinstance(role, bytes) else None
         if isinstance(hello, ReplyError) and hello.code in ("LOADING", "MASTERDOWN"):
             raise ConnectionRefusedError(str(hello))
+        if isinstance(client_id, ReplyError) and client_id.code == "NOAUTH":
+            raise exc.AuthenticationError(
+                f"Redis at {self.endpoint} wants a password, and was given none", permanent=True
+            )
         self.client_id = client_id if isinstance(client_id, int) else None
+        if isinstance(discard, ReplyError) and discard.code == "NOPERM":
+            # Who may not use DISCARD may not use MULTI either, as a rule, but has to be asked.
+            await self.send(pack([("MULTI",), ("EXEC",)]))
+            multi, _ = [await self.read() for _ in range(2)]
+            self.no_transactions = multi if isinstance(multi, ReplyError) else None
         if isinstance(info, bytes):
             match = re.search(rb"^run_id:(\S+)", info, re.MULTILINE)
             self.run_id = match.group(1).decode() if match else None
@@ -346,6 +363,8 @@ def _make_connection(endpoint: Endpoint) -> Any:
 
 def _cause(error: BaseException) -> str:
     """Name the cause of a failure in words of our own."""
+    if isinstance(error, LinkLost):
+        return str(error)
     inner = error.__cause__ or error.__context__
     if not isinstance(error, OSError) and isinstance(inner, OSError):
         error = inner

@@ -240,7 +240,11 @@ class AsyncClient:
         await self.close()
 
     async def __aenter__(self: Self) -> Self:
-        await self.connect()
+        try:
+            await self.connect()
+        except BaseException:
+            await self.close()
+            raise
         return self
 
     async def __aexit__(

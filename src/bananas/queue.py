@@ -10,10 +10,11 @@ from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tupl
 
 from . import exceptions as exc
 from ._arguments import check_integer, check_job_id, check_routing_key, due_time
-from ._autopipeline import AutoPipeline, Outcome
+from ._autopipeline import AutoPipeline
 from ._batch import Entry
 from ._keys import Keys
 from ._redis import Command, Reply, ReplyError
+from ._requests import Outcome
 from ._timestamps import UTC, format_timestamp, stamp, utcnow
 from ._types import NOT_GIVEN, JSONValue, NotGiven
 from .models import (
@@ -304,9 +305,7 @@ class RedisQueue:
         if due is None:
             target = keys.ready(priority, routing_key)
             return Entry(job_id, member, keys.document(member), document, target)
-        return Entry(
-            job_id, member, keys.document(member), document, keys.scheduled, _score(due)
-        )
+        return Entry(job_id, member, keys.document(member), document, keys.scheduled, _score(due))
 
 
 class _Chunk:

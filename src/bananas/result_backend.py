@@ -78,7 +78,7 @@ class RedisResultBackend:
             (b"PUBLISH", self._keys.channel(job_id), b"ready"),
             (b"EXEC",),
         ]
-        replies = await self._pipeline.call(commands, size=sum(map(len, flat)))
+        replies = await self._pipeline.call(commands, size=sum(map(len, flat)), writes=True)
         self._check_stored(job_id, replies)
 
     @staticmethod
@@ -134,7 +134,7 @@ class RedisResultBackend:
             false although the result was there.
         """
         check_job_id(job_id)
-        (reply,) = await self._pipeline.call([(b"DEL", self._keys.result(job_id))])
+        (reply,) = await self._pipeline.call([(b"DEL", self._keys.result(job_id))], writes=True)
         if isinstance(reply, ReplyError):
             raise exc.ServerError(
                 f"Redis refuses to delete the result of job {job_id}: {reply}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Callable, Dict, List
+from typing import Any, Dict, List
 from urllib.parse import urlsplit
 
 from tests.support import RawClient
@@ -22,6 +22,7 @@ class Broker:
     def __init__(self, url: str) -> None:
         self.url = url
         self._raw = RawClient(urlsplit(url).port or 6379)
+        self.command("PING")  # whatever serves this connection has started then
 
     def command(self, *args: Any) -> Any:
         """Run one command and return its reply; strings in it are bytes."""

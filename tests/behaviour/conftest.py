@@ -12,7 +12,7 @@ from typing import Any, AsyncIterator, Awaitable, Callable, Iterator, List, Set,
 import pytest
 
 from bananas import AsyncClient, Client, _loop_thread
-from bananas.testing.embedded import EmbeddedBroker
+from bananas.testing import EmbeddedBroker
 from tests.behaviour.broker import Broker
 from tests.behaviour.facade import AsyncFacade, BlockingFacade
 from tests.behaviour.go_worker import GoWorker
@@ -39,12 +39,17 @@ async def nothing_left_running(
 
 def _left_running(before: Set[threading.Thread]) -> List[Any]:
     current = _loop_thread._current
-    threads = set(threading.enumerate()) - before
+    threads = {thread for thread in threading.enumerate() if not _of_the_loop(thread)} - before
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     if current is not None:
         threads.discard(current.thread)
         tasks |= asyncio.all_tasks(current.loop)
     return [*threads, *tasks]
+
+
+def _of_the_loop(thread: threading.Thread) -> bool:
+    """Whether it is of a loop's default executor, which lasts as long as the loop."""
+    return thread.name.startswith(("asyncio_", "ThreadPoolExecutor-"))  # the latter on 3.8
 
 
 @pytest.fixture(scope="session")
@@ -68,9 +73,7 @@ def _viewed(url: str) -> Iterator[Broker]:
 def _emptied(broker: Broker) -> Iterator[Broker]:
     broker.flush()
     yield broker
-    wait_until(
-        lambda: broker.connections() == 0, "no connection of a client is left", _PATIENCE
-    )
+    wait_until(lambda: broker.connections() == 0, "no connection of a client is left", _PATIENCE)
 
 
 @pytest.fixture(params=["embedded", "real"])

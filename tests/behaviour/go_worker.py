@@ -23,9 +23,7 @@ class GoWorker:
 
     def take(self, queue: str = "queue:normal") -> Optional[str]:
         """Move the oldest id of a list to the processing list, and return it."""
-        taken = self._broker.command(
-            "RPOPLPUSH", f"bananas:{queue}", "bananas:queue:processing"
-        )
+        taken = self._broker.command("RPOPLPUSH", f"bananas:{queue}", "bananas:queue:processing")
         return None if taken is None else taken.decode()
 
     def store_success(self, job_id: str, result: Optional[str] = None, **more: Any) -> None:
@@ -94,9 +92,7 @@ class GoWorker:
             error=error,
             scheduled_for=due.isoformat().replace("+00:00", "Z"),
         )
-        self._broker.command(
-            "ZADD", "bananas:queue:scheduled", int(due.timestamp()), job_id
-        )
+        self._broker.command("ZADD", "bananas:queue:scheduled", int(due.timestamp()), job_id)
         self._broker.command("LREM", "bananas:queue:processing", 1, job_id)
 
     def queue_again(self, job_id: str, queue: str = "queue:normal") -> None:

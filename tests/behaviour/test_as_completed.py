@@ -150,10 +150,14 @@ async def test_cancelled_step(async_client: AsyncClient, broker: Broker, worker:
 async def test_body_that_raises(async_client: AsyncClient, worker: GoWorker) -> None:
     """The loop's body may raise what it likes, and cancellation stays its own."""
     worker.store_success("a", "7")
-    with pytest.raises(KeyError):
+
+    async def loop() -> None:
         async with async_client.as_completed(["a", "b"]) as results:
             async for _ in results:
                 raise KeyError
+
+    with pytest.raises(KeyError):
+        await loop()
     assert async_client.stats().waits == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 import bananas
 from bananas import Job, cli
+from bananas._commands import _interruptible
 from bananas._demo_jobs import HANDLER, handle
 from bananas.testing import LocalQueue
 from tests.behaviour.broker import Broker
@@ -241,6 +243,17 @@ def test_the_demo_names_its_extra() -> None:
     )
 
 
+def test_a_missing_extra_in_this_process(
+    monkeypatch: pytest.MonkeyPatch, bananas_command: Bananas
+) -> None:
+    """The same is said where the package was imported long before."""
+    monkeypatch.setitem(sys.modules, "fakeredis", None)
+    assert "bananas-queue[demo]" in bananas_command("demo").err
+    monkeypatch.setitem(sys.modules, "typer", None)
+    monkeypatch.delitem(sys.modules, "bananas._commands")
+    assert "bananas-queue[cli]" in bananas_command("demo").err
+
+
 def test_a_defect_of_ours_is_not_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of the package itself that is missing is raised as it is."""
     monkeypatch.setitem(sys.modules, "bananas._commands", None)
@@ -297,6 +310,28 @@ def test_ctrl_c_during_the_start_is_quiet(monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 130
+
+
+async def test_what_is_interrupted_may_clean_up() -> None:
+    """Ctrl-C cancels what runs, which ends in its own way; then Ctrl-C is as it was."""
+    ended = []
+
+    async def work() -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            ended.append("cleaned up")
+
+    assert await _interruptible(work()) == []
+    assert ended == ["cleaned up"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+async def test_what_is_not_interrupted_returns() -> None:
+    """Without Ctrl-C the outcome comes through."""
+    assert await _interruptible(asyncio.sleep(0, "done")) == ["done"]
 
 
 # -- how it looks --------------------------------------------------------------------------------

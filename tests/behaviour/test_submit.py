@@ -269,7 +269,10 @@ REFUSED_PAYLOADS: Dict[str, Any] = {
         {"\udfff": 1},
         "payload has a key with a lone surrogate, which Go can't read",
     ),
-    "bytes": ({"to me": [b"x"]}, "payload['to me'][0] is of type bytes, which JSON has no form for"),
+    "bytes": (
+        {"to me": [b"x"]},
+        "payload['to me'][0] is of type bytes, which JSON has no form for",
+    ),
     "set": ({"a": {1}}, "payload.a is of type set, which JSON has no form for"),
     "datetime": (
         {"at": datetime(2030, 1, 1, tzinfo=UTC)},
@@ -357,7 +360,7 @@ async def test_arguments_that_are_refused(
 @pytest.mark.parametrize(
     ("due", "text"),
     [
-        (datetime(2030, 1, 1), NAIVE),  # noqa: DTZ001
+        (datetime(2030, 1, 1), NAIVE),
         (timedelta(seconds=-1), "scheduled_for must not be a negative timedelta, not "
                                 "-1 day, 23:59:59"),
         (timedelta.max, f"scheduled_for lies beyond the year 9999: {timedelta.max} from now"),

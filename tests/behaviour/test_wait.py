@@ -137,9 +137,7 @@ async def test_retries_that_fail(client: Facade, broker: Broker, worker: GoWorke
 async def test_first_attempt(client: Facade, broker: Broker, worker: GoWorker) -> None:
     """Whoever does not want to wait for retries gets the first stored result."""
     job_id = await client.submit_job("work", 1)
-    first = await subscribed(
-        broker, job_id, client.wait_for_result(job_id, wait_for_retries=False)
-    )
+    first = await subscribed(broker, job_id, client.wait_for_result(job_id, wait_for_retries=False))
     last = asyncio.ensure_future(client.wait_for_result(job_id))
     worker.store_failure(job_id, "boom")
     worker.retry_later(job_id)
@@ -187,9 +185,7 @@ async def test_dead_letter_of_long_ago(client: Facade, worker: GoWorker) -> None
     assert result.error == "failed to unmarshal job: invalid character"
 
 
-async def test_dead_letters_are_noticed(
-    broker: Broker, worker: GoWorker, connect: Connect
-) -> None:
+async def test_dead_letters_are_noticed(broker: Broker, worker: GoWorker, connect: Connect) -> None:
     """A dead letter ends its wait long before the next safety read."""
     client = await connect(broker.url, safety_interval=3600)
     ids = await client.submit_jobs([JobSpec("work", 1)] * 3)
@@ -323,9 +319,7 @@ async def test_ended(client: Facade, worker: GoWorker) -> None:
     assert text == "it has completed, and its result is not to be had"
 
 
-async def test_no_right_to_look_at_what_workers_hold(
-    real_broker: Broker, connect: Connect
-) -> None:
+async def test_no_right_to_look_at_what_workers_hold(real_broker: Broker, connect: Connect) -> None:
     """Without the right to see what workers hold, the time-out leaves open who has the job."""
     real_broker.command(
         "ACL", "SETUSER", "waiter", "on", ">pw", "allkeys", "allchannels", "+@all", "-lpos"

@@ -23,9 +23,9 @@ class TlsRelay:
     def __init__(self, upstream: int) -> None:
         self.port = 0
         self._upstream = upstream
-        self._tasks: Set["asyncio.Task[None]"] = set()
+        self._tasks: Set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> "TlsRelay":
+    async def __aenter__(self) -> TlsRelay:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(CERTIFICATE)
         self._server = await asyncio.start_server(self._accepted, "0.0.0.0", 0, ssl=context)
@@ -38,9 +38,7 @@ class TlsRelay:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _accepted(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

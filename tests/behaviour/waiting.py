@@ -27,7 +27,7 @@ async def until(condition: Callable[[], object], what: str) -> None:
 
 async def subscribed(
     broker: Broker, job_id: str, wait: Coroutine[Any, Any, Any]
-) -> "asyncio.Task[Any]":
+) -> asyncio.Task[Any]:
     """Start a wait, and return it once it listens for its job."""
     task = asyncio.ensure_future(wait)
     await until(lambda: task.done() or broker.subscribers(job_id), f"somebody awaits {job_id}")

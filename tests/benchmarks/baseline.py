@@ -11,7 +11,15 @@ from typing import Any, Dict, List, Optional, Tuple
 import redis
 import redis.asyncio
 
-LIST = "bananas:queue:normal"
+__all__ = ["Waits", "connect", "submit", "submit_blocking", "submit_many"]
+
+NORMAL, HIGH = "bananas:queue:normal", "bananas:queue:high"
+
+
+def connect(port: int) -> redis.asyncio.Redis:
+    """Make a client; its pool is bounded, since Redis and the process have their limits."""
+    pool = redis.asyncio.BlockingConnectionPool(port=port, max_connections=100, timeout=None)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def document(name: str, payload: Any) -> Tuple[str, str]:
@@ -37,11 +45,15 @@ def document(name: str, payload: Any) -> Tuple[str, str]:
 async def submit(client: redis.asyncio.Redis, name: str, payload: Any) -> str:
     """Submit one job: MULTI, SET, LPUSH, EXEC."""
     job_id, text = document(name, payload)
+    await _push(client, job_id, text, NORMAL)
+    return job_id
+
+
+async def _push(client: redis.asyncio.Redis, job_id: str, text: str, queue: str) -> None:
     async with client.pipeline(transaction=True) as pipeline:
         pipeline.set(f"bananas:job:{job_id}", text)
-        pipeline.lpush(LIST, job_id)
+        pipeline.lpush(queue, job_id)
         await pipeline.execute()
-    return job_id
 
 
 def submit_blocking(client: redis.Redis, name: str, payload: Any) -> str:
@@ -49,7 +61,7 @@ def submit_blocking(client: redis.Redis, name: str, payload: Any) -> str:
     job_id, text = document(name, payload)
     with client.pipeline(transaction=True) as pipeline:
         pipeline.set(f"bananas:job:{job_id}", text)
-        pipeline.lpush(LIST, job_id)
+        pipeline.lpush(NORMAL, job_id)
         pipeline.execute()
     return job_id
 
@@ -62,7 +74,7 @@ async def submit_many(client: redis.asyncio.Redis, jobs: List[Tuple[str, Any]]) 
             for name, payload in jobs[start : start + 500]:
                 job_id, text = document(name, payload)
                 pipeline.set(f"bananas:job:{job_id}", text)
-                pipeline.lpush(LIST, job_id)
+                pipeline.lpush(NORMAL, job_id)
                 ids.append(job_id)
             await pipeline.execute()
     return ids
@@ -73,7 +85,7 @@ class Waits:
 
     def __init__(self, client: redis.asyncio.Redis) -> None:
         self._client = client
-        self._pubsub = client.pubsub(ignore_subscribe_messages=False)
+        self._pubsub: Any = client.pubsub()
         self._futures: Dict[bytes, asyncio.Future[None]] = {}
         self._confirmed: Dict[bytes, asyncio.Future[None]] = {}
         self._task: Optional[asyncio.Task[None]] = None
@@ -97,28 +109,38 @@ class Waits:
             if future is not None and not future.done():
                 future.set_result(None)
 
-    async def register(self, job_id: str) -> asyncio.Future[None]:
-        """Subscribe, and return the future of the notification once it can't be missed."""
+    async def wait(self, job_id: str) -> Any:
+        """Wait for one result: subscribe, look, wait for the notification, read."""
+        notified = await self._register(job_id)
+        fields = await self._client.hgetall(f"bananas:result:{job_id}")
+        if not fields:
+            return await self._finish(job_id, notified)
+        await self._pubsub.unsubscribe(_channel(job_id))
+        return json.loads(fields[b"result"])
+
+    async def submit_and_wait(self, name: str, payload: Any) -> Any:
+        """Subscribe, submit, wait for the notification, read."""
+        job_id, text = document(name, payload)
+        notified = await self._register(job_id)
+        await _push(self._client, job_id, text, HIGH)
+        return await self._finish(job_id, notified)
+
+    async def _register(self, job_id: str) -> asyncio.Future[None]:
+        """Subscribe, and return the notification's future once it can't be missed."""
         loop = asyncio.get_running_loop()
-        channel = f"bananas:result:notify:{job_id}"
-        future = self._futures[channel.encode()] = loop.create_future()
+        channel = _channel(job_id)
+        notified = self._futures[channel.encode()] = loop.create_future()
         confirmed = self._confirmed[channel.encode()] = loop.create_future()
         await self._pubsub.subscribe(channel)
         await confirmed
-        return future
+        return notified
 
-    async def finish(self, job_id: str, future: asyncio.Future[None]) -> Any:
-        """Await a registered notification and read the result."""
-        await future
+    async def _finish(self, job_id: str, notified: asyncio.Future[None]) -> Any:
+        await notified
         fields = await self._client.hgetall(f"bananas:result:{job_id}")
-        await self._pubsub.unsubscribe(f"bananas:result:notify:{job_id}")
+        await self._pubsub.unsubscribe(_channel(job_id))
         return json.loads(fields[b"result"])
 
-    async def wait(self, job_id: str) -> Any:
-        """Wait for one result: subscribe, look, wait for the notification, read."""
-        future = await self.register(job_id)
-        fields = await self._client.hgetall(f"bananas:result:{job_id}")
-        if fields:
-            await self._pubsub.unsubscribe(f"bananas:result:notify:{job_id}")
-            return json.loads(fields[b"result"])
-        return await self.finish(job_id, future)
+
+def _channel(job_id: str) -> str:
+    return f"bananas:result:notify:{job_id}"

@@ -1,323 +1,281 @@
-"""The workloads: each a pair of coroutines that do the same work, ours and the baseline."""
+"""The workloads, each once with this library and once directly on redis-py."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
-import resource
 import statistics
 import subprocess
 import sys
-import threading
 import time
-import tracemalloc
-from typing import Any, Awaitable, Callable, Dict, List, Tuple
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterator, List
 
 import redis
 import redis.asyncio
 
 import bananas
 
-from . import baseline
+from . import baseline, responder
+from .timing import PAYLOAD, alone, alone_blocking, by_tasks, by_threads, median_time
 
-PAYLOAD = {"to": "user@example.com", "subject": "Hello", "retries": 3, "tags": ["a", "b"]}
+__all__ = ["SIDES", "Baseline", "Figures", "Ours", "Side", "import_time"]
+
+Figures = Dict[str, float]
+
+NAME = "send_email"
+_LIMIT = 120.0
 
 
 class Side:
-    """One side's clients, and how it does each workload; figures are dicts of name to number."""
+    """One side's way of doing each workload; a figure is a rate, a time in seconds, or a size."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.control = redis.Redis(port=port, protocol=2)
 
-    def clean(self) -> None:
-        """Leave nothing for the next round."""
+    def close(self) -> None:
+        self.control.close()
+
+    def run(self, workload: str, count: int, payload: Any = PAYLOAD, **options: int) -> Figures:
+        """Run a workload on an empty server."""
         self.control.flushdb()
         gc.collect()
+        found = getattr(self, workload.lower())(count, payload, **options)
+        return asyncio.run(found) if asyncio.iscoroutine(found) else found
 
+    async def many_waits(self, count: int, wait: Callable[[str], Awaitable[Any]]) -> Figures:
+        """All waits at once: CPU of this process from the first subscription to the last result."""
+        ids = [f"w2-{at}" for at in range(count)]
+        held, cpu = memory(), time.process_time()
+        tasks = [asyncio.ensure_future(wait(job_id)) for job_id in ids]
+        while self.channels() < count:
+            await asyncio.sleep(0.05)
+        own = time.process_time()
+        held = memory() - held
+        connections = self.connections()
+        cpu += time.process_time() - own  # the measuring is not the work
+        for start in range(0, count, 1000):
+            responder.ask(self.control, ids[start : start + 1000])
+        await asyncio.gather(*tasks)
+        ended, cpu = time.perf_counter_ns(), time.process_time() - cpu
+        last = max(responder.stored(self.control) for _ in range(0, count, 1000))
+        return {
+            "cpu": cpu / count,
+            "lag": max(0.0, (ended - last) / 1e9),
+            "memory": held / count,
+            "connections": connections,
+        }
 
-async def _timed(work: Awaitable[Any]) -> Tuple[float, Any]:
-    began = time.perf_counter()
-    value = await work
-    return time.perf_counter() - began, value
+    async def one_by_one(
+        self, count: int, wait: Callable[[str], Awaitable[int]], channels: int
+    ) -> Figures:
+        """One wait at a time: from just before the store to the waiter's resumption."""
+        times: List[float] = []
+        loop = asyncio.get_running_loop()
+        for at in range(count):
+            task = asyncio.ensure_future(wait(f"w1-{at}"))
+            while self.channels() < channels:
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.005)  # the look that follows the confirmation must not find it
+            await loop.run_in_executor(None, responder.ask, self.control, [f"w1-{at}"])
+            sent = await task
+            times.append((time.perf_counter_ns() - sent) / 1e9)
+            await loop.run_in_executor(None, responder.stored, self.control)
+            while self.channels() >= channels:
+                await asyncio.sleep(0)
+        return {"time": statistics.median(times)}
+
+    def channels(self) -> int:
+        return int(self.control.info("stats")["pubsub_channels"])
+
+    def connections(self) -> int:
+        return int(self.control.info("clients")["connected_clients"])
 
 
 class Ours(Side):
     """This library."""
 
-    url_template = "redis://127.0.0.1:{}"
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[bananas.AsyncClient]:
+        async with bananas.AsyncClient(f"redis://127.0.0.1:{self.port}") as client:
+            yield client
 
-    def _client(self) -> bananas.AsyncClient:
-        return bananas.AsyncClient(self.url_template.format(self.port))
+    @contextlib.contextmanager
+    def blocking(self) -> Iterator[bananas.Client]:
+        with bananas.Client(f"redis://127.0.0.1:{self.port}") as client:
+            yield client
 
-    async def e1(self, count: int) -> Dict[str, float]:
-        async with self._client() as client:
-            await client.submit_job("warm", PAYLOAD)
+    def m1(self, count: int, _payload: Any) -> Figures:
+        return {"time": import_time("bananas", count)}
+
+    async def e1(self, count: int, payload: Any) -> Figures:
+        async with self.client() as client:
+            return {"rate": await alone(lambda: client.submit_job(NAME, payload), count)}
+
+    async def e2(self, count: int, payload: Any, tasks: int = 100) -> Figures:
+        async with self.client() as client:
+            return {"rate": await by_tasks(lambda: client.submit_job(NAME, payload), count, tasks)}
+
+    async def e3(self, count: int, payload: Any) -> Figures:
+        async with self.client() as client:
+            specs = [bananas.JobSpec(NAME, payload) for _ in range(count)]
+            await client.submit_jobs(specs[:1])
             began = time.perf_counter()
-            for _ in range(count):
-                await client.submit_job("send_email", PAYLOAD)
+            await client.submit_jobs(specs)
             return {"rate": count / (time.perf_counter() - began)}
 
-    async def e2(self, count: int) -> Dict[str, float]:
-        async with self._client() as client:
-            async def some() -> None:
-                for _ in range(count // 100):
-                    await client.submit_job("send_email", PAYLOAD)
+    def s1(self, count: int, payload: Any) -> Figures:
+        with self.blocking() as client:
+            return {"rate": alone_blocking(lambda: client.submit_job(NAME, payload), count)}
 
-            await client.submit_job("warm", PAYLOAD)
-            took, _ = await _timed(asyncio.gather(*[some() for _ in range(100)]))
-            return {"rate": count / took}
+    def s2(self, count: int, payload: Any) -> Figures:
+        with self.blocking() as client:
+            return {"rate": by_threads(lambda: client.submit_job(NAME, payload), count)}
 
-    async def e3(self, count: int) -> Dict[str, float]:
-        async with self._client() as client:
-            specs = [bananas.JobSpec("send_email", PAYLOAD) for _ in range(count)]
-            took, ids = await _timed(client.submit_jobs(specs))
-            assert len(ids) == count
-            return {"rate": count / took}
+    async def w1(self, count: int, _payload: Any) -> Figures:
+        async with self.client() as client:
 
-    def s1(self, count: int) -> Dict[str, float]:
-        with bananas.Client(self.url_template.format(self.port)) as client:
-            client.submit_job("warm", PAYLOAD)
-            began = time.perf_counter()
-            for _ in range(count):
-                client.submit_job("send_email", PAYLOAD)
-            return {"rate": count / (time.perf_counter() - began)}
+            async def wait(job_id: str) -> int:
+                return (await client.wait_for_result(job_id, _LIMIT)).get_result(int)
 
-    def s2(self, count: int) -> Dict[str, float]:
-        with bananas.Client(self.url_template.format(self.port)) as client:
-            return _threads(lambda: client.submit_job("send_email", PAYLOAD), count)
+            return await self.one_by_one(count, wait, 1)
 
-    async def w1(self, count: int) -> Dict[str, float]:
-        async with self._client() as client:
-            return await _one_by_one(
-                self.control, count,
-                lambda job_id: client.wait_for_result(job_id, 30),
-                lambda found: found.result,
-                1,
-            )  # fmt: skip
+    async def rt(self, count: int, payload: Any) -> Figures:
+        high = bananas.JobPriority.HIGH
+        async with self.client() as client:
 
-    async def rt(self, count: int) -> Dict[str, float]:
-        async with self._client() as client:
-            async def once() -> Any:
-                high = bananas.JobPriority.HIGH
-                return (await client.submit_and_wait("echo", PAYLOAD, high, 30)).result
+            def call() -> Awaitable[Any]:
+                return client.submit_and_wait(NAME, payload, high, _LIMIT)
 
-            return await _round_trips(once, count)
+            return {"time": await median_time(call, count)}
 
-    async def w2(self, count: int) -> Dict[str, float]:
-        async with self._client() as client:
-            return await _many_waits(
-                self.control, count, lambda job_id: client.wait_for_result(job_id, 120)
-            )
+    async def w2(self, count: int, _payload: Any) -> Figures:
+        before = self.connections()
+        async with self.client() as client:
+            found = await self.many_waits(count, lambda id_: client.wait_for_result(id_, _LIMIT))
+        return _with_extra_connections(found, before)
+
+    async def jobs(self, count: int, payload: Any) -> Figures:
+        """Jobs from a generator: bytes by which the process grew at most, but for the ids."""
+        async with self.client() as client:
+            await client.submit_jobs(bananas.JobSpec(NAME, payload) for _ in range(10_000))
+            before, began = memory(), time.perf_counter()
+            ids = await client.submit_jobs(bananas.JobSpec(NAME, payload) for _ in range(count))
+            took = time.perf_counter() - began
+            held = sys.getsizeof(ids) + sum(map(sys.getsizeof, ids))
+            return {"rate": count / took, "growth": memory("VmHWM") - before - held}
 
 
 class Baseline(Side):
     """The same work directly on redis-py."""
 
-    def _client(self) -> redis.asyncio.Redis:
-        # The default pool of 8.x fails at its 101st connection; a careful user bounds it.
-        pool = redis.asyncio.BlockingConnectionPool(
-            port=self.port, max_connections=100, timeout=None
-        )
-        return redis.asyncio.Redis.from_pool(pool)
-
-    async def e1(self, count: int) -> Dict[str, float]:
-        client = self._client()
-        await baseline.submit(client, "warm", PAYLOAD)
-        began = time.perf_counter()
-        for _ in range(count):
-            await baseline.submit(client, "send_email", PAYLOAD)
-        took = time.perf_counter() - began
+    @contextlib.asynccontextmanager
+    async def client(self) -> AsyncIterator[redis.asyncio.Redis]:
+        client = baseline.connect(self.port)
+        yield client
         await client.aclose()
-        return {"rate": count / took}
 
-    async def e2(self, count: int) -> Dict[str, float]:
-        client = self._client()
+    @contextlib.asynccontextmanager
+    async def waits(self) -> AsyncIterator[baseline.Waits]:
+        async with self.client() as client:
+            waits = baseline.Waits(client)
+            await waits.start()
+            yield waits
+            await waits.close()
 
-        async def some() -> None:
-            for _ in range(count // 100):
-                await baseline.submit(client, "send_email", PAYLOAD)
-
-        await baseline.submit(client, "warm", PAYLOAD)
-        took, _ = await _timed(asyncio.gather(*[some() for _ in range(100)]))
-        await client.aclose()
-        return {"rate": count / took}
-
-    async def e3(self, count: int) -> Dict[str, float]:
-        client = self._client()
-        jobs = [("send_email", PAYLOAD) for _ in range(count)]
-        took, ids = await _timed(baseline.submit_many(client, jobs))
-        assert len(ids) == count
-        await client.aclose()
-        return {"rate": count / took}
-
-    def s1(self, count: int) -> Dict[str, float]:
+    @contextlib.contextmanager
+    def blocking(self) -> Iterator[redis.Redis]:
         client = redis.Redis(port=self.port)
-        baseline.submit_blocking(client, "warm", PAYLOAD)
-        began = time.perf_counter()
-        for _ in range(count):
-            baseline.submit_blocking(client, "send_email", PAYLOAD)
-        took = time.perf_counter() - began
+        yield client
         client.close()
-        return {"rate": count / took}
 
-    def s2(self, count: int) -> Dict[str, float]:
-        client = redis.Redis(port=self.port)
-        found = _threads(lambda: baseline.submit_blocking(client, "send_email", PAYLOAD), count)
-        client.close()
-        return found
+    def m1(self, count: int, _payload: Any) -> Figures:
+        return {"time": import_time("redis.asyncio", count)}
 
-    async def w1(self, count: int) -> Dict[str, float]:
-        client = self._client()
-        waits = baseline.Waits(client)
-        await waits.start()
-        found = await _one_by_one(
-            self.control, count, waits.wait, lambda value: value,
-            2,
-        )  # fmt: skip
-        await waits.close()
-        await client.aclose()
-        return found
+    async def e1(self, count: int, payload: Any) -> Figures:
+        async with self.client() as client:
+            return {"rate": await alone(lambda: baseline.submit(client, NAME, payload), count)}
 
-    async def rt(self, count: int) -> Dict[str, float]:
-        client = self._client()
-        waits = baseline.Waits(client)
-        await waits.start()
+    async def e2(self, count: int, payload: Any, tasks: int = 100) -> Figures:
+        async with self.client() as client:
 
-        async def once() -> Any:
-            job_id, text = baseline.document("echo", PAYLOAD)
-            future = await waits.register(job_id)
-            async with client.pipeline(transaction=True) as pipeline:
-                pipeline.set(f"bananas:job:{job_id}", text)
-                pipeline.lpush("bananas:queue:high", job_id)
-                await pipeline.execute()
-            return await asyncio.wait_for(waits.finish(job_id, future), 30)
+            def call() -> Awaitable[Any]:
+                return baseline.submit(client, NAME, payload)
 
-        found = await _round_trips(once, count)
-        await waits.close()
-        await client.aclose()
-        return found
+            return {"rate": await by_tasks(call, count, tasks)}
 
-    async def w2(self, count: int) -> Dict[str, float]:
-        client = self._client()
-        waits = baseline.Waits(client)
-        await waits.start()
-        found = await _many_waits(
-            self.control, count, lambda job_id: asyncio.wait_for(waits.wait(job_id), 120)
-        )
-        await waits.close()
-        await client.aclose()
-        return found
-
-
-def _threads(submit: Callable[[], Any], count: int) -> Dict[str, float]:
-    def some() -> None:
-        for _ in range(count // 8):
-            submit()
-
-    submit()
-    threads = [threading.Thread(target=some) for _ in range(8)]
-    began = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return {"rate": count / (time.perf_counter() - began)}
-
-
-async def _until_subscribed(control: redis.Redis, channels: int) -> None:
-    while _channels(control) < channels:
-        await asyncio.sleep(0)
-
-
-async def _one_by_one(
-    control: redis.Redis,
-    count: int,
-    wait: Callable[[str], Awaitable[Any]],
-    value: Callable[[Any], int],
-    subscribed: int,
-) -> Dict[str, float]:
-    """One wait at a time: from just before the store to the waiter's resumption."""
-    times: List[float] = []
-    loop = asyncio.get_running_loop()
-    for at in range(count):
-        job_id = f"w1-{at}"
-        task = loop.create_task(wait(job_id))  # type: ignore[arg-type]
-        await _until_subscribed(control, subscribed)
-        await asyncio.sleep(0.005)  # the look that follows the confirmation must not find it
-        await loop.run_in_executor(None, control.lpush, "control", job_id)
-        sent = value(await task)
-        times.append((time.perf_counter_ns() - sent) / 1e9)
-        await loop.run_in_executor(None, control.blpop, ["stored"], 10)
-        while _channels(control) >= subscribed:
-            await asyncio.sleep(0)
-    return {"time": statistics.median(times)}
-
-
-async def _round_trips(once: Callable[[], Awaitable[Any]], count: int) -> Dict[str, float]:
-    times: List[float] = []
-    await once()
-    for _ in range(count):
-        began = time.perf_counter()
-        await once()
-        times.append(time.perf_counter() - began)
-    return {"time": statistics.median(times)}
-
-
-async def _many_waits(
-    control: redis.Redis, count: int, wait: Callable[[str], Awaitable[Any]]
-) -> Dict[str, float]:
-    """All waits at once; CPU of this process, from the first subscription to the last result."""
-    loop = asyncio.get_running_loop()
-    ids = [f"w2-{at}" for at in range(count)]
-    connections = control.info("clients")["connected_clients"]
-    before = _memory()
-    cpu = time.process_time()
-    tasks = [loop.create_task(wait(job_id)) for job_id in ids]  # type: ignore[arg-type]
-    while _channels(control) < count:
-        await asyncio.sleep(0.05)
-    own = time.process_time()
-    memory = (_memory() - before) / count
-    extra = control.info("clients")["connected_clients"] - connections
-    cpu += time.process_time() - own  # the measuring is not the work
-    for start in range(0, count, 1000):
-        control.lpush("control", " ".join(ids[start : start + 1000]))
-    await asyncio.gather(*tasks)
-    ended = time.perf_counter_ns()
-    used = time.process_time() - cpu
-    last_store = 0
-    for _ in range(0, count, 1000):
-        reply = await loop.run_in_executor(None, control.blpop, ["stored"], 30)
-        last_store = max(last_store, int(reply[1]))
-    return {
-        "cpu": used / count,
-        "lag": max(0.0, (ended - last_store) / 1e9),
-        "memory": memory,
-        "connections": extra,
-    }
-
-
-def _channels(control: redis.Redis) -> int:
-    return int(control.info("stats")["pubsub_channels"])
-
-
-def _memory() -> float:
-    """Bytes of resident memory."""
-    gc.collect()
-    with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-def import_times(count: int) -> Dict[str, List[float]]:
-    """Seconds of fresh interpreters, in turn: nothing, redis.asyncio, bananas."""
-    programs = {"nothing": "pass", "redis": "import redis.asyncio", "bananas": "import bananas"}
-    times: Dict[str, List[float]] = {name: [] for name in programs}
-    for _ in range(count):
-        for name, program in programs.items():
+    async def e3(self, count: int, payload: Any) -> Figures:
+        async with self.client() as client:
+            jobs = [(NAME, payload) for _ in range(count)]
+            await baseline.submit_many(client, jobs[:1])
             began = time.perf_counter()
-            subprocess.run([sys.executable, "-c", program], check=True)
-            times[name].append(time.perf_counter() - began)
-    return times
+            await baseline.submit_many(client, jobs)
+            return {"rate": count / (time.perf_counter() - began)}
+
+    def s1(self, count: int, payload: Any) -> Figures:
+        with self.blocking() as client:
+
+            def call() -> Any:
+                return baseline.submit_blocking(client, NAME, payload)
+
+            return {"rate": alone_blocking(call, count)}
+
+    def s2(self, count: int, payload: Any) -> Figures:
+        with self.blocking() as client:
+
+            def call() -> Any:
+                return baseline.submit_blocking(client, NAME, payload)
+
+            return {"rate": by_threads(call, count)}
+
+    async def w1(self, count: int, _payload: Any) -> Figures:
+        async with self.waits() as waits:
+            return await self.one_by_one(count, waits.wait, 2)
+
+    async def rt(self, count: int, payload: Any) -> Figures:
+        async with self.waits() as waits:
+
+            def call() -> Awaitable[Any]:
+                return asyncio.wait_for(waits.submit_and_wait(NAME, payload), _LIMIT)
+
+            return {"time": await median_time(call, count)}
+
+    async def w2(self, count: int, _payload: Any) -> Figures:
+        before = self.connections()
+        async with self.waits() as waits:
+            found = await self.many_waits(
+                count, lambda job_id: asyncio.wait_for(waits.wait(job_id), _LIMIT)
+            )
+        return _with_extra_connections(found, before)
 
 
-__all__ = ["Baseline", "Ours", "import_times", "tracemalloc"]
+SIDES = {"baseline": Baseline, "ours": Ours}
+
+
+def _with_extra_connections(found: Figures, before: int) -> Figures:
+    """Leave out of the connections what was there before, and the one that any client has."""
+    return {**found, "connections": found["connections"] - before - 1}
+
+
+def memory(field: str = "VmRSS") -> int:
+    """Bytes of this process in memory, now or at most (``VmHWM``); elsewhere than on Linux, 0."""
+    gc.collect()
+    try:
+        with open("/proc/self/status", encoding="ascii") as file:
+            found = next(line for line in file if line.startswith(field))
+    except OSError:
+        return 0
+    return int(found.split()[1]) * 1024
+
+
+def import_time(module: str, count: int) -> float:
+    """Seconds of an import, the least of some fresh interpreters; their start is not in it."""
+    program = (
+        "import time; began = time.perf_counter()\n"
+        f"import {module}\n"
+        "print(time.perf_counter() - began)"
+    )
+    command = [sys.executable, "-c", program]
+    runs = [subprocess.run(command, check=True, stdout=subprocess.PIPE) for _ in range(count)]
+    return min(float(run.stdout) for run in runs)

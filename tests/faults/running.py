@@ -29,7 +29,7 @@ class Program:
         self.process = subprocess.Popen(
             [*command, *arguments],
             cwd=str(ROOT),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,
@@ -44,6 +44,12 @@ class Program:
         """Check what it prints next."""
         found = self.line()
         assert found == line, f"{found!r}; standard error:\n{self._errors() if not found else ''}"
+
+    def say(self, line: str) -> None:
+        """Give it a line to read."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
 
     def end(self, within: float = _PATIENCE) -> float:
         """Check that it ends with status 0 and without a word on standard error.

@@ -33,7 +33,7 @@ def test_fork(redis_server: RedisServer, state: str) -> None:
         program.end()
 
 
-@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+@pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_multiprocessing(
     redis_server: RedisServer, method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -137,9 +137,7 @@ def test_celery_prefork(redis_server: RedisServer, redis: RawClient, tmp_path: P
     with _Service(tmp_path, redis_server, "celery", "-A", app, "worker", *options) as service:
         done: Dict[str, Any] = {}
         for _ in range(2):
-            wait_until(
-                lambda: len(_queued(redis, "first")) == len(done) + 2, "two jobs", _PATIENCE
-            )
+            wait_until(lambda: len(_queued(redis, "first")) == len(done) + 2, "two jobs", _PATIENCE)
             jobs = {key: job for key, job in _queued(redis, "first").items() if key not in done}
             assert len(_pids(jobs)) == 2
             finish(redis, jobs)

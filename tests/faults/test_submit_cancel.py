@@ -105,6 +105,7 @@ async def test_cancelled_while_the_outcome_is_in_doubt(
         task.cancel()
         await asyncio.wait([task])
         assert task.cancelled()
+        await eventually(lambda: client.stats().open_requests == 0, "no open request")
         proxy.accept()
         assert await client.submit_job("work", None, job_id="next") == "next"
     found = Inventory(redis_server)

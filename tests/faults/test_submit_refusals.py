@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from typing import Any, Iterator, List, Tuple
+from typing import Any, Awaitable, Callable, Iterator, List
 
 import pytest
 
@@ -12,9 +12,9 @@ from bananas import AsyncClient, JobPriority, JobSpec
 from bananas import exceptions as exc
 from tests.support import Cut, FaultProxy, LoseReply, RedisServer, command
 
-from .inventory import Inventory, nothing_left, queued_once
+from .inventory import nothing_left, queued_once
 from .submits import WAYS
-from .timing import TOLERANCE, MachineLag, eventually
+from .timing import TOLERANCE, MachineLag
 
 pytestmark = pytest.mark.asyncio
 
@@ -100,11 +100,20 @@ async def test_out_of_memory(own_server: RedisServer, own_proxy: FaultProxy, nam
         ["~bananas:queue:*", "+@all"],
         ["~bananas:job:*", "+@all"],
         ["~*", "+@all", "-multi"],
+        ["~*", "+@all", "-@transaction"],
         ["~*", "+@all", "-mset"],
         ["~*", "+@all", "-lpush", "-zadd"],
         ["~*", "+@all", "-exec"],
     ],
-    ids=["no documents", "no lists", "no MULTI", "no MSET", "no LPUSH, no ZADD", "no EXEC"],
+    ids=[
+        "no documents",
+        "no lists",
+        "no MULTI",
+        "no transactions",
+        "no MSET",
+        "no LPUSH, no ZADD",
+        "no EXEC",
+    ],
 )
 async def test_without_permission(
     own_server: RedisServer, own_proxy: FaultProxy, name: str, rules: List[str]
@@ -123,6 +132,28 @@ async def test_without_permission(
     queued_once(own_server, *again)
 
 
+async def test_no_right_to_transactions(own_server: RedisServer, own_proxy: FaultProxy) -> None:
+    """Without MULTI nothing is sent that a worker could take before it is undone."""
+    rules = ["~*", "+@all", "-@transaction"]
+    own_server.command("ACL", "SETUSER", "bob", "on", f">{SECRET}", "&*", *rules)
+    async with AsyncClient(own_proxy.url(0, "bob", SECRET)) as client:
+        for name in WAYS:
+            with pytest.raises(exc.JobRejectedError, match="NOPERM"):
+                await WAYS[name](client, None)
+        assert await client.get_job("some-job") is None
+        assert own_proxy.commands["MSET"] == 0
+
+
+async def test_user_with_no_right_too_many(own_server: RedisServer) -> None:
+    """The commands that the client needs are enough; without others it does as well as it can."""
+    needed = ["+multi", "+exec", "+mset", "+lpush", "+zadd", "+watch", "+exists", "+get"]
+    own_server.command("ACL", "SETUSER", "bob", "on", ">pw", "~bananas:*", "&*", *needed)
+    async with AsyncClient(own_server.url(0, "bob", "pw")) as client:
+        ids = [job_id for submit in WAYS.values() for job_id in await submit(client, None)]
+        assert await client.get_job("some-job") is None
+    queued_once(own_server, *ids)
+
+
 async def test_right_to_transactions_taken_away(
     own_server: RedisServer, own_proxy: FaultProxy
 ) -> None:
@@ -130,7 +161,7 @@ async def test_right_to_transactions_taken_away(
     own_server.command("ACL", "SETUSER", "bob", "on", f">{SECRET}", "&*", "~*", "+@all")
     async with AsyncClient(own_proxy.url(0, "bob", SECRET)) as client:
         own_server.command("ACL", "SETUSER", "bob", "-multi")
-        for name in ("single", "scheduled", "idempotent", "batch"):
+        for name in WAYS:
             with pytest.raises(exc.JobRejectedError, match="NOPERM"):
                 await WAYS[name](client, None)
             nothing_left(own_server)
@@ -144,9 +175,12 @@ async def test_wrong_password(own_server: RedisServer, own_proxy: FaultProxy) ->
     start = loop.time()
     client = AsyncClient(url)
     try:
-        for attempts, call in enumerate(
-            [client.connect, lambda: client.submit_job("work", None), lambda: client.get_job("a")]
-        ):
+        calls: List[Callable[[], Awaitable[object]]] = [
+            client.connect,
+            lambda: client.submit_job("work", None),
+            lambda: client.get_job("job"),
+        ]
+        for attempts, call in enumerate(calls):
             with pytest.raises(exc.AuthenticationError) as caught:
                 await call()
             chain: Any = caught.value
@@ -167,14 +201,12 @@ async def test_bad_job_in_a_shared_transaction(
     """Callers whose jobs share a transaction with one that is refused are not concerned."""
     redis_server.command("SET", LOW, "not a queue")
     async with AsyncClient(proxy.url()) as client:
+        plain = [(priority, None) for priority in JobPriority for _ in range(10)]
+        chosen = [
+            (priority, f"{priority.value}-{n}") for priority in JobPriority for n in range(10)
+        ]
         outcomes = await asyncio.gather(
-            *[
-                client.submit_job("work", number, priority, job_id=job_id)
-                for job_id in (None, "chosen-{}-{}")
-                for number in range(10)
-                for priority in JobPriority
-                for job_id in [job_id and job_id.format(number, priority.value)]
-            ],
+            *[client.submit_job("work", 1, p, job_id=job_id) for p, job_id in [*plain, *chosen]],
             client.submit_job_scheduled("work", None, JobPriority.LOW, timedelta(hours=1)),
             return_exceptions=True,
         )
@@ -201,10 +233,13 @@ async def test_bad_job_in_a_submit_of_many(redis_server: RedisServer) -> None:
     queued_once(redis_server, *caught.value.submitted)
 
 
-async def test_job_without_permission_in_a_shared_transaction(own_server: RedisServer) -> None:
+@pytest.mark.parametrize("readable", [[], ["%R~bananas:job:*"]], ids=["not readable", "readable"])
+async def test_job_without_permission_in_a_shared_transaction(
+    own_server: RedisServer, readable: List[str]
+) -> None:
     """Callers who may write share transactions with those who may not."""
     rules = ["~bananas:queue:*", "~bananas:job:*[02468]", "~bananas:route:cpu:*", "+@all"]
-    own_server.command("ACL", "SETUSER", "bob", "on", ">pw", "&*", *rules)
+    own_server.command("ACL", "SETUSER", "bob", "on", ">pw", "&*", *rules, *readable)
     allowed, refused = [], []
     async with AsyncClient(own_server.url(0, "bob", "pw")) as client:
 
@@ -227,7 +262,7 @@ async def test_job_without_permission_in_a_shared_transaction(own_server: RedisS
 async def test_read_only_for_a_while(
     own_server: RedisServer, own_proxy: FaultProxy, name: str
 ) -> None:
-    """A primary that becomes a replica costs the connection; when it is promoted the job is queued."""
+    """A job meant for a primary that has become a replica is queued when that is promoted."""
     async with AsyncClient(own_proxy.url()) as client:
         own_server.command("REPLICAOF", "127.0.0.1", "1")
         submit = asyncio.ensure_future(WAYS[name](client, None))

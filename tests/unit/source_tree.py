@@ -43,7 +43,7 @@ def imports(name: str, tree: ast.Module, known: Set[str]) -> Iterator[str]:
             yield from _named(module, [alias.name for alias in node.names], known)
 
 
-def _named(module: "list[str]", names: "list[str]", known: Set[str]) -> Iterator[str]:
+def _named(module: list[str], names: list[str], known: Set[str]) -> Iterator[str]:
     if module[0] != "bananas":
         yield ".".join(module)
         return

@@ -74,11 +74,24 @@ def test_replies_of_something_else(replies: List[Any]) -> None:
 
 @pytest.mark.parametrize("code", sorted(TRANSIENT))
 def test_refused_for_now(code: str) -> None:
-    """An error that passes rejects nobody."""
+    """An error that passes rejects nobody, and all of them are tried again."""
     refusal = ReplyError(code, "not now")
     found = judged(Transaction([A, B]), [OK, refusal, refusal, refusal, ABORTED])
     assert found.transient is refusal
-    assert (found.applied, found.rejected, found.again) == ([], [], [])
+    assert (found.applied, found.rejected, found.again) == ([], [], [[A, B]])
+
+
+def test_no_right_to_a_transaction() -> None:
+    """Where MULTI is refused the rest was done at once, and is taken back."""
+    alone = ReplyError("ERR", "EXEC without MULTI")
+    found = judged(Transaction([A, D]), [NOPERM, OK, 1, 1, alone])
+    assert found.rejected == [(A, NOPERM), (D, NOPERM)]
+    assert found.applied == []
+    assert found.undo == [
+        (b"LREM", b"low", 1, b"a"),
+        (b"ZREM", b"due", b"d"),
+        (b"DEL", b"job-a", b"job-d"),
+    ]
 
 
 def test_refused_at_exec() -> None:

@@ -79,8 +79,7 @@ def test_tls_options() -> None:
 
 ENCODE = "encode ':', '@' and '/' in a password as %3A, %40 and %2F"
 STRAY = (
-    "redis_url has an '@' behind a '/', '?' or '#'; encode those in a password as "
-    "%2F, %3F and %23"
+    "redis_url has an '@' behind a '/', '?' or '#'; encode those in a password as %2F, %3F and %23"
 )
 REFUSED = {
     "http://h": "redis_url must start with redis://, rediss:// or unix://",
@@ -186,7 +185,11 @@ def test_endpoints_as_text(endpoint: Endpoint, text: str) -> None:
 def test_settings() -> None:
     """Spans are kept in seconds, and expiries in whole ones, rounded up."""
     settings = created(
-        "redis://h", timedelta(minutes=1), 0.5, connect_timeout=timedelta(seconds=2), routing_key="e"
+        "redis://h",
+        timedelta(minutes=1),
+        0.5,
+        connect_timeout=timedelta(seconds=2),
+        routing_key="e",
     )
     assert settings.endpoint == Endpoint(host="h")
     assert (settings.success_ttl, settings.failure_ttl) == (60, 1)

@@ -91,6 +91,28 @@ def test_a_line_is_printed_once() -> None:
     assert lines(unknown, queued, queued).count("\n") == 2
 
 
+def test_a_terminal_gets_a_table_that_goes_away() -> None:
+    """On a terminal the states are one table, which is taken off when the view is closed."""
+    file = io.StringIO()
+    console = Console(file=file, width=80, force_terminal=True, color_system="truecolor")
+    with View(console, embedded=False, emulated=False) as view:
+        view.show([Progress(JOB)])
+        view.show([Progress(JOB, where="processing", document=document())])
+        shown = file.getvalue()
+    assert shown.count("what happens to it") == 2
+    assert "running, attempt 1" in shown
+    assert file.getvalue().endswith("\x1b[1A\x1b[2K" * 5)  # its five lines are erased
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal that can't move its cursor is treated as a file is."""
+    monkeypatch.setenv("TERM", "dumb")
+    file = io.StringIO()
+    with View(Console(file=file, force_terminal=True), embedded=True, emulated=True) as view:
+        view.show([Progress(JOB)])
+    assert "1 jobs submitted" in file.getvalue()
+
+
 def test_outcomes_and_summary_name_what_was_wrong() -> None:
     """An outcome that was not expected is marked, and explained below the table."""
     good = Progress(JOB, ended_at=NOW, seconds=1.5, result=JobResult("a", JobStatus.COMPLETED))

@@ -16,7 +16,7 @@ OPTIONAL = {
 }  # fmt: skip
 
 
-def imported(program: str) -> "set[str]":
+def imported(program: str) -> set[str]:
     """Return the top-level modules that a fresh interpreter has loaded after a program."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT.parent)}
     output = subprocess.run(

@@ -58,7 +58,7 @@ def test_prefix() -> None:
         (b"other", None),
     ],
 )
-def test_job_of_a_channel(channel: bytes, job_id: "str | None") -> None:
+def test_job_of_a_channel(channel: bytes, job_id: str | None) -> None:
     """A channel's job is read off its name, whatever bytes stand there."""
     assert Keys().job_of_channel(channel) == job_id
 

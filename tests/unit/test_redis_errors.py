@@ -36,7 +36,7 @@ def test_every_class_is_known() -> None:
         if inspect.isclass(value) and issubclass(value, Exception)
     }
     assert found - MAPPED - NO_REPLIES - GENERAL == set()
-    assert MAPPED <= found
+    assert found >= MAPPED
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,7 @@ def test_every_class_is_known() -> None:
         ("ERR something or other", "ERR"),
     ],
 )
-async def test_error_replies_become_values(
-    redis_server: RedisServer, text: str, code: str
-) -> None:
+async def test_error_replies_become_values(redis_server: RedisServer, text: str, code: str) -> None:
     """An error that Redis replies is returned with its code, and the connection goes on."""
     link = Link(parse_url(redis_server.url()), 5)
     await link.connect()

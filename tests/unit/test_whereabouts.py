@@ -17,9 +17,7 @@ RETRIED = replace(QUEUED, attempts=1, error="boom")
 FAILURE: Any = JobResult("a", JobStatus.FAILED, error="boom")
 
 
-def said(
-    job: Optional[Job], result: Any = None, held: Optional[bool] = False
-) -> Tuple[str, str]:
+def said(job: Optional[Job], result: Any = None, held: Optional[bool] = False) -> Tuple[str, str]:
     """Return the description of a job whose document, if there is one, can be read."""
     return describe(job, result, held=held, readable=True)
 

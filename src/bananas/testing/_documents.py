@@ -18,10 +18,10 @@ _ZERO_TIME = "0001-01-01T00:00:00Z"
 _TIME = re.compile(r"(.{11})([0-9]{1,2})(:..:..)(?:[.,]([0-9]+))?(.+)\Z")
 _KINDS = (("{", "object"), ("[", "array"), ('"', "string"), ("t", "bool"), ("f", "bool"))
 #: In Go's order, with the fields that it leaves out when they are empty.
-_FIELDS = (
-    "id name description? payload status priority created_at updated_at scheduled_for? "
-    "attempts max_retries error? routing_key?"
-).split()
+_FIELDS = [
+    "id", "name", "description?", "payload", "status", "priority", "created_at", "updated_at",
+    "scheduled_for?", "attempts", "max_retries", "error?", "routing_key?",
+]  # fmt: skip
 
 
 class Document:
@@ -51,21 +51,19 @@ class Document:
 
     def change(
         self,
+        status: str,
+        updated_at: datetime,
         *,
-        status: Optional[str] = None,
         attempts: Optional[int] = None,
         error: Optional[str] = None,
-        updated_at: Optional[datetime] = None,
     ) -> None:
-        """Change some fields; those that are not passed stay as they are."""
-        if status is not None:
-            self._values["status"] = status
+        """Write down a change of status, with what belongs to it; None leaves a field as it is."""
+        self._values["status"] = status
+        self._values["updated_at"] = format_timestamp(updated_at)
         if attempts is not None:
             self._values["attempts"] = attempts
         if error is not None:
             self._values["error"] = error
-        if updated_at is not None:
-            self._values["updated_at"] = format_timestamp(updated_at)
 
     def schedule(self, moment: Optional[datetime]) -> None:
         """Set ``scheduled_for``; None clears it."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import socket
 import threading
 import uuid
 from socketserver import BaseRequestHandler
-from typing import Any, Iterable, List
+from typing import Any, Iterable, List, Tuple
 
 from .._redis import reply_error
 
@@ -15,6 +16,7 @@ __all__ = ["make_server"]
 
 _END = object()
 _CHUNK = 1 << 16
+_STATUSES = (b"OK", b"PONG", b"QUEUED", b"RESET")
 _CODE = re.compile(r"-?[A-Z][A-Z0-9]+ ")
 
 
@@ -40,6 +42,7 @@ def make_server(host: str) -> Any:
     server.block_on_close = False  # close_connections() waits, with a limit
     server.request_queue_size = 128
     server.socket.listen(server.request_queue_size)
+    server.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # its connections inherit
     server.connections = _Connections()
     server.run_id = uuid.uuid4().hex
     return server
@@ -88,28 +91,16 @@ class _Connection(BaseRequestHandler):
     request: socket.socket
 
     def setup(self) -> None:
-        from fakeredis import FakeRedisConnection
-
+        server: Any = self.server
         self.thread = threading.current_thread()
-        self.request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._fake = self.server.fake_server  # type: ignore[attr-defined]
-        self._run_id: str = self.server.run_id  # type: ignore[attr-defined]
-        peer, own = self.client_address, self.request.getsockname()
-        # fakeredis would let redis-py's newest default, RESP3, be negotiated without a HELLO.
-        self.client: Any = FakeRedisConnection(
-            server=self._fake,
-            protocol=2,
-            client_info={
-                "addr": f"{peer[0]}:{peer[1]}",
-                "laddr": f"{own[0]}:{own[1]}",
-                "fd": self.request.fileno(),
-            },
-        )
-        self.socket: Any = self.client.get_socket()
-        self._replies: Any = self.socket.responses
+        self.client = _new_client(server, self.request, self.client_address)
+        self.socket = self.client.get_socket()
+        self._fake = server.fake_server
+        self._run_id: str = server.run_id
+        self._connections: _Connections = server.connections
+        self._replies = self.socket.responses
         self._carry_out = self.socket._process_command
         self.socket._process_command = self._process
-        self._connections: _Connections = self.server.connections  # type: ignore[attr-defined]
         self._writer = threading.Thread(target=self._write, name="bananas broker", daemon=True)
 
     def handle(self) -> None:
@@ -189,6 +180,22 @@ class _Connection(BaseRequestHandler):
         _shut_down(self.request)
 
 
+def _new_client(server: Any, connection: socket.socket, peer: Tuple[str, int]) -> Any:
+    """Return what fakeredis keeps of a client."""
+    from fakeredis import FakeRedisConnection
+
+    own = connection.getsockname()
+    return FakeRedisConnection(
+        server=server.fake_server,
+        protocol=2,  # until HELLO says otherwise; redis-py 8 would begin with RESP3
+        client_info={
+            "addr": f"{peer[0]}:{peer[1]}",
+            "laddr": f"{own[0]}:{own[1]}",
+            "fd": connection.fileno(),
+        },
+    )
+
+
 def _shut_down(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
@@ -197,18 +204,15 @@ def _shut_down(connection: socket.socket) -> None:
 
 
 def _encode(value: Any, protocol: int) -> bytes:
-    """Return a reply as RESP2, or as RESP3 where the client asked for it."""
+    """Return a reply as RESP2, or as RESP3 where the client asked for it.
+
+    fakeredis has given the reply the shape that the protocol can express.
+    """
     if isinstance(value, (bytes, str)):
         data = value.encode() if isinstance(value, str) else value
-        if data in (b"OK", b"PONG", b"QUEUED", b"RESET"):
-            return b"+%s\r\n" % data
-        return b"$%d\r\n%s\r\n" % (len(data), data)
+        return b"+%s\r\n" % data if data in _STATUSES else b"$%d\r\n%s\r\n" % (len(data), data)
     if value is None:
         return b"_\r\n" if protocol == 3 else b"$-1\r\n"
-    if isinstance(value, bool):
-        if protocol == 3:
-            return b"#t\r\n" if value else b"#f\r\n"
-        return b":%d\r\n" % value
     if isinstance(value, int):
         return b":%d\r\n" % value
     if isinstance(value, float):
@@ -216,12 +220,7 @@ def _encode(value: Any, protocol: int) -> bytes:
     if isinstance(value, BaseException):
         return b"-%s\r\n" % _error(value).encode("utf-8", "replace")
     if isinstance(value, dict):
-        pairs = [item for pair in value.items() for item in pair]
-        if protocol == 3:
-            return _aggregate(b"%", len(value), pairs, protocol)
-        return _aggregate(b"*", len(pairs), pairs, protocol)
-    if isinstance(value, (set, frozenset)):
-        return _aggregate(b"~" if protocol == 3 else b"*", len(value), value, protocol)
+        return _aggregate(b"%", len(value), itertools.chain(*value.items()), protocol)
     return _aggregate(b"*", len(value), value, protocol)
 
 

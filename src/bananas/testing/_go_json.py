@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, List
+from typing import Any, List, NoReturn
 
 from .._json import dumps
 
@@ -168,7 +168,7 @@ class _Scanner:
             raise _Refusal("unexpected end of JSON input")
         return self.text[self.at]
 
-    def refuse(self, where: str) -> None:
+    def refuse(self, where: str) -> NoReturn:
         raise _Refusal(f"invalid character {_quoted(self.text[self.at])} {where}")
 
 

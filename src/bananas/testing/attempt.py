@@ -171,7 +171,7 @@ class Attempt:
         return fields, self._rules.failure_ttl if failed else self._rules.success_ttl
 
     def _complete(self, now: datetime) -> List[Command]:
-        document = self._changed(status="completed", updated_at=now)
+        document = self._changed("completed", now)
         return [self._released(), self._written(document, _DAY)]
 
     def _fail(self, error: str, now: datetime) -> List[Command]:
@@ -181,11 +181,11 @@ class Attempt:
         if attempts < self.job.max_retries:
             due = _later(now, attempts)
             self._document.schedule(due)
-            text = self._changed(status="pending", attempts=attempts, error=error, updated_at=now)
+            text = self._changed("pending", now, attempts=attempts, error=error)
             when: Command = ("ZADD", keys.scheduled, int(due.timestamp()), self.job_id)
             return [self._written(text, None), when, self._released()]
         self._document.schedule(None)
-        text = self._changed(status="failed", attempts=attempts, error=error, updated_at=now)
+        text = self._changed("failed", now, attempts=attempts, error=error)
         dead: Command = ("LPUSH", keys.dead, self.job_id)
         return [self._written(text, 7 * _DAY), dead, self._released()]
 
@@ -195,9 +195,9 @@ class Attempt:
         dead: Command = ("LPUSH", self._rules.keys.dead, self.job_id)
         return [self._written(text, 7 * _DAY), dead, self._released()]
 
-    def _changed(self, **changes: Any) -> str:
+    def _changed(self, status: str, now: datetime, **changes: Any) -> str:
         assert self._document is not None
-        self._document.change(**changes)
+        self._document.change(status, now, **changes)
         return self._document.to_json()
 
     def _written(self, text: str, ttl: Optional[int]) -> Command:

@@ -1,0 +1,135 @@
+"""The Python in README and docs is true: it runs, or stands in an example that does."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import Dict, List, Tuple
+
+import pytest
+
+import bananas
+from bananas import AsyncClient, Job
+from bananas.testing import LocalQueue
+from tests.behaviour.broker import Broker
+from tests.behaviour.programs import ROOT, run
+
+_PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# What these import is no requirement of the tests; the calls in them are checked instead.
+_NOT_RUN = {"how-to/fastapi.md"}
+_PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "bananas.testing.pytest_plugin"]
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SNIPPET = re.compile(r'--8<-- "([^":]+)(?::([0-9]+):([0-9]+))?"')
+
+
+def _name(page: Path) -> str:
+    return str(page.relative_to(ROOT)).replace("\\", "/").replace("docs/", "", 1)
+
+
+def _blocks(*, snippets: bool) -> List[Tuple[str, str]]:
+    """Return the blocks of Python, each with its page; those that are included, or those not."""
+    found = [
+        (_name(page), block)
+        for page in _PAGES
+        for block in _BLOCK.findall(page.read_text(encoding="utf-8"))
+    ]
+    return [pair for pair in found if bool(_SNIPPET.search(pair[1])) is snippets]
+
+
+_PROGRAMS = [(name, code) for name, code in _blocks(snippets=False) if name not in _NOT_RUN]
+_CHECKED = [(name, code) for name, code in _blocks(snippets=False) if name in _NOT_RUN]
+
+
+def _ids(blocks: List[Tuple[str, str]]) -> List[str]:
+    return [f"{name}:{code.splitlines()[0][:30]}" for name, code in blocks]
+
+
+@pytest.mark.parametrize(("name", "code"), _PROGRAMS, ids=_ids(_PROGRAMS))
+def test_a_block_runs(name: str, code: str, real_broker: Broker, tmp_path: Path) -> None:
+    """Each block runs as it stands, with a handler or two behind BANANAS_REDIS_URL."""
+    path = tmp_path / "test_block.py"
+    path.write_text(code, encoding="utf-8")
+    with LocalQueue(real_broker.url) as queue:
+        queue.handle("greet", _greet)
+        queue.handle("square", lambda job: job.payload["n"] ** 2)
+        if "\ndef test_" in code:
+            done = run(*_PYTEST, str(path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+        else:
+            done = run(str(path), BANANAS_REDIS_URL=real_broker.url)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+
+
+def _greet(job: Job) -> str:
+    return f"hello, {job.payload['name']}"
+
+
+@pytest.mark.parametrize(("name", "code"), _CHECKED, ids=_ids(_CHECKED))
+def test_a_block_that_is_not_run_fits_the_api(name: str, code: str) -> None:
+    """What a block imports from the package is there, and takes the calls that it makes."""
+    tree = ast.parse(code)
+    imported = [
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module == "bananas"
+        for alias in node.names
+    ]
+    assert imported
+    assert set(imported) <= set(bananas.__all__)
+    calls = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "client"
+    ]
+    assert calls
+    for call in calls:
+        assert isinstance(call.func, ast.Attribute)
+        keywords: Dict[str, None] = {str(keyword.arg): None for keyword in call.keywords}
+        signature = inspect.signature(getattr(AsyncClient, call.func.attr))
+        signature.bind(None, *call.args, **keywords)
+
+
+def test_what_is_included_is_whole() -> None:
+    """A page includes whole functions of examples, or whole examples."""
+    included = _blocks(snippets=True)
+    assert included
+    for _, block in included:
+        for path, first, last in _SNIPPET.findall(block):
+            lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
+            if first:
+                part = lines[int(first) - 1 : int(last)]
+                (function,) = ast.parse(textwrap.dedent("\n".join(part))).body
+                assert isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+                assert (lines[int(last) : int(last) + 1]) == [""]
+
+
+def test_the_readme_names_the_two_commands() -> None:
+    """What a newcomer types is in the README, in full."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert '\npython -m pip install ".[demo]" && python -m bananas demo\n' in readme
+    assert "\npython -m pip install nox && python -m nox\n" in readme
+
+
+def test_the_readme_tells_of_every_error() -> None:
+    """The README's table has a row for every error that leaves the package, but the base."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    errors = {name for name in bananas.__all__ if name.endswith("Error")} - {"BananasError"}
+    rows = set(re.findall(r"^\| `(\w+Error)` \|", readme, re.MULTILINE))
+    assert errors - rows <= {"JobNotFoundError"}
+    assert rows <= errors
+
+
+def test_links_lead_somewhere() -> None:
+    """Every relative link of README and docs leads to a file."""
+    broken = [
+        (_name(page), target)
+        for page in _PAGES
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+        if not (page.parent / target).exists()
+    ]
+    assert broken == []

@@ -1,0 +1,1 @@
+"""The same workloads in other queues, each with its documented defaults."""

@@ -1,0 +1,221 @@
+"""Writes the table and the plots of the documentation from the JSON of a run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any, Dict, List, Sequence
+
+from . import svg
+from .figures import FIGURES, Figure, ratios, spread
+from .responder import ROOT
+
+__all__ = ["as_text", "draw_growth", "draw_ratios", "markdown"]
+
+Results = Dict[str, Any]
+
+TABLE = ROOT / "docs" / "explanation" / "_performance_table.md"
+ASSETS = ROOT / "docs" / "assets"
+HEAD = ["workload", "figure", "median", "spread", "goal", "in this run"]
+GROWN = {
+    "tasks": ("tasks that submit at once", "rate"),
+    "bytes": ("bytes of payload, one submit at a time", "rate"),
+    "waits": ("waits at once", "cpu"),
+}
+
+
+def as_text(results: Results) -> str:
+    """The table of a run, for a terminal."""
+    rows = [HEAD, *(figure.row(results["rounds"][figure.workload]) for figure in shown(results))]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
+
+
+def shown(results: Results) -> List[Figure]:
+    return [figure for figure in FIGURES if results["rounds"].get(figure.workload)]
+
+
+# -- the documentation: ratios only, since times are those of one machine --------------------------
+
+
+def markdown(results: Results, growth: Results) -> str:
+    """Everything that the documentation includes."""
+    parts = [_made_with(results["environment"]), _ratio_table(results)]
+    if results.get("peers"):
+        parts.append(_peer_table(results["peers"]))
+    parts.append("![Times as fast as the baseline](../assets/performance.svg)")
+    if growth:
+        parts += ["### How cost grows", _growth_table(growth["scaling"])]
+        parts.append("![How cost grows](../assets/performance_growth.svg)")
+    return "\n\n".join(parts) + "\n"
+
+
+def _made_with(environment: Dict[str, Any]) -> str:
+    names = ("python", "redis-py", "hiredis", "orjson", "redis-server", "cpus")
+    labels = {"python": "", "cpus": "CPUs"}
+    made = [
+        f"{labels.get(name, name)} {environment[name]}".strip()
+        for name in names
+        if environment[name] is not None
+    ]
+    return f"One run, with {', '.join(made)}. The median of its rounds, and their spread:"
+
+
+def _ratio_table(results: Results) -> str:
+    rows = []
+    for figure in shown(results):
+        found = spread(ratios(results["rounds"][figure.workload], figure.name))
+        rounded = f"{found.least:.2f} – {found.most:.2f}"
+        rows.append([figure.workload, figure.text, f"**{found.median:.2f}**", rounded])
+    return _table(["", "what is measured", "ratio to the baseline", "spread"], rows)
+
+
+def _peer_table(found: Dict[str, Any]) -> str:
+    names = ("E1", "E2", "E3", "S1", "S2", "RT")
+    rows = []
+    for peer, report in found.items():
+        cells = []
+        for name in names:
+            rounds = report["rounds"].get(name)
+            figure = "time" if name == "RT" else "rate"
+            ratio = spread(ratios(rounds, figure, peer)).median if rounds else None
+            cells.append("–" if ratio is None else f"{ratio:.2f}")
+        rows.append([report["versions"], *cells])
+    intro = (
+        "Other queues in the same run, each with its documented defaults (– where it has no such "
+        "call; RT with a worker of its own, which here has nothing else to do):"
+    )
+    return f"{intro}\n\n{_table(['', *names], rows)}"
+
+
+def _growth_table(curves: Dict[str, Any]) -> str:
+    rows = []
+    for name, (words, figure) in GROWN.items():
+        for point in curves[name]:
+            sides = point["rounds"][0]
+            if "baseline" in sides:
+                median = spread(ratios(point["rounds"], figure)).median
+                rows.append([f"{point['at']:,}", words, f"{median:.2f}", _own(curves, name, point)])
+            else:
+                rows.append([f"{point['at']:,}", words, "–", _own(curves, name, point)])
+    table = _table(["", "", "ratio to the baseline", "to itself, the row of the first"], rows)
+    return table + "\n\n" + _flat(curves)
+
+
+def _own(curves: Dict[str, Any], name: str, point: Dict[str, Any]) -> str:
+    first = curves[name][0]
+    return f"{_ours(name, point) / _ours(name, first):.2f}"
+
+
+def _ours(name: str, point: Dict[str, Any]) -> float:
+    return spread([one["ours"][GROWN[name][1]] for one in point["rounds"]]).median
+
+
+def _flat(curves: Dict[str, Any]) -> str:
+    few, many = curves["jobs"]
+    grown = [point["rounds"][0]["ours"]["growth"] / 2**20 for point in (few, many)]
+    return (
+        f"Jobs from one generator: beside the ids that it returns, `submit_jobs` needs "
+        f"{grown[0]:.1f} MiB for {few['at']:,} jobs and {grown[1]:.1f} MiB for {many['at']:,}."
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(row) + " |" for row in lines)
+
+
+# -- plots ----------------------------------------------------------------------------------------
+
+
+def draw_ratios(results: Results) -> str:
+    """Every workload as a point with its spread; to the right is better, for times too."""
+    figures = [figure for figure in shown(results) if figure.name in ("rate", "time", "cpu")]
+    width, left, row, top = 800, 330, 30, 56
+    bottom = top + row * len(figures)
+    scale = svg.Scale((0.1, 30), (left, width - 30))
+    marks = [svg.text(20, 28, "Times as fast as the same work directly on redis-py", size=16)]
+    for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20):
+        strong = svg.INK if tick == 1 else svg.FAINT
+        marks.append(svg.line(scale(tick), top - 10, scale(tick), bottom, strong))
+        marks.append(svg.text(scale(tick), bottom + 18, f"{tick:g}", "middle"))
+    for at, figure in enumerate(figures):
+        y = top + row * at + 8
+        found = spread(_speeds(results["rounds"][figure.workload], figure))
+        marks.append(svg.text(left - 12, y + 4, _label(figure), "end"))
+        for peer, report in results.get("peers", {}).items():
+            rounds = report["rounds"].get(figure.workload)
+            if rounds and figure.name != "cpu":
+                speed = spread(_speeds(rounds, figure, peer)).median
+                marks.append(svg.circle(scale(speed), y, 4, svg.OTHERS, f"{peer} {speed:.2f}"))
+        marks.append(svg.line(scale(found.least), y, scale(found.most), y, svg.OURS, 3))
+        marks.append(svg.circle(scale(found.median), y, 6, svg.OURS, f"{found.median:.2f}"))
+    legend = "the median and the spread of the rounds; grey: other queues, down to 0.1"
+    marks.append(svg.text(width - 30, bottom + 42, legend, "end", 12))
+    return svg.document(width, bottom + 56, "Times as fast as the baseline", marks)
+
+
+def _label(figure: Figure) -> str:
+    return figure.text.replace(", jobs/s", "").replace("time of ", "").replace("time from ", "")
+
+
+def _speeds(rounds: Any, figure: Figure, side: str = "ours") -> List[float]:
+    found = ratios(rounds, figure.name, side)
+    return found if figure.more_is_better else [1 / ratio for ratio in found]
+
+
+def draw_growth(curves: Dict[str, Any]) -> str:
+    """A panel for each curve: how much better than the baseline, where it was measured."""
+    width, height, top, bottom = 270, 280, 60, 230
+    marks: List[str] = []
+    for at, (name, (words, figure)) in enumerate(GROWN.items()):
+        left, right = 50 + at * width, (at + 1) * width - 10
+        points = [point for point in curves[name] if "baseline" in point["rounds"][0]]
+        y = svg.Scale((0.5, 30), (bottom, top))
+        marks.append(svg.text(left, top - 24, words, size=12))
+        for tick in (0.5, 1, 2, 5, 10, 20):
+            marks.append(
+                svg.line(left, y(tick), right, y(tick), svg.INK if tick == 1 else svg.FAINT)
+            )
+            marks.append(svg.text(left - 6, y(tick) + 4, f"{tick:g}", "end", 11))
+        x = svg.Scale((points[0]["at"], points[-1]["at"]), (left + 8, right - 14))
+        drawn = []
+        for point in points:
+            ratio = spread(ratios(point["rounds"], figure)).median
+            drawn.append((x(point["at"]), y(ratio if figure == "rate" else 1 / ratio)))
+            marks.append(svg.text(drawn[-1][0], bottom + 18, _short(point["at"]), "middle", 10))
+        marks.append(svg.polyline(drawn, svg.OURS))
+        marks += [svg.circle(*place, 4, svg.OURS) for place in drawn]
+    marks.append(svg.text(50, height - 12, "times as fast (for waits: as cheap) as the baseline"))
+    return svg.document(width * len(GROWN), height, "How cost grows", marks)
+
+
+def _short(number: int) -> str:
+    for size, letter in ((1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number // size}{letter}"
+    return str(number)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.report", description=__doc__)
+    parser.add_argument("results", type=Path, help="what --json wrote")
+    parser.add_argument("growth", type=Path, nargs="?", help="what --scaling --json wrote")
+    options = parser.parse_args()
+    results = json.loads(options.results.read_text())
+    growth = json.loads(options.growth.read_text()) if options.growth else {}
+    ASSETS.mkdir(exist_ok=True)
+    written = {
+        TABLE: markdown(results, growth),
+        ASSETS / "performance.svg": draw_ratios(results),
+    }
+    if growth:
+        written[ASSETS / "performance_growth.svg"] = draw_growth(growth["scaling"])
+    for path, content in written.items():
+        path.write_text(content, encoding="utf-8")
+        print(path.relative_to(ROOT))
+
+
+if __name__ == "__main__":
+    main()

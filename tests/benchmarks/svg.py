@@ -1,0 +1,57 @@
+"""A chart on logarithmic scales, as SVG text."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import List, Sequence, Tuple
+
+__all__ = ["Scale", "circle", "document", "line", "polyline", "text"]
+
+INK, FAINT, OURS, OTHERS = "#333333", "#cccccc", "#b8860b", "#7a7a7a"
+
+
+class Scale:
+    """Maps a range of values to a range of pixels, in equal steps for equal ratios."""
+
+    def __init__(self, values: Tuple[float, float], pixels: Tuple[float, float]) -> None:
+        self._low, self._high = map(math.log, values)
+        self._start, self._end = pixels
+
+    def __call__(self, value: float) -> float:
+        part = (math.log(value) - self._low) / (self._high - self._low)
+        return self._start + (self._end - self._start) * min(max(part, 0), 1)
+
+
+def document(width: int, height: int, title: str, marks: Sequence[str]) -> str:
+    """Put marks onto a white sheet, which also a dark page can show."""
+    head = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'font-family="sans-serif" font-size="13" role="img">'
+    )
+    sheet = f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>'
+    return "\n".join([head, f"<title>{escape(title)}</title>", sheet, *marks, "</svg>", ""])
+
+
+def line(x1: float, y1: float, x2: float, y2: float, color: str = FAINT, width: float = 1) -> str:
+    return (
+        f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" '
+        f'stroke="{color}" stroke-width="{width:g}"/>'
+    )
+
+
+def circle(x: float, y: float, radius: float, color: str, title: str = "") -> str:
+    inside = f"<title>{escape(title)}</title>" if title else ""
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{color}">{inside}</circle>'
+
+
+def polyline(points: List[Tuple[float, float]], color: str) -> str:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>'
+
+
+def text(x: float, y: float, words: str, anchor: str = "start", size: int = 13) -> str:
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
+        f'fill="{INK}">{escape(words)}</text>'
+    )

@@ -1,0 +1,48 @@
+"""Makes short blocking calls under a storm of interrupts, and does not hang."""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import warnings
+
+from bananas import Client
+
+_armed = False
+
+
+def _interrupt(number: int, frame: object) -> None:
+    """Do what Python does at Ctrl-C, but only inside the calls."""
+    global _armed
+    if _armed:
+        _armed = False
+        raise KeyboardInterrupt
+
+
+def main(url: str, times: int, seed: int) -> None:
+    """Make that many calls, each interrupted by a timer if it is not faster."""
+    global _armed
+    # An interrupt before a coroutine's first step leaves it unstarted, and nothing is lost.
+    warnings.simplefilter("ignore", RuntimeWarning)
+    # Nor can one that strikes in a callback of the garbage collector's be told to anybody.
+    sys.unraisablehook = lambda unraisable: None
+    signal.signal(signal.SIGALRM, _interrupt)
+    rng = random.Random(seed)
+    client = Client(url)
+    struck = 0
+    for _ in range(times):
+        try:
+            _armed = True
+            signal.setitimer(signal.ITIMER_REAL, rng.expovariate(20_000))
+            assert client.get_job("none") is None
+            _armed = False
+        except KeyboardInterrupt:
+            struck += 1
+    assert client.get_job(client.submit_job("work", None)) is not None
+    client.close()
+    print("usable" if struck > times / 10 else f"struck {struck} times only", flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,215 @@
+"""How callers use the package, for the type checker alone: nothing here is run."""
+
+from __future__ import annotations
+
+import builtins
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple, Type, Union
+
+from typing_extensions import TypedDict, assert_type
+
+from bananas import (
+    AsyncClient,
+    AuthenticationError,
+    BananasError,
+    Client,
+    ConnectionError,
+    Job,
+    JobExistsError,
+    JobFailedError,
+    JobPriority,
+    JobRejectedError,
+    JobResult,
+    JobSpec,
+    JobStatus,
+    OutcomeUnknownError,
+    SerializationError,
+    ServerError,
+    TimeoutError,
+    __version__,
+)
+from bananas.client import ClientStats
+from bananas.queue import QueueLengths, RedisQueue
+from bananas.result_backend import RedisResultBackend
+from bananas.sync import CompletedResults
+
+
+@dataclass
+class Thumbnail:
+    """A type that a result is converted to."""
+
+    path: str
+    width: int
+
+
+class Report(TypedDict):
+    """Another one."""
+
+    pages: int
+
+
+async def submitting(client: AsyncClient) -> None:
+    """Every way to submit returns ids."""
+    assert_type(await client.submit_job("work", {"n": [1, 2.5, None, "x"]}), str)
+    assert_type(await client.submit_job("work", None, JobPriority.HIGH, "text"), str)
+    assert_type(
+        await client.submit_job(
+            "work", 0, job_id="a", routing_key=None, max_retries=1, if_exists="raise"
+        ),
+        str,
+    )
+    due = datetime.now(timezone.utc)
+    assert_type(await client.submit_job_scheduled("work", [], JobPriority.LOW, due), str)
+    assert_type(
+        await client.submit_job_scheduled("work", "x", JobPriority.LOW, timedelta(hours=1)), str
+    )
+    specs = [JobSpec("work", 1), JobSpec("work", 2, scheduled_for=due, routing_key="eu")]
+    assert_type(await client.submit_jobs(specs), List[str])
+    assert_type(await client.submit_jobs(spec for spec in specs), List[str])
+
+
+async def reading(client: AsyncClient) -> None:
+    """Reads return values that may not be there."""
+    assert_type(await client.get_job("a"), Optional[Job])
+    assert_type(await client.get_jobs(["a"]), List[Optional[Job]])
+    assert_type(await client.get_result("a"), Optional[JobResult[Any]])
+    assert_type(await client.get_results(("a",)), List[Optional[JobResult[Any]]])
+    job = await client.get_job("a")
+    if job is not None:
+        assert_type(job.status, Optional[JobStatus])
+        assert_type(job.created_at, Optional[datetime])
+        assert_type(job.routing_key, Optional[str])
+        assert_type(job.attempts, int)
+        assert_type(job.to_dict(), Dict[str, Any])
+        assert_type(job.to_json(), str)
+
+
+async def waiting(client: AsyncClient) -> None:
+    """Waits return results, whatever form their limit has."""
+    assert_type(await client.wait_for_result("a"), JobResult[Any])
+    assert_type(await client.wait_for_result("a", None), JobResult[Any])
+    assert_type(await client.wait_for_result("a", 0.5, wait_for_retries=False), JobResult[Any])
+    assert_type(await client.wait_for_result("a", timedelta(seconds=5)), JobResult[Any])
+    assert_type(await client.submit_and_wait("work", 1, timeout=None), JobResult[Any])
+
+
+async def iterating(client: AsyncClient) -> AsyncIterator[str]:
+    """Results of many jobs come one by one."""
+    async for result in client.as_completed(["a", "b"], 30):
+        assert_type(result, JobResult[Any])
+        yield result.job_id
+    async with client.as_completed(iter(["a"]), timeout=None) as results:
+        async for result in results:
+            assert_type(result.is_success(), bool)
+
+
+def converting(result: JobResult[Any]) -> None:
+    """A result is converted to a type, and has that type then."""
+    assert_type(result.get_result(Thumbnail), Thumbnail)
+    assert_type(result.get_result(Report), Report)
+    assert_type(result.get_result(int), int)
+    assert_type(result.get_result(result_type=str), str)
+    assert_type(result.get_result(List[int]), List[int])
+    assert_type(result.get_result(Dict[str, Thumbnail]), Dict[str, Thumbnail])
+    thumbnail: Thumbnail = result.get_result()
+    print(thumbnail.width)
+
+
+def typed_result(result: JobResult[Thumbnail]) -> None:
+    """A result may carry the type of what it holds."""
+    assert_type(result.get_result(), Thumbnail)
+    assert_type(result.result, Optional[Thumbnail])
+    assert_type(result.error, str)
+    assert_type(result.completed_at, Optional[datetime])
+    assert_type(result.duration, timedelta)
+
+
+def making() -> None:
+    """Values are made by hand."""
+    job = Job.create("work", {"a": 1}, JobPriority.LOW, scheduled_for=timedelta(minutes=1))
+    assert_type(job, Job)
+    assert_type(Job.from_json(b"{}"), Job)
+    assert_type(JobResult("a", JobStatus.COMPLETED, 7), JobResult[int])
+    assert_type(__version__, str)
+
+
+async def living(url: str) -> None:
+    """A client is entered, or connected and closed."""
+    async with AsyncClient(url, timedelta(hours=2), 60, connect_timeout=1) as client:
+        assert_type(client, AsyncClient)
+        assert_type(client.stats(), ClientStats)
+        assert_type(client.queue, RedisQueue)
+        assert_type(client.results, RedisResultBackend)
+        assert_type(await client.queue.lengths(None), QueueLengths)
+        assert_type(await client.results.delete_result("a"), bool)
+        await client.results.store_result(JobResult("a", JobStatus.COMPLETED, [1]))
+    client = AsyncClient.from_sentinel([("h", 26379), "redis://h2:26379"], "primary")
+    await client.connect()
+    await client.close()
+
+
+class Mine(AsyncClient):
+    """A client of one's own."""
+
+
+async def subclassing(url: str) -> None:
+    """A subclass stays one."""
+    async with Mine(url) as client:
+        assert_type(client, Mine)
+    assert_type(Mine.from_sentinel([("h", 1)], "primary"), Mine)
+
+
+def blocking(url: str) -> Iterator[str]:
+    """The blocking client returns what the other one's calls give when awaited."""
+    with Client(url, routing_key="eu") as client:
+        assert_type(client, Client)
+        assert_type(client.submit_job("work", 1), str)
+        assert_type(client.submit_jobs([JobSpec("work", 1)]), List[str])
+        assert_type(client.get_job("a"), Optional[Job])
+        assert_type(client.get_results(["a"]), List[Optional[JobResult[Any]]])
+        assert_type(client.wait_for_result("a").get_result(Thumbnail), Thumbnail)
+        assert_type(client.submit_and_wait("work", 1), JobResult[Any])
+        assert_type(client.as_completed(["a"]), CompletedResults)
+        assert_type(client.stats(), ClientStats)
+        for result in client.as_completed(["a", "b"]):
+            assert_type(result, JobResult[Any])
+            yield result.job_id
+
+
+def failing(client: Client) -> Union[str, Tuple[str, ...]]:
+    """Errors have their facts as attributes, and are builtin errors where there is one."""
+    try:
+        client.submit_and_wait("work", 1)
+    except OutcomeUnknownError as error:
+        return error.job_id or error.job_ids
+    except TimeoutError as error:
+        return error.whereabouts or ""
+    except JobRejectedError as error:
+        return error.code
+    except JobFailedError as error:
+        return error.error
+    except JobExistsError as error:
+        return error.submitted
+    except (AuthenticationError, ConnectionError) as error:
+        assert_type(error.permanent, bool)
+    except BananasError as error:
+        assert_type(error.job_id, Optional[str])
+    return ""
+
+
+BUILTIN_TIMEOUT: Type[builtins.TimeoutError] = TimeoutError
+BUILTIN_CONNECTION: Type[builtins.ConnectionError] = ConnectionError
+BUILTIN_VALUE: Type[ValueError] = SerializationError
+SERVER: Type[ServerError] = JobRejectedError
+
+
+def refused(client: Client, result: JobResult[int]) -> None:
+    """What is wrong is seen before it runs."""
+    client.submit_job("work", object())  # type: ignore[arg-type]
+    client.submit_job("work", 1, 2)  # type: ignore[arg-type]
+    client.submit_job_scheduled("work", 1, JobPriority.LOW, 60)  # type: ignore[arg-type]
+    client.wait_for_result(1)  # type: ignore[arg-type]
+    client.submit_jobs([{"name": "work"}])  # type: ignore[list-item]
+    text: str = result.get_result()  # type: ignore[assignment]
+    print(text)
