@@ -64,6 +64,7 @@ class AutoPipeline:
         self._timer: Optional[asyncio.TimerHandle] = None
         self._timer_at = 0.0
         self._busy_since: Optional[float] = None
+        self._lost_at = 0.0
         self._failures = 0
         self._last_failure: Optional[exc.ConnectionError] = None
         self._marker = 0
@@ -231,7 +232,12 @@ class AutoPipeline:
         failure = self._last_failure
         if failure is None and self._link is None:
             failure = exc.ConnectionError("no connection to Redis could be made in time")
-        soonest = self._ledger.expire(now, failure, connected=self._link is not None)
+        soonest = self._ledger.expire(
+            now,
+            failure,
+            connected=self._link is not None,
+            patient_until=self._lost_at + self._connect_timeout,
+        )
         busy = self._busy_since
         if busy is not None:
             silent_at = busy + self._reply_timeout
@@ -310,6 +316,7 @@ class AutoPipeline:
         link, self._link = self._link, None
         self._busy_since = None
         if link is not None:
+            self._lost_at = asyncio.get_running_loop().time()
             await link.aclose()
 
     # -- one pipeline ----------------------------------------------------------------------------

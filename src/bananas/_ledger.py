@@ -193,7 +193,12 @@ class Ledger:
             self.doubts.clear()
 
     def expire(
-        self, now: float, failure: Optional[exc.ConnectionError], *, connected: bool
+        self,
+        now: float,
+        failure: Optional[exc.ConnectionError],
+        *,
+        connected: bool,
+        patient_until: float,
     ) -> Optional[float]:
         """Fail what is late; return when to look again, or None where nothing is open.
 
@@ -201,6 +206,7 @@ class Ledger:
             now: The loop's time.
             failure: Why the last connection attempt failed, if it did.
             connected: Whether there is a connection.
+            patient_until: Until when a connection that was lost may be replaced.
         """
         soonest: Optional[float] = None
         for request in list(self.open):
@@ -209,7 +215,8 @@ class Ledger:
                 continue
             limit = request.deadline
             if not (connected or request.may_be_applied or request.reason):
-                limit = request.patience  # it was never sent: no use in waiting to the end
+                # It was never sent: no use in waiting to the end.
+                limit = min(limit, max(request.patience, patient_until))
             if now >= limit:
                 self.fail(request, request.late(failure, connected=connected))
             elif soonest is None or limit < soonest:

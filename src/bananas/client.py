@@ -32,7 +32,7 @@ class ClientStats:
     """What a health check wants to know of a client.
 
     Attributes:
-        connected: Whether there is a connection for submits and reads.
+        connected: Whether there is a connection for submits and reads, as far as is known.
         connections: Connections made for submits and reads so far.
         reconnects: Those of them, and of the listener's, that replaced a lost one.
         pipelines: Round trips that submits and reads have shared.
@@ -43,7 +43,7 @@ class ClientStats:
             connection. More than twice ``ping_interval`` never lasts.
         results_by_notification: Waits that a notification or a fresh subscription ended.
         results_by_safety_read: Waits that only the periodic read ended; if they are many,
-            notifications get lost.
+            notifications get lost, or jobs end without a result.
     """
 
     connected: bool
@@ -74,13 +74,15 @@ class AsyncClient:
         key_prefix: What every key starts with; Go workers know only the default.
         routing_key: The route of jobs that name none: None for the flat lists, a name for a
             deployment with routing.
-        connect_timeout: Seconds for one connection attempt; also how long a call waits for a
-            connection before it says that there is none.
+        connect_timeout: Seconds for one connection attempt; also how long a call that was not sent
+            waits for a connection, from its start or from the loss of the last connection.
         submit_timeout: Seconds for a submit, with all that it takes to find out what became of it
             when a reply is lost.
-        read_timeout: Seconds for a read.
-        ping_interval: Seconds after which a silent listener asks Redis for a sign of life.
-        safety_interval: Seconds between reads of a result whose notification may have been lost.
+        read_timeout: Seconds for a read, or for storing or deleting a result.
+        ping_interval: Seconds after which, at the latest, a silent listener asks Redis for a sign
+            of life; before it has been silent for two, its connection is replaced.
+        safety_interval: Seconds between reads of a result whose notification may have been lost;
+            more where thousands wait, since 400 jobs are looked at in a second.
 
     Raises:
         ValueError: An argument is refused. No message shows a password.
@@ -135,14 +137,14 @@ class AsyncClient:
         """Make a client for a primary that Sentinel manages, and follow its failovers.
 
         Every connection asks the sentinels, in their order, where the primary is, and makes sure
-        that it finds one there.
+        that it finds one there. A sentinel that is silent costs a whole ``connect_timeout``.
 
         Args:
             sentinels: Where the sentinels are: pairs of host and port, or URLs with the
                 credentials that the sentinels themselves ask for.
             service_name: What the sentinels call the primary.
             redis_url: User, password, database and TLS for the primary; its host and port are
-                not used.
+                not used. It is not taken from the environment.
             success_ttl: As for the class, like all that follow.
             failure_ttl: See there.
             key_prefix: See there.
@@ -155,6 +157,7 @@ class AsyncClient:
 
         Raises:
             ValueError: An argument is refused.
+            ConnectionError: From ``Client``, which connects at once: no primary can be reached.
         """
         client = cls.__new__(cls)
         client._set_up(
@@ -291,10 +294,13 @@ class AsyncClient:
             ValueError: An argument is refused; nothing is written.
             SerializationError: The payload is not JSON that Go accepts; nothing is written.
             ConnectionError: Redis could not be reached; nothing was sent.
+            AuthenticationError: It refuses the credentials; nothing was sent.
             OutcomeUnknownError: The reply was lost, and what became of the job can't be found out
                 before ``submit_timeout``; submitting again with its ``job_id`` is safe.
-            JobRejectedError: Redis refused; nothing is left behind.
+            JobRejectedError: Redis refused, at once or, where the reason may pass (it is loading,
+                or a replica), until ``submit_timeout``; nothing is left behind.
             JobExistsError: With ``if_exists="raise"``.
+            ClientClosedError: The client was closed; the message says whether the job was sent.
 
         Cancelling it may leave the job queued, once, or not at all.
         """
@@ -435,8 +441,10 @@ class AsyncClient:
             after a final failure).
 
         Raises:
+            ValueError: The id is refused.
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses.
             SerializationError: The document is not one.
         """
         return await self._queue.get_job(job_id)
@@ -498,7 +506,8 @@ class AsyncClient:
 
         Args:
             job_id: The job; one that does not exist is waited for too, since it may come.
-            timeout: Limit in seconds, or a timedelta; None is no limit, 0 only looks.
+            timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
+                looks.
             wait_for_retries: False returns the first stored result, though a retry may follow.
 
         Returns:
@@ -508,7 +517,9 @@ class AsyncClient:
             TimeoutError: The time is over; the message says where the job is. The job goes on.
             ResultNotFoundError: The job has completed, and its result is gone.
             SerializationError: What is stored is no result.
-            AuthenticationError: Redis refuses the credentials.
+            ServerError: Redis refuses to read the result.
+            AuthenticationError: It refuses the credentials.
+            ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
             ClientClosedError: The client was closed.
 
         Cancelling it ends this wait, and no other for the same job.
@@ -529,7 +540,8 @@ class AsyncClient:
         Args:
             job_ids: The jobs, each once.
             timeout: Limit for all of them together, in seconds from the first step, or a
-                timedelta; None is no limit.
+                timedelta; None is no limit. When it is over, a step raises ``TimeoutError`` with
+                the ``job_ids`` that are missing, and the iteration has ended.
             wait_for_retries: As for ``wait_for_result``.
 
         Returns:
@@ -546,7 +558,11 @@ class AsyncClient:
         )
 
     def stats(self) -> ClientStats:
-        """Return counters and states for a health check; does no I/O."""
+        """Return counters and states for a health check; does no I/O.
+
+        Raises:
+            ClientClosedError: From ``Client``, when it is closed.
+        """
         pipeline, listener = self._pipeline, self._watch.listener
         return ClientStats(
             connected=pipeline.is_connected,

@@ -1,20 +1,20 @@
 """The one tree of errors that leaves this package.
 
-::
-
-    BananasError
-    ├── ConnectionError            (also the builtin) Redis can't be reached; nothing was applied
-    │   ├── AuthenticationError    Redis refuses the credentials; trying again is pointless
-    │   └── OutcomeUnknownError    a submit may or may not have been applied; carries the id
-    ├── TimeoutError               (also the builtin) the caller's deadline passed
-    ├── ServerError                Redis answered a command with an error
-    │   └── JobRejectedError       a job was refused; nothing of it is left behind
-    ├── JobNotFoundError           there is no job with this id
-    ├── ResultNotFoundError        the job ended, and its result is gone
-    ├── JobFailedError             the job ran and failed; raised by JobResult.get_result()
-    ├── JobExistsError             the job id is taken, with if_exists="raise"
-    ├── SerializationError         (also ValueError) not JSON that Go accepts, or not readable
-    └── ClientClosedError          the client was closed
+```text
+BananasError
+├── ConnectionError            (also the builtin) Redis can't be reached; nothing was applied
+│   ├── AuthenticationError    Redis refuses the credentials; trying again is pointless
+│   └── OutcomeUnknownError    a submit may or may not have been applied; carries the id
+├── TimeoutError               (also the builtin) the caller's deadline passed
+├── ServerError                Redis answered a command with an error
+│   └── JobRejectedError       a job was refused; nothing of it is left behind
+├── JobNotFoundError           there is no job with this id; not raised by the package so far
+├── ResultNotFoundError        the job ended, and its result is gone
+├── JobFailedError             the job ran and failed; raised by JobResult.get_result()
+├── JobExistsError             the job id is taken, with if_exists="raise"
+├── SerializationError         (also ValueError) not JSON that Go accepts, or not readable
+└── ClientClosedError          the client was closed
+```
 
 Every error takes its message first and its facts as keyword attributes, pickles with both, and
 never carries a payload or a password. ``asyncio.CancelledError`` is never translated.
@@ -81,7 +81,10 @@ class BananasError(Exception):
 
 
 class ConnectionError(BananasError, builtins.ConnectionError):
-    """Redis can't be reached, or the connection broke before anything was sent.
+    """Redis can't be reached, or the connection broke before a submit was sent.
+
+    Reads, and the storing or deleting of results, are sent again after a lost connection; one that
+    ends with this may have reached Redis, and can be repeated.
 
     Attributes:
         permanent: Trying again is pointless until somebody changes something.
@@ -124,11 +127,18 @@ class ServerError(BananasError):
 
 
 class JobRejectedError(ServerError):
-    """Redis refused a job; the job is not queued, and its document is not left behind."""
+    """Redis refused a job; the job is not queued, and its document is not left behind.
+
+    A refusal that may pass (``READONLY``, ``LOADING``, ``BUSY``) is one only at the deadline.
+    """
 
 
 class JobNotFoundError(BananasError):
-    """There is no job with this id."""
+    """There is no job with this id.
+
+    Nothing in this package raises it so far: reads return None for a job that is not there, and a
+    wait goes on, since the job may come. It has its place in the tree for callers' own use.
+    """
 
 
 class ResultNotFoundError(BananasError):
@@ -154,4 +164,7 @@ class SerializationError(BananasError, ValueError):
 
 
 class ClientClosedError(BananasError):
-    """The client was closed, before the call or during it."""
+    """The client was closed, before the call or during it.
+
+    The message says of a submit whether it was sent.
+    """

@@ -88,7 +88,8 @@ class RedisQueue:
 
         Raises:
             ConnectionError: Redis could not be reached; nothing was sent.
-            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe.
+            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe, for as
+                long as its document exists.
             JobRejectedError: Redis refused; nothing is left behind.
             JobExistsError: With ``if_exists="raise"``.
         """
@@ -131,6 +132,8 @@ class RedisQueue:
 
         Raises:
             ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses.
             SerializationError: The document is not one.
         """
         return (await self.get_jobs([job_id]))[0]
@@ -140,6 +143,9 @@ class RedisQueue:
 
         Returns:
             One job for each id, in their order; None where there is no document.
+
+        Raises:
+            BananasError: As for ``get_job``, for the first document that has trouble.
         """
         ids = [check_job_id(job_id) for job_id in job_ids]
         replies: List[Reply] = []
@@ -153,6 +159,11 @@ class RedisQueue:
 
         Args:
             routing_key: The route whose lists are counted; not given is the queue's own.
+
+        Raises:
+            ServerError: Redis refuses.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
         """
         route = self._route(routing_key)
         ready = self._keys.all_ready([route])

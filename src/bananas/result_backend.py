@@ -64,6 +64,8 @@ class RedisResultBackend:
             ValueError: The status is not one of a result, or a field is refused.
             ServerError: Redis refused; the result is not stored.
             ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``. After either, the result may be
+                stored or not; storing it again is harmless.
         """
         job_id = check_job_id(result.job_id)
         fields = result.to_hash(utcnow())
@@ -101,7 +103,9 @@ class RedisResultBackend:
 
         Raises:
             SerializationError: What is stored is no result.
+            ServerError: Redis refuses.
             ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
         """
         return (await self.get_results([job_id]))[0]
 
@@ -110,6 +114,9 @@ class RedisResultBackend:
 
         Returns:
             One result for each id, in their order; None where none is stored.
+
+        Raises:
+            BananasError: As for ``get_result``, for the first result that has trouble.
         """
         ids = [check_job_id(job_id) for job_id in job_ids]
         replies: List[Reply] = []
@@ -132,6 +139,11 @@ class RedisResultBackend:
         Returns:
             Whether there was one. After a lost reply, which makes it be sent again, this may be
             false although the result was there.
+
+        Raises:
+            ServerError: Redis refused.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
         """
         check_job_id(job_id)
         (reply,) = await self._pipeline.call([(b"DEL", self._keys.result(job_id))], writes=True)

@@ -46,7 +46,7 @@ class Client:
     is made. Use it as ``with Client(url) as client``, or ``close()`` it.
 
     On a thread whose event loop is running, every method raises RuntimeError: it would stop that
-    loop. Use ``AsyncClient`` there, or ``asyncio.to_thread``.
+    loop. Use ``AsyncClient`` there, or ``asyncio.to_thread``. Cells of a notebook are excepted.
 
     Args:
         redis_url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password if
@@ -56,13 +56,15 @@ class Client:
         key_prefix: What every key starts with; Go workers know only the default.
         routing_key: The route of jobs that name none: None for the flat lists, a name for a
             deployment with routing.
-        connect_timeout: Seconds for one connection attempt; also how long a call waits for a
-            connection before it says that there is none.
+        connect_timeout: Seconds for one connection attempt; also how long a call that was not sent
+            waits for a connection, from its start or from the loss of the last connection.
         submit_timeout: Seconds for a submit, with all that it takes to find out what became of it
             when a reply is lost.
-        read_timeout: Seconds for a read.
-        ping_interval: Seconds after which a silent listener asks Redis for a sign of life.
-        safety_interval: Seconds between reads of a result whose notification may have been lost.
+        read_timeout: Seconds for a read, or for storing or deleting a result.
+        ping_interval: Seconds after which, at the latest, a silent listener asks Redis for a sign
+            of life; before it has been silent for two, its connection is replaced.
+        safety_interval: Seconds between reads of a result whose notification may have been lost;
+            more where thousands wait, since 400 jobs are looked at in a second.
 
     Raises:
         ValueError: An argument is refused. No message shows a password.
@@ -119,14 +121,14 @@ class Client:
         """Make a client for a primary that Sentinel manages, and follow its failovers.
 
         Every connection asks the sentinels, in their order, where the primary is, and makes sure
-        that it finds one there.
+        that it finds one there. A sentinel that is silent costs a whole ``connect_timeout``.
 
         Args:
             sentinels: Where the sentinels are: pairs of host and port, or URLs with the
                 credentials that the sentinels themselves ask for.
             service_name: What the sentinels call the primary.
             redis_url: User, password, database and TLS for the primary; its host and port are
-                not used.
+                not used. It is not taken from the environment.
             success_ttl: As for the class, like all that follow.
             failure_ttl: See there.
             key_prefix: See there.
@@ -139,6 +141,7 @@ class Client:
 
         Raises:
             ValueError: An argument is refused.
+            ConnectionError: From ``Client``, which connects at once: no primary can be reached.
         """
         client = cls.__new__(cls)
         client._set_up(
@@ -264,10 +267,13 @@ class Client:
             ValueError: An argument is refused; nothing is written.
             SerializationError: The payload is not JSON that Go accepts; nothing is written.
             ConnectionError: Redis could not be reached; nothing was sent.
+            AuthenticationError: It refuses the credentials; nothing was sent.
             OutcomeUnknownError: The reply was lost, and what became of the job can't be found out
                 before ``submit_timeout``; submitting again with its ``job_id`` is safe.
-            JobRejectedError: Redis refused; nothing is left behind.
+            JobRejectedError: Redis refused, at once or, where the reason may pass (it is loading,
+                or a replica), until ``submit_timeout``; nothing is left behind.
             JobExistsError: With ``if_exists="raise"``.
+            ClientClosedError: The client was closed; the message says whether the job was sent.
 
         Cancelling it may leave the job queued, once, or not at all.
         """
@@ -420,8 +426,10 @@ class Client:
             after a final failure).
 
         Raises:
+            ValueError: The id is refused.
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses.
             SerializationError: The document is not one.
         """
         return self._run(lambda client: client.get_job(job_id))
@@ -483,7 +491,8 @@ class Client:
 
         Args:
             job_id: The job; one that does not exist is waited for too, since it may come.
-            timeout: Limit in seconds, or a timedelta; None is no limit, 0 only looks.
+            timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
+                looks.
             wait_for_retries: False returns the first stored result, though a retry may follow.
 
         Returns:
@@ -493,7 +502,9 @@ class Client:
             TimeoutError: The time is over; the message says where the job is. The job goes on.
             ResultNotFoundError: The job has completed, and its result is gone.
             SerializationError: What is stored is no result.
-            AuthenticationError: Redis refuses the credentials.
+            ServerError: Redis refuses to read the result.
+            AuthenticationError: It refuses the credentials.
+            ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
             ClientClosedError: The client was closed.
 
         Cancelling it ends this wait, and no other for the same job.
@@ -516,7 +527,8 @@ class Client:
         Args:
             job_ids: The jobs, each once.
             timeout: Limit for all of them together, in seconds from the first step, or a
-                timedelta; None is no limit.
+                timedelta; None is no limit. When it is over, a step raises ``TimeoutError`` with
+                the ``job_ids`` that are missing, and the iteration has ended.
             wait_for_retries: As for ``wait_for_result``.
 
         Returns:
@@ -534,7 +546,11 @@ class Client:
         )
 
     def stats(self) -> ClientStats:
-        """Return counters and states for a health check; does no I/O."""
+        """Return counters and states for a health check; does no I/O.
+
+        Raises:
+            ClientClosedError: From ``Client``, when it is closed.
+        """
         return self._run(_stats)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import uuid
 from datetime import datetime, timedelta, timezone
@@ -9,7 +10,15 @@ from typing import Any, Awaitable, Callable, Dict, List
 
 import pytest
 
-from bananas import AsyncClient, Job, JobPriority, JobSpec, JobStatus, SerializationError
+from bananas import (
+    AsyncClient,
+    Job,
+    JobPriority,
+    JobRejectedError,
+    JobSpec,
+    JobStatus,
+    SerializationError,
+)
 from tests.behaviour.broker import Broker
 from tests.behaviour.conftest import Facade
 
@@ -409,6 +418,64 @@ async def test_timeouts_that_are_refused(
     with pytest.raises(ValueError, match=message(text)):
         await client.as_completed(["a"], timeout)
     assert broker.keys() == []
+
+
+# -- refused by Redis ----------------------------------------------------------------------------
+
+WRONG_TYPE = "WRONGTYPE Operation against a key holding the wrong kind of value"
+
+
+@pytest.mark.parametrize("job_id", [None, "mine"])
+async def test_list_of_the_wrong_type(client: Facade, broker: Broker, job_id: Any) -> None:
+    """A job that Redis refuses is reported with its reply, and nothing of it stays behind."""
+    broker.command("SET", "bananas:queue:normal", "x")
+    with pytest.raises(JobRejectedError) as caught:
+        await client.submit_job("work", {"secret": 1}, job_id=job_id)
+    error = caught.value
+    assert str(error) == (
+        f"job {error.job_id} was refused by Redis, and nothing is left of it: "
+        f"{WRONG_TYPE} (at bananas:queue:normal)"
+    )
+    assert (error.code, error.job_ids, error.submitted) == ("WRONGTYPE", (error.job_id,), ())
+    assert broker.keys() == ["bananas:queue:normal"]
+
+
+async def test_scheduled_jobs_of_the_wrong_type(client: Facade, broker: Broker) -> None:
+    """The same holds for scheduled jobs."""
+    broker.command("SET", "bananas:queue:scheduled", "x")
+    with pytest.raises(JobRejectedError, match=r"\(at bananas:queue:scheduled\)$"):
+        await client.submit_job_scheduled("work", 1, JobPriority.LOW, timedelta(1))
+    assert broker.keys() == ["bananas:queue:scheduled"]
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+async def test_some_of_many(client: Facade, broker: Broker, chosen: bool) -> None:
+    """Of many jobs only those that Redis refuses are missing, and the error tells which."""
+    broker.command("SET", "bananas:queue:high", "x")
+    specs = [
+        JobSpec("work", number, priority, job_id=f"job-{number}" if chosen else None)
+        for number, priority in enumerate([JobPriority.HIGH, JobPriority.LOW, "high"] * 2)
+    ]
+    with pytest.raises(JobRejectedError, match="^4 jobs were refused by Redis, and ") as caught:
+        await client.submit_jobs(specs)
+    refused, submitted = caught.value.job_ids, caught.value.submitted
+    assert (len(refused), len(submitted)) == (4, 2)
+    assert broker.queued("queue:low") == list(submitted)
+    assert [job.payload for job in await client.get_jobs(submitted)] == [1, 4]
+    assert await client.get_jobs(refused) == [None] * 4
+
+
+async def test_neighbours_of_one_that_is_refused(client: Facade, broker: Broker) -> None:
+    """Submits that share a transaction with one that is refused are not touched by it."""
+    broker.command("SET", "bananas:queue:high", "x")
+    priorities = [JobPriority.HIGH, JobPriority.LOW] * 20
+    outcomes = await asyncio.gather(
+        *(client.submit_job("work", None, priority) for priority in priorities),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, JobRejectedError) for outcome in outcomes[::2]] == [True] * 20
+    assert sorted(broker.queued("queue:low")) == sorted(outcomes[1::2])
+    assert len(broker.keys()) == 22
 
 
 # -- the queue itself ----------------------------------------------------------------------------

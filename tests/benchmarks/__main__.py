@@ -16,14 +16,15 @@ from tests.support import RedisServer
 from .environment import environment
 from .figures import COUNTS
 from .fresh import run_fresh
-from .peers.runner import PEERS, Peer
-from .report import as_text, draw_ratios
+from .peers.runner import FAILURES, PEERS, Peer
+from .report import as_text, draw_growth, draw_ratios, growth_as_text
 from .responder import responder
 from .rounds import Rounds, one_round
 from .scaling import scaling
 from .workloads import SIDES, Figures, Side
 
-_EVERY = {"W2": 3}  # a workload of many seconds has a turn in every third round only
+# What takes many seconds has a turn in every third round only.
+_EVERY = {"W2": 3, "peers": 3}
 _EPILOG = """
 A ratio is this library's figure over that of the baseline in the same round: for jobs/s more is
 better, for times and memory less. What is shown is the median of the rounds, and the spread. A goal
@@ -44,11 +45,11 @@ def arguments() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--rounds", type=int, metavar="N", help="rounds of each workload (11; with --quick 3)")
+    add("--rounds", type=int, metavar="N", help="rounds of each workload (21; with --quick 3)")
     add("--quick", action="store_true", help="a tenth of the calls: shows that it runs, no more")
     add("--only", type=workloads, metavar="E1,W2", help="these workloads alone")
     add("--json", type=Path, metavar="FILE", help="write the figures of all rounds there")
-    add("--plot", type=Path, metavar="FILE", help="draw the ratios there, as SVG")
+    add("--plot", type=Path, metavar="FILE", help="draw the result there, as SVG")
     add(
         "--peers",
         type=peers,
@@ -58,7 +59,7 @@ def arguments() -> argparse.Namespace:
         metavar="NAMES",
         help=f"install and run other queues too: all, or some of {','.join(PEERS)}",
     )
-    add("--scaling", action="store_true", help="measure how cost grows instead; about ten minutes")
+    add("--scaling", action="store_true", help="measure how cost grows instead; some minutes")
     add(
         "--jobs",
         type=int,
@@ -96,7 +97,10 @@ def installed(names: Sequence[str], port: int) -> Iterator[List[Peer]]:
         found = []
         for name in names:
             say(f"installing {name}")
-            found.append(Peer(name, Path(directory), port))
+            try:
+                found.append(Peer(name, Path(directory), port))
+            except FAILURES as failure:
+                say(f"{name} can't be run here: {failure}")
         yield found
 
 
@@ -120,14 +124,14 @@ def measure(
         for workload in counts:
             if at % _EVERY.get(workload, 1) == 0:
                 found[workload].append(one_round(at, functools.partial(run, workload)))
-        for peer in others:
+        for peer in others if at % _EVERY["peers"] == 0 else ():
             peer.run_round(sides["baseline"], counts)
     return found
 
 
 def main() -> None:
     options = arguments()
-    count = options.rounds or (3 if options.quick else 11)
+    count = options.rounds or (3 if options.quick else 21)
     results: Dict[str, Any] = {"environment": environment()}
     with RedisServer() as server, responder(server.port):
         sides = {name: make(server.port) for name, make in SIDES.items()}
@@ -135,7 +139,7 @@ def main() -> None:
             # Points are many, and each shows a trend beside its neighbours.
             count = options.rounds or (1 if options.quick else 5)
             results["scaling"] = scaling(sides, count, options.jobs, options.quick, say)
-            print(json.dumps(results["scaling"], indent=1) if options.json is None else "")
+            print(growth_as_text(results["scaling"]))
         else:
             counts = {name: COUNTS[name] for name in options.only or COUNTS}
             if options.quick:
@@ -150,7 +154,8 @@ def main() -> None:
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     if options.plot:
-        options.plot.write_text(draw_ratios(results), encoding="utf-8")
+        plot = draw_growth(results["scaling"]) if options.scaling else draw_ratios(results)
+        options.plot.write_text(plot, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -70,8 +70,8 @@ class Figure:
 
 
 def ratios(rounds: Rounds, name: str, side: str = "ours") -> List[float]:
-    """A figure over the baseline's of the same round; a zero of the baseline's tells nothing."""
-    pairs = [(one[side][name], one["baseline"][name]) for one in rounds]
+    """A figure over the baseline's of the same round; one without it, or of 0, tells nothing."""
+    pairs = [(one[side][name], one.get("baseline", {}).get(name)) for one in rounds]
     return [mine / base for mine, base in pairs if base]
 
 

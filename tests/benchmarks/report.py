@@ -11,23 +11,34 @@ from . import svg
 from .figures import FIGURES, Figure, ratios, spread
 from .responder import ROOT
 
-__all__ = ["as_text", "draw_growth", "draw_ratios", "markdown"]
+__all__ = ["as_text", "draw_growth", "draw_ratios", "growth_as_text", "markdown"]
 
 Results = Dict[str, Any]
+Curves = Dict[str, Any]
 
 TABLE = ROOT / "docs" / "explanation" / "_performance_table.md"
 ASSETS = ROOT / "docs" / "assets"
 HEAD = ["workload", "figure", "median", "spread", "goal", "in this run"]
+GROWTH_HEAD = ["figure", "of", "ratio to the baseline", "ratio to the first of its kind"]
 GROWN = {
-    "tasks": ("tasks that submit at once", "rate"),
-    "bytes": ("bytes of payload, one submit at a time", "rate"),
-    "waits": ("waits at once", "cpu"),
+    "tasks": ("jobs/s, by tasks that submit at once", "rate"),
+    "bytes": ("jobs/s one at a time, by bytes of payload", "rate"),
+    "waits": ("CPU for a wait, by waits at once", "cpu"),
 }
 
 
 def as_text(results: Results) -> str:
     """The table of a run, for a terminal."""
-    rows = [HEAD, *(figure.row(results["rounds"][figure.workload]) for figure in shown(results))]
+    rows = [figure.row(results["rounds"][figure.workload]) for figure in shown(results)]
+    return _aligned([HEAD, *rows])
+
+
+def growth_as_text(curves: Curves) -> str:
+    """The table of how cost grows, for a terminal."""
+    return _aligned([GROWTH_HEAD, *_growth_rows(curves)]) + "\n" + _flat(curves)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
@@ -41,12 +52,14 @@ def shown(results: Results) -> List[Figure]:
 
 def markdown(results: Results, growth: Results) -> str:
     """Everything that the documentation includes."""
-    parts = [_made_with(results["environment"]), _ratio_table(results)]
+    parts = ["<!-- Written by python -m tests.benchmarks.report; change that. -->"]
+    parts += [_made_with(results["environment"]), _ratio_table(results)]
     if results.get("peers"):
         parts.append(_peer_table(results["peers"]))
     parts.append("![Times as fast as the baseline](../assets/performance.svg)")
     if growth:
-        parts += ["### How cost grows", _growth_table(growth["scaling"])]
+        parts += ["### How cost grows", _table(GROWTH_HEAD, _growth_rows(growth["scaling"]))]
+        parts.append(_flat(growth["scaling"]))
         parts.append("![How cost grows](../assets/performance_growth.svg)")
     return "\n\n".join(parts) + "\n"
 
@@ -65,6 +78,8 @@ def _made_with(environment: Dict[str, Any]) -> str:
 def _ratio_table(results: Results) -> str:
     rows = []
     for figure in shown(results):
+        if figure.name == "connections":  # a number of its own, and the same in every run
+            continue
         found = spread(ratios(results["rounds"][figure.workload], figure.name))
         rounded = f"{found.least:.2f} – {found.most:.2f}"
         rows.append([figure.workload, figure.text, f"**{found.median:.2f}**", rounded])
@@ -89,32 +104,25 @@ def _peer_table(found: Dict[str, Any]) -> str:
     return f"{intro}\n\n{_table(['', *names], rows)}"
 
 
-def _growth_table(curves: Dict[str, Any]) -> str:
+def _growth_rows(curves: Curves) -> List[List[str]]:
     rows = []
     for name, (words, figure) in GROWN.items():
         for point in curves[name]:
-            sides = point["rounds"][0]
-            if "baseline" in sides:
-                median = spread(ratios(point["rounds"], figure)).median
-                rows.append([f"{point['at']:,}", words, f"{median:.2f}", _own(curves, name, point)])
-            else:
-                rows.append([f"{point['at']:,}", words, "–", _own(curves, name, point)])
-    table = _table(["", "", "ratio to the baseline", "to itself, the row of the first"], rows)
-    return table + "\n\n" + _flat(curves)
-
-
-def _own(curves: Dict[str, Any], name: str, point: Dict[str, Any]) -> str:
-    first = curves[name][0]
-    return f"{_ours(name, point) / _ours(name, first):.2f}"
+            both = ratios(point["rounds"], figure)
+            ratio = f"{spread(both).median:.2f}" if both else "–"
+            itself = _ours(name, point) / _ours(name, curves[name][0])
+            rows.append([words, f"{point['at']:,}", ratio, f"{itself:.2f}"])
+    return rows
 
 
 def _ours(name: str, point: Dict[str, Any]) -> float:
     return spread([one["ours"][GROWN[name][1]] for one in point["rounds"]]).median
 
 
-def _flat(curves: Dict[str, Any]) -> str:
+def _flat(curves: Curves) -> str:
     few, many = curves["jobs"]
-    grown = [point["rounds"][0]["ours"]["growth"] / 2**20 for point in (few, many)]
+    # Less than nothing is memory that was free before.
+    grown = [max(0.0, point["rounds"][0]["ours"]["growth"] / 2**20) for point in (few, many)]
     return (
         f"Jobs from one generator: beside the ids that it returns, `submit_jobs` needs "
         f"{grown[0]:.1f} MiB for {few['at']:,} jobs and {grown[1]:.1f} MiB for {many['at']:,}."
@@ -165,7 +173,7 @@ def _speeds(rounds: Any, figure: Figure, side: str = "ours") -> List[float]:
     return found if figure.more_is_better else [1 / ratio for ratio in found]
 
 
-def draw_growth(curves: Dict[str, Any]) -> str:
+def draw_growth(curves: Curves) -> str:
     """A panel for each curve: how much better than the baseline, where it was measured."""
     width, height, top, bottom = 270, 280, 60, 230
     marks: List[str] = []

@@ -19,13 +19,17 @@ def _shared_server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_server(_shared_server: RedisServer) -> RedisServer:
+def redis_server(_shared_server: RedisServer) -> Iterator[RedisServer]:
     """A real server without any data, which the tests of a module use one after the other.
 
-    A test that configures or stops it takes ``own_server``.
+    A test may freeze or stop it, and leave it so; one that configures it takes ``own_server``.
     """
     _shared_server.command("FLUSHALL")
-    return _shared_server
+    yield _shared_server
+    if _shared_server.running:
+        _shared_server.resume()
+    else:
+        _shared_server.start()
 
 
 @pytest.fixture

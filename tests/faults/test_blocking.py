@@ -135,8 +135,7 @@ def test_64_threads_under_cuts(redis_server: RedisServer, proxy: FaultProxy) -> 
         for thread in threads:
             thread.start()
         for _ in range(10):
-            before = proxy.commands["EXEC"]
-            proxy.wait(lambda: not _alive(threads) or proxy.commands["EXEC"] > before)
+            _one_more(proxy, threads)
             proxy.cut_all()
         for thread in threads:
             thread.join(60)
@@ -146,8 +145,12 @@ def test_64_threads_under_cuts(redis_server: RedisServer, proxy: FaultProxy) -> 
     assert (len(found.queued), set(found.queued.values())) == (640, {1})
 
 
-def _alive(threads: List[threading.Thread]) -> bool:
-    return any(thread.is_alive() for thread in threads)
+def _one_more(proxy: FaultProxy, threads: List[threading.Thread]) -> None:
+    """Wait for the next transaction, if there is to be one."""
+    before = proxy.commands["EXEC"]
+    proxy.wait(
+        lambda: proxy.commands["EXEC"] > before or not any(each.is_alive() for each in threads)
+    )
 
 
 async def test_closing_in_another_thread_ends_a_blocking_wait(redis_server: RedisServer) -> None:

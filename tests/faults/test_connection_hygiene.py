@@ -60,7 +60,7 @@ async def _in_time(
         with pytest.raises(expected):
             await call()
         took = loop.time() - start
-    assert took <= limit + TOLERANCE + lag.worst
+    assert took <= limit + TOLERANCE + lag.allowance
 
 
 @every_stray
@@ -85,34 +85,42 @@ async def test_stray_reply_on_an_idle_connection(
 
 
 @every_stray
-@pytest.mark.parametrize("name", [b"MULTI", b"MSET", b"LPUSH", b"EXEC"])
 @pytest.mark.parametrize("after", [False, True], ids=["before", "behind"])
 async def test_stray_reply_during_a_submit(
-    redis_server: RedisServer, proxy: FaultProxy, name: bytes, stray: bytes, after: bool
+    redis_server: RedisServer, proxy: FaultProxy, stray: bytes, after: bool
 ) -> None:
     """A reply slipped in among those to a submit does not make it more, or less, than queued."""
+    ids: List[str] = []
     async with AsyncClient(proxy.url()) as client:
-        injected = proxy.on(command(name), Inject(stray, after))
-        ids = [await client.submit_job("work", None)]
-        ids.append(await client.submit_job("work", None, job_id="chosen"))
-        await injected.wait_async()
+        for name in (b"MULTI", b"MSET", b"LPUSH", b"EXEC"):
+            injected = proxy.on(command(name), Inject(stray, after))
+            ids.append(await client.submit_job("work", None))
+            await injected.wait_async()
+            injected = proxy.on(command(name), Inject(stray, after))
+            ids.append(await client.submit_job("work", None, job_id=f"chosen-{name.decode()}"))
+            await injected.wait_async()
     queued_once(redis_server, *ids)
 
 
 @every_stray
-@pytest.mark.parametrize("name", [b"WATCH", b"EXISTS", b"HELLO", b"CLIENT", b"INFO", b"TYPE"])
-async def test_stray_reply_while_finding_out(
-    redis_server: RedisServer, proxy: FaultProxy, name: bytes, stray: bytes
-) -> None:
+async def test_stray_reply_while_finding_out(redis_server: RedisServer, stray: bytes) -> None:
     """A reply slipped in while the client looks what became of a submit does not mislead it."""
-    async with AsyncClient(proxy.url()) as client:
-        for number, lost in enumerate([LoseReply(), Cut(before=True)]):
-            proxy.on(command(b"EXEC"), lost)
-            proxy.on(command(name), Inject(stray))
-            fresh = await client.submit_job("work", None)
-            chosen = await client.submit_job("work", None, job_id=f"chosen-{number}")
-            queued_once(redis_server, fresh, chosen)
-            redis_server.command("FLUSHALL")
+
+    async def submit(name: bytes) -> List[str]:
+        ids: List[str] = []
+        with FaultProxy(redis_server) as proxy:
+            async with AsyncClient(proxy.url()) as client:
+                for lost in (LoseReply(), Cut(before=True)):
+                    for job_id in (None, f"chosen-{name.decode()}-{len(ids)}"):
+                        proxy.on(command(b"EXEC"), lost)
+                        proxy.on(command(name), Inject(stray))
+                        ids.append(await client.submit_job("work", None, job_id=job_id))
+                        proxy.clear()
+        return ids
+
+    names = [b"WATCH", b"EXISTS", b"GET", b"TYPE", b"HELLO", b"CLIENT", b"INFO"]
+    found = await asyncio.gather(*map(submit, names))
+    queued_once(redis_server, *[job_id for ids in found for job_id in ids])
 
 
 @every_stray
@@ -226,7 +234,9 @@ async def test_server_that_drips(redis_server: RedisServer, proxy: FaultProxy) -
     try:
         await _in_time(0.4, exc.ConnectionError, client.connect)
     finally:
+        # Right after a time limit, when a cancellation may get lost in it on older Pythons.
         await client.close()
+    assert len(asyncio.all_tasks()) == 1
 
 
 async def test_replies_byte_by_byte(redis_server: RedisServer, proxy: FaultProxy) -> None:
@@ -278,7 +288,7 @@ async def test_slow_server_and_recovery(redis_server: RedisServer) -> None:
                 took = asyncio.get_running_loop().time() - start
         finally:
             redis_server.resume()
-        assert took <= 0.5 + TOLERANCE + lag.worst
+        assert took <= 0.5 + TOLERANCE + lag.allowance
         assert {type(outcome) for outcome in outcomes[:150]} == {exc.OutcomeUnknownError}
         assert {type(outcome) for outcome in outcomes[150:]} <= {
             exc.TimeoutError,
@@ -307,7 +317,7 @@ async def test_a_third_of_all_replies_lost(
     async with AsyncClient(proxy.url(), submit_timeout=30) as client:
         lost = proxy.on(_share_of(b"EXEC", 0.3, rng), LoseReply(), times=None)
         await asyncio.gather(*[work(client) for _ in range(at_once)])
-        assert lost.fired >= 10
+        assert lost.fired >= 1
     assert len(set(ids)) == 1000
     queued_once(redis_server, *ids)
 

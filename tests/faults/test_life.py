@@ -170,15 +170,20 @@ def test_cancelled_close_leaves_nothing(redis_server: RedisServer, proxy: FaultP
 async def test_user_exception_inside_async_with(redis_server: RedisServer) -> None:
     """An exception in the block leaves it unchanged, whatever the client is doing."""
     reason = KeyError("mine")
-    with pytest.raises(KeyError) as caught:
+    waits: List[asyncio.Future[Any]] = []
+
+    async def use() -> None:
         async with AsyncClient(redis_server.url()) as client:
-            wait = asyncio.ensure_future(client.wait_for_result("job"))
+            waits.append(asyncio.ensure_future(client.wait_for_result("job")))
             await eventually(lambda: client.stats().listening, "the listener")
             raise reason
+
+    with pytest.raises(KeyError) as caught:
+        await use()
     assert caught.value is reason
     assert (reason.__cause__, reason.__context__) == (None, None)
     with pytest.raises(exc.ClientClosedError):
-        await wait
+        await waits[0]
 
 
 async def test_server_failure_does_not_reach_into_the_block(proxy: FaultProxy) -> None:
@@ -211,10 +216,10 @@ async def test_abandoned_generator_fixture(redis_server: RedisServer) -> None:
             yield client
 
     generator = fixture()
-    client = await asyncio.ensure_future(generator.__aiter__().__anext__())  # type: ignore[arg-type]
+    client = await asyncio.ensure_future(generator.__aiter__().__anext__())
     await client.submit_job("work", None)
     with pytest.raises(StopAsyncIteration):
-        await asyncio.ensure_future(generator.__aiter__().__anext__())  # type: ignore[arg-type]
+        await asyncio.ensure_future(generator.__aiter__().__anext__())
     await _alone()
 
 

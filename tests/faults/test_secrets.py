@@ -48,7 +48,12 @@ class Stage:
 
     def client(self, **settings: Any) -> AsyncClient:
         """Return a client that gives up soon."""
-        limits = dict(connect_timeout=0.5, submit_timeout=0.6, read_timeout=0.6, ping_interval=0.2)
+        limits = {
+            "connect_timeout": 0.5,
+            "submit_timeout": 0.6,
+            "read_timeout": 0.6,
+            "ping_interval": 0.2,
+        }
         return AsyncClient(self.proxy.url(), **{**limits, **settings})
 
     async def attempt(self, *calls: Awaitable[Any]) -> None:
@@ -62,7 +67,7 @@ class Stage:
     async def attempt_all(self, client: AsyncClient) -> None:
         """Hear what becomes of every kind of call."""
         hour = timedelta(hours=1)
-        result = JobResult("job", JobStatus.COMPLETED, _PAYLOAD)
+        result: JobResult[Any] = JobResult("job", JobStatus.COMPLETED, _PAYLOAD)
         await self.attempt(
             client.submit_job("work", _PAYLOAD),
             client.submit_job("work", _PAYLOAD, job_id="job"),
@@ -261,8 +266,8 @@ async def _unfit_payloads(stage: Stage) -> None:
         deep = [deep]
     unfit: List[Any] = [
         {_KEY: Secretive()}, {_KEY: float("nan"), "x": _DATA}, loop, deep, _DATA.encode(),
-        {_DATA}, {Secretive(): 1}, {1: _DATA, "1": _DATA}, {_KEY: {1.5: 2, (_DATA,): 3}}, 1 << 99999,
-        {_KEY: "\ud800" + _DATA},
+        {_DATA}, {Secretive(): 1}, {1: _DATA, "1": _DATA}, {_KEY: {1.5: 2, (_DATA,): 3}},
+        1 << 99999, {_KEY: "\ud800" + _DATA},
     ]  # fmt: skip
     async with stage.client() as client:
         for payload in unfit:

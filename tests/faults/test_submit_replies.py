@@ -84,7 +84,7 @@ async def test_every_reply_lost(redis_server: RedisServer, loss: Action) -> None
             with pytest.raises(exc.OutcomeUnknownError) as caught:
                 await submit(client, None)
             took = asyncio.get_running_loop().time() - start
-            assert took <= timeout + TOLERANCE + lag.worst
+            assert took <= timeout + TOLERANCE + lag.allowance
         error = caught.value
         assert error.job_id == error.job_ids[0]
         proxy.clear()

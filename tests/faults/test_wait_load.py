@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import random
 import sys
 import threading
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, Iterator, Optional
 
 import pytest
 
@@ -16,6 +17,7 @@ from bananas import exceptions as exc
 from tests.support import FaultProxy, GoSilent, RedisServer, Signal, command
 
 from .timing import TOLERANCE, MachineLag, eventually
+from .trouble import Trouble
 from .worker import FIELDS, channel, document, fail, finish, result_key, store
 
 
@@ -141,44 +143,21 @@ async def test_junk_in_a_document(redis_server: RedisServer, junk: bytes) -> Non
         assert (result.is_failed(), result.error) == (True, "boom")
 
 
-class _Trouble:
-    """Strikes at random, and again and again, at a server's clients, in a thread of its own."""
+@contextlib.contextmanager
+def _in_trouble(trouble: Trouble, rng: random.Random) -> Iterator[None]:
+    """Strike again and again, in a thread of its own, to the end of the block."""
+    ending = threading.Event()
 
-    def __init__(self, server: RedisServer, proxy: FaultProxy, rng: random.Random) -> None:
-        self._server = server
-        self._proxy = proxy
-        self._rng = rng
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="trouble")
+    def strike() -> None:
+        while not ending.wait(rng.uniform(0.02, 0.15)):
+            trouble.strike()
 
-    def _run(self) -> None:
-        proxy = self._proxy
-        strikes: List[Callable[[], object]] = [
-            proxy.cut_all,
-            lambda: proxy.cut_all(reset=True),
-            lambda: proxy.cut_all(seen=b"SUBSCRIBE"),
-            lambda: self._server.command("CLIENT", "KILL", "TYPE", "pubsub"),
-            lambda: self._server.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"),
-            lambda: proxy.go_silent(seen=b"SUBSCRIBE"),
-            lambda: proxy.on(command(b"HGETALL"), GoSilent()),
-            self._refuse_for_a_while,
-        ]
-        while not self._end.wait(self._rng.uniform(0.02, 0.15)):
-            self._rng.choice(strikes)()
-
-    def _refuse_for_a_while(self) -> None:
-        self._proxy.refuse()
-        self._proxy.cut_all()
-        self._end.wait(self._rng.uniform(0.05, 0.3))
-        self._proxy.accept()
-
-    def __enter__(self) -> _Trouble:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
+    thread = threading.Thread(target=strike, name="trouble")
+    thread.start()
+    yield
+    ending.set()
+    thread.join()
+    trouble.end()
 
 
 async def test_2000_waits_under_cuts_kills_silence_and_refusals(
@@ -191,7 +170,7 @@ async def test_2000_waits_under_cuts_kills_silence_and_refusals(
     async with client:
         waits = [asyncio.ensure_future(client.wait_for_result(each, 60)) for each in job_ids]
         order = rng.sample(job_ids, len(job_ids))
-        with _Trouble(redis_server, proxy, rng):
+        with _in_trouble(Trouble(redis_server, proxy, rng), rng):
             while order:
                 part, order = order[:50], order[50:]
                 with redis_server.connect() as worker:

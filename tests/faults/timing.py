@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from types import TracebackType
-from typing import Callable, Optional, Type
+from typing import Callable, Deque, Optional, Tuple, Type
 
 from bananas import AsyncClient
 from tests.support import FaultProxy
@@ -45,31 +46,39 @@ async def first_looks_over(client: AsyncClient, proxy: FaultProxy, waits: int) -
 class MachineLag:
     """Measures for how long the machine lets a thread that is ready to run wait.
 
-    The thread shares nothing with the client but the interpreter, which gives each thread its turn
-    every few milliseconds, so that a client that blocks its own loop is not excused.
+    A limit of time that the client has to keep is stretched by it. The thread shares nothing with
+    the client but the interpreter, which gives each thread its turn every few milliseconds, so
+    that a client that blocks its own loop is not excused.
     """
 
     def __init__(self) -> None:
-        self.worst = 0.0
+        self._lags: Deque[Tuple[float, float]] = deque(maxlen=10_000)
+        self._woken = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._measure, name="machine lag", daemon=True)
 
+    def since(self, moment: float) -> float:
+        """Return how much of the time since then, by the loop's clock, was lost, in seconds."""
+        lost = 0.0
+        for woken, lag in reversed(self._lags.copy()):
+            if woken < moment:
+                break
+            lost += lag
+        return lost + max(0.0, time.monotonic() - self._woken - _STEP)
+
     @property
     def allowance(self) -> float:
-        """By how much a limit of time that the client has to keep is stretched, in seconds.
-
-        A time-out takes two turns: the deadline's, and that of the last look at the job.
-        """
-        return 2 * self.worst
+        """How much time was lost since the start, in seconds."""
+        return self.since(0.0)
 
     def _measure(self) -> None:
-        before = time.monotonic()
         while not self._stop.wait(_STEP):
             now = time.monotonic()
-            self.worst = max(self.worst, now - before - _STEP)
-            before = now
+            self._lags.append((now, now - self._woken - _STEP))
+            self._woken = now
 
     def __enter__(self) -> MachineLag:
+        self._woken = time.monotonic()
         self._thread.start()
         return self
 

@@ -54,10 +54,11 @@ class Trouble:
         self._rng.choice(self._strikes)()
 
     def end(self) -> None:
-        """Let all be well again, faults included that have not struck yet."""
+        """Let all be well again; what was held up on silent connections arrives now."""
         self._refusing = False
         self._proxy.clear()
         self._proxy.accept()
+        self._proxy.resume()
 
     def _cut(self) -> None:
         self._proxy.cut_all(reset=self._rng.random() < 0.5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from asyncio.base_events import Server
 from collections import Counter
 from types import TracebackType
 from typing import Callable, Dict, List, Optional, Sequence, Tuple, Type
@@ -50,7 +51,7 @@ class FaultProxy:
         self._open = 0
         self._sent = 0
         self._thread = LoopThread("fault-proxy")
-        self._listener: Optional[asyncio.AbstractServer] = None
+        self._listener: Optional[Server] = None
 
     # Life.
 
@@ -161,7 +162,7 @@ class FaultProxy:
 
     def refuse(self) -> None:
         """Stop listening: new connections are refused, open ones go on."""
-        self._thread.call(self._close_listener)
+        self._thread.run(self._close_listener)
 
     def accept(self) -> None:
         """Listen again, on the same port."""
@@ -214,7 +215,7 @@ class FaultProxy:
         self._failures.append(error)
 
     async def _close(self) -> None:
-        self._close_listener()
+        await self._close_listener()
         tasks = list(self._links.values())
         for task in tasks:
             task.cancel()
@@ -235,10 +236,15 @@ class FaultProxy:
                 self._accepted, HOST, self.port
             )
 
-    def _close_listener(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+    async def _close_listener(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return
+        for sock in listener.sockets:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+        # Closed while a connection is being handed to it, it would lose that connection.
+        await asyncio.sleep(0)
+        listener.close()
 
     def _accepted(self) -> Inbox:
         inbox = Inbox(self._left)

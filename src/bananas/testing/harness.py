@@ -25,12 +25,12 @@ H = TypeVar("H", bound=Handler)
 class LocalQueue:
     """An embedded broker, a worker and a scheduler, in threads of their own.
 
-    ::
-
-        with LocalQueue() as queue:
-            queue.handle("add", lambda job: job.payload["a"] + job.payload["b"])
-            with Client(queue.url) as client:
-                client.submit_and_wait("add", {"a": 1, "b": 2}).get_result()
+    ```python
+    with LocalQueue() as queue:
+        queue.handle("add", lambda job: job.payload["a"] + job.payload["b"])
+        with Client(queue.url) as client:
+            client.submit_and_wait("add", {"a": 1, "b": 2}).get_result()
+    ```
 
     Works as ``with`` and as ``async with``, and serves clients of either kind. Handlers are called
     in threads of their own, async ones on the event loop of the queue's thread.

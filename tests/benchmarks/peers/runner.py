@@ -13,7 +13,10 @@ from typing import Any, Dict, List, Sequence
 from tests.benchmarks.responder import ROOT
 from tests.benchmarks.workloads import Figures, Side
 
-__all__ = ["PEERS", "Peer"]
+__all__ = ["FAILURES", "PEERS", "Peer"]
+
+#: What can happen to the programs of others.
+FAILURES = (OSError, subprocess.SubprocessError)
 
 #: What is installed for each.
 PEERS: Dict[str, Sequence[str]] = {
@@ -47,26 +50,34 @@ class Peer:
         self.python = str(install(directory / name, PEERS[name]))
         self.workloads: List[str] = self._call()
         self.rounds: Dict[str, List[Dict[str, Figures]]] = {}
+        self.failed: Dict[str, str] = {}
 
     def run_round(self, baseline: Side, counts: Dict[str, int]) -> None:
         """Run each workload that it has once, after the baseline's."""
         for workload in _WORKLOADS:
             if workload in self.workloads and workload in counts:
-                count = counts[workload]
-                found = {"baseline": baseline.run(workload, count)}
-                baseline.control.flushall()
-                # A peer that polls for its results takes a second for each.
-                value = self._call(workload, str(min(count, 30) if workload == "RT" else count))
-                found[self.name] = {"time" if workload == "RT" else "rate": value}
-                self.rounds.setdefault(workload, []).append(found)
+                try:
+                    self._run(workload, counts[workload], baseline)
+                except FAILURES as failure:
+                    self.failed[workload] = str(failure)
 
     def report(self) -> Dict[str, Any]:
-        """What ran, and what it has no call for."""
+        """What ran, what it has no call for, and what went wrong."""
         return {
             "versions": self._versions(),
             "rounds": self.rounds,
             "has_no": [name for name in _WORKLOADS if name not in self.workloads],
+            "failed": self.failed,
         }
+
+    def _run(self, workload: str, count: int, baseline: Side) -> None:
+        found = {"baseline": baseline.run(workload, count)}
+        baseline.control.flushall()
+        name = "rate"
+        if workload == "RT":
+            name, count = "time", min(count, 10)  # one that polls takes up to a second for each
+        found[self.name] = {name: self._call(workload, str(count))}
+        self.rounds.setdefault(workload, []).append(found)
 
     def _call(self, *arguments: str) -> Any:
         adapter = f"tests.benchmarks.peers.{self.name}"
@@ -80,7 +91,7 @@ class Peer:
         return json.loads(run.stdout.splitlines()[-1])
 
     def _versions(self) -> str:
-        names = [name.partition("[")[0] for name in PEERS[self.name]]
+        names = [name.partition("[")[0] for name in PEERS[self.name] if self.name in name]
         command = [self.python, "-c", _VERSIONS, *names, "redis"]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode().strip()
 

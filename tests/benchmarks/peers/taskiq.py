@@ -16,7 +16,7 @@ async def reply(payload: Any) -> Any:
     return payload
 
 
-echo = broker.task(reply, task_name="echo")
+echo = broker.register_task(reply, task_name="echo")
 
 
 async def e1(count: int) -> float:

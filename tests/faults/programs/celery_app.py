@@ -24,14 +24,14 @@ client = Client(os.environ["BANANAS_REDIS_URL"])
 client.get_job("none")
 
 
-@app.task(name="work")  # type: ignore[untyped-decorator,unused-ignore]
+@app.task(name="work")
 def work() -> None:
     """Submit a job, wait for its result, and submit another one that has it."""
     result = client.submit_and_wait("first", {"pid": os.getpid()}, timeout=30)
     client.submit_job("second", {"pid": os.getpid(), "result": result.get_result()})
 
 
-@worker_ready.connect  # type: ignore[untyped-decorator,unused-ignore]
+@worker_ready.connect
 def send(**_: object) -> None:
     """Give the worker four tasks."""
     for _number in range(4):

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from typing import Callable, Dict, List, NoReturn
+from typing import Callable, List, Mapping, NoReturn
 
 from bananas import Client, _loop_thread
 from tests.faults.worker import finish
@@ -181,7 +181,7 @@ def vanish(clients: List[Client], redis: RawClient) -> NoReturn:
 
 
 STATES = {state.__name__: state for state in (Idle, Busy, Locked, Starting)}
-ACTS: Dict[str, Callable[[List[Client], RawClient], NoReturn]] = {
+ACTS: Mapping[str, Callable[[List[Client], RawClient], NoReturn]] = {
     act.__name__: act for act in (use, close, drop, use_and_drop, leave, vanish)
 }
 
