@@ -21,6 +21,7 @@ __all__ = [
     "check_timeout",
     "check_ttl",
     "due_time",
+    "shown",
 ]
 
 MAX_INT64 = 2**63 - 1
@@ -37,7 +38,7 @@ def check_job_id(value: object, argument: str = "job_id") -> str:
     if isinstance(value, str) and _is_job_id(value):
         return value
     raise ValueError(
-        f"{argument} must be 1 to 256 letters, digits, '.', '_' or '-', not {_shown(value)}"
+        f"{argument} must be 1 to 256 letters, digits, '.', '_' or '-', not {shown(value)}"
     )
 
 
@@ -48,7 +49,7 @@ def check_routing_key(value: object, argument: str = "routing_key") -> Optional[
     if isinstance(value, str) and _is_routing_key(value):
         return value
     raise ValueError(
-        f"{argument} must be 1 to 64 letters, digits, '_' or '-', or None, not {_shown(value)}"
+        f"{argument} must be 1 to 64 letters, digits, '_' or '-', or None, not {shown(value)}"
     )
 
 
@@ -57,7 +58,7 @@ def check_key_prefix(value: object, argument: str = "key_prefix") -> str:
     if isinstance(value, str) and re.match(r"[!-z|~]*\Z", value):
         return value
     raise ValueError(
-        f"{argument} must be printable ASCII without spaces, '{{' or '}}', not {_shown(value)}"
+        f"{argument} must be printable ASCII without spaces, '{{' or '}}', not {shown(value)}"
     )
 
 
@@ -85,9 +86,9 @@ def check_name(value: object, argument: str = "name") -> str:
 def check_integer(value: object, argument: str, *, at_least: int) -> int:
     """Return a whole number that fits Go's int."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"{argument} must be a whole number, not {_shown(value)}")
+        raise ValueError(f"{argument} must be a whole number, not {shown(value)}")
     if not at_least <= value <= MAX_INT64:
-        raise ValueError(f"{argument} must be from {at_least} to 2**63 - 1, not {_shown(value)}")
+        raise ValueError(f"{argument} must be from {at_least} to 2**63 - 1, not {shown(value)}")
     return int(value)
 
 
@@ -101,9 +102,9 @@ def check_seconds(value: object, argument: str) -> float:
         except OverflowError:
             seconds = math.inf
     else:
-        raise ValueError(f"{argument} must be seconds or a timedelta, not {_shown(value)}")
+        raise ValueError(f"{argument} must be seconds or a timedelta, not {shown(value)}")
     if not 0 <= seconds < math.inf:
-        raise ValueError(f"{argument} must be 0 or more and finite, not {_shown(value)}")
+        raise ValueError(f"{argument} must be 0 or more and finite, not {shown(value)}")
     return seconds
 
 
@@ -121,7 +122,7 @@ def check_ttl(value: object, argument: str) -> int:
     seconds = check_seconds(value, argument)
     if not 0 < seconds <= 100 * _YEAR:
         raise ValueError(
-            f"{argument} must be more than 0 and at most 100 years, not {_shown(value)}"
+            f"{argument} must be more than 0 and at most 100 years, not {shown(value)}"
         )
     return math.ceil(seconds)
 
@@ -152,7 +153,7 @@ def due_time(
         raise ValueError(f"{argument} lies outside the years 1 to 9999 in UTC") from None
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Show an argument in a message: short strings as they are, else only the type."""
     if isinstance(value, timedelta):
         return str(value)

@@ -20,8 +20,8 @@ __all__ = ["AutoPipeline"]
 
 _log = logging.getLogger("bananas")
 
-_FIRST_BACKOFF = 0.05
-_LONGEST_BACKOFF = 1.0
+_FIRST_BACKOFF = 0.02
+_LONGEST_BACKOFF = 0.5
 
 
 class _Refused(Exception):

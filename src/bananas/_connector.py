@@ -40,10 +40,12 @@ async def open_link(settings: Settings) -> Link:
 async def _ask_sentinels(settings: Settings) -> Endpoint:
     """Return where the first sentinel that answers says the primary is."""
     failures: List[str] = []
+    # One that says nothing must leave time for the others, and for the primary.
+    limit = settings.connect_timeout / (len(settings.sentinels) + 1)
     for sentinel in settings.sentinels:
-        link = Link(sentinel, settings.connect_timeout)
+        link = Link(sentinel, limit)
         try:
-            with anyio.fail_after(settings.connect_timeout):
+            with anyio.fail_after(limit):
                 await link.connect(sentinel=True)
                 command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service_name)
                 await link.send(pack([command]))

@@ -66,18 +66,17 @@ async def settle(doubt: Doubt, link: Link, round_trip: RoundTrip) -> Verdicts:
         LinkLost: This connection broke too, or the server is not ready; nothing is decided.
     """
     fence = doubt.fence(link)
-    if fence is not None:
-        (killed,) = await round_trip(link, [fence])
-        # 0 says that the connection is gone already; an older Redis may say so with an error.
-        doubt.fenced = not isinstance(killed, ReplyError) or "No such client" in killed.text
-    if not doubt.entries:
-        return Verdicts()
     looked_at = doubt.entries if doubt.exclusive else doubt.entries[:1]
     targets = list(dict.fromkeys(entry.target for entry in doubt.entries))
     verb = b"GET" if doubt.exclusive else b"EXISTS"
     commands: List[Command] = [(verb, entry.key) for entry in looked_at]
     commands.extend((b"TYPE", target) for target in targets)
-    replies = await round_trip(link, commands)
+    # The server ends the old connection before it looks: it takes our commands in their order.
+    replies = await round_trip(link, commands if fence is None else [fence, *commands])
+    if fence is not None:
+        killed, *replies = replies
+        # 0 says that the connection is gone already; an older Redis may say so with an error.
+        doubt.fenced = not isinstance(killed, ReplyError) or "No such client" in killed.text
     if any(isinstance(reply, ReplyError) and reply.code in TRANSIENT for reply in replies):
         raise LinkLost("the server is not ready")
     kinds = dict(zip(targets, replies[len(looked_at) :]))

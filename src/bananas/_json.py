@@ -8,7 +8,7 @@ import json
 import re
 from json import scanner
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
-from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple, Union
+from typing import Any, Callable, Iterable, List, NoReturn, Optional, Set, Tuple, Union
 
 from . import exceptions as exc
 
@@ -271,18 +271,21 @@ def _check_keys(value: Any, depth: int) -> None:
 
 def _explain(value: Any, argument: str) -> NoReturn:
     """Find what ``dumps`` refused, without recursion, and raise what says where it sits."""
-    open_containers: List[int] = []
+    path_here: List[int] = []
+    open_containers: Set[int] = set()
     steps: List[Tuple[str, Any, int]] = [(argument, value, 0)]
     while steps:
         path, item, depth = steps.pop()
-        del open_containers[depth:]
+        while len(path_here) > depth:
+            open_containers.discard(path_here.pop())
         problem = _problem(item, open_containers)
         if problem:
             raise exc.SerializationError(f"{path} {problem}")
         if isinstance(item, (dict, list, tuple)):
             if depth + 2 > MAX_NESTING:
                 break
-            open_containers.append(id(item))
+            path_here.append(id(item))
+            open_containers.add(id(item))
             steps.extend((p, child, depth + 1) for p, child in reversed(_children(path, item)))
     raise exc.SerializationError(
         f"{argument} is nested too deeply: Go reads {MAX_NESTING} levels at most, "
@@ -309,7 +312,7 @@ class _BadKey(str):
     """Stands among the children of a dict for a key that can't be written."""
 
 
-def _problem(item: Any, open_containers: List[int]) -> Optional[str]:
+def _problem(item: Any, open_containers: Set[int]) -> Optional[str]:
     if isinstance(item, _BadKey):
         return str(item)
     if isinstance(item, str):

@@ -78,7 +78,7 @@ _CODES: Dict[Type[BaseException], str] = {
     redis_errors.TryAgainError: "TRYAGAIN",
     redis_errors.ClusterCrossSlotError: "CROSSSLOT",
 }
-_FIRST_WORD = re.compile(r"(-?[A-Z][A-Z0-9]*) (.*)", re.DOTALL)
+_FIRST_WORD = re.compile(r"([A-Z][A-Z0-9]{2,}) (.*)", re.DOTALL)
 _REFUSALS = (redis_errors.AuthenticationError, redis_errors.AuthorizationError,
              redis_errors.NoPermissionError,
              redis_errors.AuthenticationWrongNumberOfArgsError)  # fmt: skip

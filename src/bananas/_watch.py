@@ -240,11 +240,26 @@ class Watch:
         for at, job_id in enumerate(ids):
             waiters = self._waiters.of(job_id)
             if waiters:
-                job = read_document(replies[2 * at])
-                reply = replies[2 * at + 1]
+                document, reply = replies[2 * at : 2 * at + 2]
                 result = self._read_result(job_id, reply) if reply else None
-                if result is not None or not reply:
-                    self._conclude(job_id, job, result, waiters, periodic)
+                if result is not None and result.is_failed() and _is_refusal(document):
+                    self._refuse(job_id, waiters, document)
+                elif result is not None or not reply:
+                    self._conclude(job_id, read_document(document), result, waiters, periodic)
+
+    @staticmethod
+    def _refuse(job_id: str, waiters: List[Waiter], reply: ReplyError) -> None:
+        """End waits for which a failure can't be told from one that will be retried."""
+        for waiter in waiters:
+            waiter.future.set_exception(
+                exc.ServerError(
+                    f"an attempt of job {job_id} has failed, and whether it will be retried is not "
+                    f"known: Redis refuses to show its document ({reply}); "
+                    "wait_for_retries=False returns the failure",
+                    job_id=job_id,
+                    code=reply.code,
+                )
+            )
 
     def _conclude(
         self,
@@ -367,11 +382,16 @@ class Watch:
             result = result_of(job_id, stored) if stored else None
             found = judge(job, result)
             if found.state is State.ENDED and found.result is not None:
-                return found.result
+                if not _is_refusal(document) or found.result.is_success():
+                    return found.result
+            elif found.state is State.RESULT_GONE:
+                raise result_gone(job_id)
             if waiter.any_attempt and result is not None:
                 return result
             held = None if isinstance(position, ReplyError) else position is not None
             word, text = describe(job, result, held=held, readable=not document or job is not None)
+            if _is_refusal(document):
+                word, text = "unknown", f"Redis refuses to show its document: {document}"
         raise exc.TimeoutError(
             f"no final result of job {job_id} within {timeout:g} s: {text}",
             job_id=job_id,
@@ -393,6 +413,11 @@ def result_of(job_id: str, reply: Reply) -> JobResult[Any]:
             code=reply.code,
         )
     return JobResult.from_hash(job_id, dict(zip(reply[::2], reply[1::2])))
+
+
+def _is_refusal(reply: Reply) -> bool:
+    """Whether there may be a document that we may not read; one of another type is none."""
+    return isinstance(reply, ReplyError) and reply.code != "WRONGTYPE"
 
 
 def read_document(reply: Reply) -> Optional[Job]:

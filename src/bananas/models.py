@@ -21,6 +21,7 @@ from ._arguments import (
     check_routing_key,
     check_text,
     due_time,
+    shown,
 )
 from ._convert import convert
 from ._timestamps import UTC, format_timestamp, parse_timestamp, utcnow
@@ -67,7 +68,7 @@ def check_priority(value: object) -> JobPriority:
     """Return a priority, from itself or from its wire word."""
     if isinstance(value, str) and value in _PRIORITIES:
         return _PRIORITIES[value]
-    raise ValueError(f"priority must be a JobPriority: high, normal or low, not {value!r:.60}")
+    raise ValueError(f"priority must be a JobPriority: high, normal or low, not {shown(value)}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from . import exceptions as exc
-from ._arguments import check_integer, check_job_id, check_routing_key, due_time
+from ._arguments import check_integer, check_job_id, check_routing_key, due_time, shown
 from ._autopipeline import AutoPipeline
 from ._batch import Entry
 from ._keys import Keys
@@ -418,7 +418,7 @@ def _raise_refusals(outcomes: Sequence[Outcome], if_exists: str, ids: Sequence[s
 
 def _check_if_exists(value: str) -> None:
     if value != "return" and value != "raise":
-        raise ValueError(f"if_exists must be 'return' or 'raise', not {value!r:.40}")
+        raise ValueError(f"if_exists must be 'return' or 'raise', not {shown(value)}")
 
 
 def _score(due: datetime) -> int:

@@ -65,7 +65,9 @@ class WorkerEmulator:
         self._settings = emulator_settings(redis_url, key_prefix, success_ttl, failure_ttl)
         if routing_keys is not None and (isinstance(routing_keys, str) or not routing_keys):
             raise ValueError("routing_keys must be a list of at least one key, or None")
-        routes = [None] if routing_keys is None else [check_routing_key(k) for k in routing_keys]
+        routes: List[Optional[str]] = [None]
+        if routing_keys is not None:
+            routes = [check_routing_key(key) for key in routing_keys]
         keys = Keys(key_prefix)
         self._lists = keys.all_ready(routes)
         self._rules = Rules(
