@@ -327,6 +327,7 @@ REFUSED_ARGUMENTS = [
     ),
     ({"priority": "urgent"}, "priority must be a JobPriority: high, normal or low, not 'urgent'"),
     ({"priority": 1}, "priority must be a JobPriority: high, normal or low, not 1"),
+    ({"priority": {"a": 1}}, "priority must be a JobPriority: high, normal or low, not dict"),
     ({"job_id": "a:b"}, ID_RULE + "'a:b'"),
     ({"job_id": "a\n"}, ID_RULE + r"'a\n'"),
     ({"job_id": ""}, ID_RULE + "''"),
@@ -340,6 +341,7 @@ REFUSED_ARGUMENTS = [
     ({"max_retries": 1.0}, "max_retries must be a whole number, not 1.0"),
     ({"max_retries": True}, "max_retries must be a whole number, not True"),
     ({"if_exists": "replace"}, "if_exists must be 'return' or 'raise', not 'replace'"),
+    ({"if_exists": {"a": 1}}, "if_exists must be 'return' or 'raise', not dict"),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from datetime import datetime, timedelta, timezone
-from typing import Any, Awaitable, Callable
+from typing import Any, Awaitable, Callable, Iterator
 
 import pytest
 
@@ -235,6 +235,108 @@ async def test_junk(client: Facade, broker: Broker, worker: GoWorker) -> None:
     assert (await good).get_result() == 7
 
 
+# -- documents that may not be read --------------------------------------------------------------
+
+
+@pytest.fixture
+def without_documents(real_broker: Broker) -> Iterator[str]:
+    """The URL of a user of the real Redis who may read results and no documents."""
+    rules = ("allkeys", "allchannels", "+@all", "-get")
+    real_broker.command("ACL", "SETUSER", "waiter", "on", ">pw", *rules)
+    yield real_broker.url.replace("redis://", "redis://waiter:pw@")
+    real_broker.command("ACL", "DELUSER", "waiter")  # cuts the client's connections, too
+
+
+REFUSED_DOCUMENT = (
+    "^an attempt of job {} has failed, and whether it will be retried is not known: "
+    "Redis refuses to show its document \\(NOPERM .*\\); "
+    "wait_for_retries=False returns the failure$"
+)
+
+
+@pytest.mark.parametrize("stored", ["before", "announced", "found"])
+async def test_failure_beside_a_document_that_may_not_be_read(
+    without_documents: str,
+    real_broker: Broker,
+    real_worker: GoWorker,
+    connect: Connect,
+    stored: str,
+) -> None:
+    """A failure that can't be told from one to be retried ends the wait with the reason."""
+    client = await connect(without_documents, safety_interval=0.1)
+    job_id = await client.submit_job("work", 1)
+    if stored == "before":
+        real_worker.store_failure(job_id, "boom")
+    call = client.wait_for_result(job_id)
+    wait = await subscribed(real_broker, job_id, call)
+    if stored != "before":
+        real_worker.store_failure(job_id, "boom", publish=stored == "announced")
+    with pytest.raises(ServerError, match=REFUSED_DOCUMENT.format(job_id)) as caught:
+        await wait
+    assert (caught.value.code, caught.value.job_id) == ("NOPERM", job_id)
+    await client.close()
+
+
+@pytest.mark.parametrize("publish", [True, False])
+async def test_first_attempt_beside_a_document_that_may_not_be_read(
+    without_documents: str,
+    real_broker: Broker,
+    real_worker: GoWorker,
+    connect: Connect,
+    publish: bool,
+) -> None:
+    """Whoever does not wait for retries needs no document."""
+    client = await connect(without_documents, safety_interval=0.1)
+    job_id = await client.submit_job("work", 1)
+    call = client.wait_for_result(job_id, wait_for_retries=False)
+    wait = await subscribed(real_broker, job_id, call)
+    real_worker.store_failure(job_id, "boom", publish=publish)
+    assert (await wait).error == "boom"
+    assert (await client.wait_for_result(job_id, 0, wait_for_retries=False)).error == "boom"
+    await client.close()
+
+
+@pytest.mark.parametrize("publish", [True, False])
+async def test_success_beside_a_document_that_may_not_be_read(
+    without_documents: str,
+    real_broker: Broker,
+    real_worker: GoWorker,
+    connect: Connect,
+    publish: bool,
+) -> None:
+    """A success is final, whatever the document says."""
+    client = await connect(without_documents, safety_interval=0.1)
+    job_id = await client.submit_job("work", 1)
+    wait = await subscribed(real_broker, job_id, client.wait_for_result(job_id))
+    real_worker.store_success(job_id, "7", publish=publish)
+    assert (await wait).get_result() == 7
+    assert (await client.wait_for_result(job_id, 0)).get_result() == 7
+    await client.close()
+
+
+async def test_time_out_beside_a_document_that_may_not_be_read(
+    without_documents: str, real_worker: GoWorker, connect: Connect
+) -> None:
+    """The time-out repeats the refusal, and takes no failure for the final one."""
+    client = await connect(without_documents)
+    job_id = await client.submit_job("work", 1)
+    refusal = "Redis refuses to show its document: NOPERM "
+    assert (await late(client, job_id, "unknown", 0.05)).startswith(refusal)
+    real_worker.store_failure(job_id, "boom")
+    assert (await late(client, job_id, "unknown")).startswith(refusal)
+    await client.close()
+
+
+async def test_failure_beside_another_type(
+    client: Facade, broker: Broker, worker: GoWorker
+) -> None:
+    """What stands in the place of a document and is none leaves the failure final."""
+    broker.command("LPUSH", "bananas:job:a", "x")
+    worker.store_failure("a", "boom")
+    assert (await client.wait_for_result("a")).error == "boom"
+    assert (await client.wait_for_result("a", 0)).error == "boom"
+
+
 # -- time-outs -----------------------------------------------------------------------------------
 
 
@@ -312,8 +414,9 @@ async def test_unreadable(client: Facade, broker: Broker) -> None:
 
 
 async def test_ended(client: Facade, worker: GoWorker) -> None:
-    """It says that a job has ended, though its result is not there."""
+    """It says that a job has ended, though all that is stored is the failure of an attempt."""
     job_id = await client.submit_job("work", 1)
+    worker.store_failure(job_id, "boom")
     worker.complete(job_id)
     text = await late(client, job_id, "ended")
     assert text == "it has completed, and its result is not to be had"
@@ -346,6 +449,10 @@ async def test_zero(client: Facade, broker: Broker, worker: GoWorker) -> None:
     assert (await client.wait_for_result("a", 0)).get_result() == 7
     worker.leave_stub("b", "bad")
     assert (await client.wait_for_result("b", 0)).error == "bad"
+    job_id = await client.submit_job("work", 1)
+    worker.complete(job_id)
+    with pytest.raises(ResultNotFoundError, match="^job .* has completed, and its result is gone"):
+        await client.wait_for_result(job_id, 0)
 
 
 async def test_builtin_time_out(client: Facade) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import time
 from contextlib import contextmanager
-from typing import Iterator, Tuple
+from typing import Iterator, Optional, Tuple
 
 import pytest
 
@@ -16,7 +18,7 @@ from tests.support.ports import HOST, free_port
 
 from .inventory import queued_once
 from .submits import WAYS
-from .timing import eventually
+from .timing import TOLERANCE, MachineLag, eventually
 from .worker import finish
 
 pytestmark = pytest.mark.asyncio
@@ -34,11 +36,16 @@ def _deployment() -> Iterator[Tuple[RedisServer, RedisServer, SentinelServer]]:
                 yield primary, replica, sentinel
 
 
-def _client(*ports: int, name: str = "mymaster", connect_timeout: float = 20) -> AsyncClient:
+def _client(
+    *ports: int,
+    name: str = "mymaster",
+    connect_timeout: float = 20,
+    password: Optional[str] = PASSWORD,
+) -> AsyncClient:
     return AsyncClient.from_sentinel(
         [(HOST, port) for port in ports],
         name,
-        f"redis://:{PASSWORD}@ignored:1",
+        "redis://" if password is None else f"redis://:{password}@ignored:1",
         connect_timeout=connect_timeout,
         submit_timeout=30,
         ping_interval=0.5,
@@ -91,6 +98,50 @@ async def test_sentinel_that_is_not_there() -> None:
     assert f"{HOST}:{first}" in str(caught.value)
     assert f"{HOST}:{second}" in str(caught.value)
     assert PASSWORD not in f"{caught.value} {client!r}"
+
+
+async def test_sentinel_that_says_nothing() -> None:
+    """A sentinel that accepts and stays silent leaves the next one its share of the time."""
+    with RedisServer() as primary, SentinelServer(primary) as sentinel, _mute() as mute:
+        async with _client(mute, sentinel.port, connect_timeout=3, password=None) as client:
+            job_id = await client.submit_job("work", None)
+            queued_once(primary, job_id)
+
+
+async def test_submit_that_finds_a_sentinel_silent() -> None:
+    """A submit that makes the connection is not out of time when the next sentinel answers."""
+    with RedisServer() as primary, SentinelServer(primary) as sentinel, _mute() as mute:
+        client = _client(mute, sentinel.port, connect_timeout=3, password=None)
+        try:
+            queued_once(primary, await client.submit_job("work", None))
+        finally:
+            await client.close()
+
+
+async def test_sentinels_that_say_nothing() -> None:
+    """Sentinels that are all silent are named, within the time for one connection."""
+    with _mute() as first, _mute() as second:
+        client = _client(first, second, connect_timeout=0.6)
+        try:
+            with MachineLag() as lag:
+                started = time.monotonic()
+                with pytest.raises(exc.ConnectionError, match="no sentinel names") as caught:
+                    await client.connect()
+                took = time.monotonic() - started
+                assert took < 0.6 + TOLERANCE + lag.allowance
+        finally:
+            await client.close()
+    for port in (first, second):
+        assert f"{HOST}:{port}/0 did not answer within 0.2 s" in str(caught.value)
+
+
+@contextmanager
+def _mute() -> Iterator[int]:
+    """The port of somebody who accepts connections and never says a word."""
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        sock.listen(16)
+        yield sock.getsockname()[1]
 
 
 async def test_sentinel_that_knows_no_such_primary() -> None:

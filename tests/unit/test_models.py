@@ -51,10 +51,21 @@ def test_priorities(value: Any) -> None:
     assert models.check_priority(value) is JobPriority.HIGH
 
 
-@pytest.mark.parametrize("value", ["HIGH", "", None, 1, ["high"]])
-def test_bad_priorities(value: Any) -> None:
-    """What is no priority is refused with the list of those that are."""
-    expected = f"priority must be a JobPriority: high, normal or low, not {value!r}"
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("HIGH", "'HIGH'"),
+        ("", "''"),
+        ("x" * 61, "'" + "x" * 56 + "..."),
+        (1, "1"),
+        (None, "NoneType"),
+        (["high"], "list"),
+        ({"token": "secret"}, "dict"),
+    ],
+)
+def test_bad_priorities(value: Any, shown: str) -> None:
+    """What is no priority is refused with the list of those that are, and shown if it is short."""
+    expected = f"priority must be a JobPriority: high, normal or low, not {shown}"
     with pytest.raises(ValueError, match=message(expected)):
         models.check_priority(value)
 

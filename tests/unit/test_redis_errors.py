@@ -94,6 +94,21 @@ async def test_errors_inside_a_reply(redis_server: RedisServer) -> None:
         await link.aclose()
 
 
+@pytest.mark.parametrize("text", ["DB index is out of range", "A word", "Protocol error", "BUSY"])
+def test_sentence_without_a_code(text: str) -> None:
+    """A reply of which redis-py took ``ERR`` off is a plain error, whatever its first word is."""
+    error = reply_error(redis_errors.ResponseError(text))
+    assert (error.code, error.text) == ("ERR", text)
+
+
+async def test_database_that_is_not_there(redis_server: RedisServer) -> None:
+    """A database number that the server does not have is refused in its own words."""
+    link = Link(parse_url(f"redis://127.0.0.1:{redis_server.port}/9999"), 5)
+    with pytest.raises(exc.ConnectionError, match=": ERR DB index is out of range$") as caught:
+        await link.connect()
+    assert caught.value.permanent
+
+
 def test_no_argument_of_a_command_is_repeated() -> None:
     """Redis repeats the arguments of a command that it does not know; we don't."""
     text = "unknown command 'FOO', with args beginning with: 'a secret'"
@@ -110,7 +125,7 @@ def test_no_argument_of_a_command_is_repeated() -> None:
         (redis_errors.NoPermissionError("no right"), exc.AuthenticationError, True,
          "refuses the user name or password: NOPERM no right"),
         (redis_errors.ResponseError("DB index is out of range"), exc.ConnectionError, True,
-         "refuses: DB index is out of range"),
+         "refuses: ERR DB index is out of range"),
         (redis_errors.BusyLoadingError("loading"), exc.ConnectionError, False,
          "is still loading its data"),
         (redis_errors.TimeoutError("a secret"), exc.ConnectionError, False,
