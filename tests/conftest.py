@@ -7,7 +7,10 @@ from typing import Iterator
 import pytest
 
 from bananas.testing import EmbeddedBroker
+from tests.faults.seed import pytest_addoption, pytest_report_header
 from tests.support import RedisServer
+
+__all__ = ["embedded_broker", "pytest_addoption", "pytest_report_header", "redis_server"]
 
 
 @pytest.fixture(scope="session")

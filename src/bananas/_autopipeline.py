@@ -512,7 +512,10 @@ class AutoPipeline:
         ledger = self._ledger
         if ledger.undo:
             undo = list(ledger.undo)
-            await self._checked_round_trip(link, undo)
+            replies = await self._checked_round_trip(link, undo)
+            passing = next((reply for reply in replies if _is_transient(reply)), None)
+            if passing is not None:
+                raise _Refused(str(passing))  # a primary that was demoted, say: not undone yet
             ledger.undone(len(undo))
         for doubt in list(ledger.doubts):
             doubt.entries = [e for e in doubt.entries if not e.owner.future.done()]

@@ -243,8 +243,9 @@ class Watch:
                 document, reply = replies[2 * at : 2 * at + 2]
                 result = self._read_result(job_id, reply) if reply else None
                 if result is not None and result.is_failed() and _is_refusal(document):
-                    self._refuse(job_id, waiters, document)
-                elif result is not None or not reply:
+                    self._refuse(job_id, [w for w in waiters if not w.any_attempt], document)
+                    waiters = [waiter for waiter in waiters if waiter.any_attempt]
+                if result is not None or not reply:
                     self._conclude(job_id, read_document(document), result, waiters, periodic)
 
     @staticmethod

@@ -137,7 +137,8 @@ class AsyncClient:
         """Make a client for a primary that Sentinel manages, and follow its failovers.
 
         Every connection asks the sentinels, in their order, where the primary is, and makes sure
-        that it finds one there. A sentinel that is silent costs a whole ``connect_timeout``.
+        that it finds one there. A sentinel that is silent costs its share of ``connect_timeout``,
+        which leaves as much for each of the others and for the primary.
 
         Args:
             sentinels: Where the sentinels are: pairs of host and port, or URLs with the
@@ -517,7 +518,8 @@ class AsyncClient:
             TimeoutError: The time is over; the message says where the job is. The job goes on.
             ResultNotFoundError: The job has completed, and its result is gone.
             SerializationError: What is stored is no result.
-            ServerError: Redis refuses to read the result.
+            ServerError: Redis refuses to read the result, or, after an attempt has failed, the
+                document, without which a retry can't be told from the end.
             AuthenticationError: It refuses the credentials.
             ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
             ClientClosedError: The client was closed.

@@ -168,7 +168,7 @@ async def soak(seconds: float, seed: int) -> List[Footprint]:
         async with _make_client(proxy) as client:
             while time.monotonic() < end or len(looks) < 2 * _WARM_UP:
                 step = Round(client, server, proxy, rng, lag)
-                await step.run(min(_ROUND, seconds / 5))
+                await step.run(min(_ROUND, seconds / 12))
                 looks.append(Footprint.now())
                 stats = client.stats()
                 print(

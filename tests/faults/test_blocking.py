@@ -23,13 +23,12 @@ from .worker import finish
 def test_interrupt(redis_server: RedisServer, proxy: FaultProxy, call: str) -> None:
     """Ctrl-C ends a blocking call at once, cancels its coroutine, and leaves the client usable."""
     release = Signal()
-    held = {"submit_job": b"EXEC", "get_job": b"GET"}.get(call)
+    seen = {"submit_job": b"EXEC", "get_job": b"GET"}.get(call, b"SUBSCRIBE")
+    # The program has submitted a job before.
+    rule = proxy.on(command(seen), HoldReply(release), skip=seen == b"EXEC")
     with Program("interrupted", call, proxy.url()) as program:
         program.expect("calling")
-        if held is None:
-            proxy.wait(lambda: proxy.commands["SUBSCRIBE"] >= 1, what="the wait")
-        else:
-            proxy.on(command(held), HoldReply(release)).wait()
+        rule.wait()
         program.process.send_signal(signal.SIGINT)
         program.expect("interrupted")
         release.set()

@@ -103,19 +103,15 @@ async def test_sentinel_that_is_not_there() -> None:
 async def test_sentinel_that_says_nothing() -> None:
     """A sentinel that accepts and stays silent leaves the next one its share of the time."""
     with RedisServer() as primary, SentinelServer(primary) as sentinel, _mute() as mute:
-        async with _client(mute, sentinel.port, connect_timeout=3, password=None) as client:
-            job_id = await client.submit_job("work", None)
-            queued_once(primary, job_id)
-
-
-async def test_submit_that_finds_a_sentinel_silent() -> None:
-    """A submit that makes the connection is not out of time when the next sentinel answers."""
-    with RedisServer() as primary, SentinelServer(primary) as sentinel, _mute() as mute:
-        client = _client(mute, sentinel.port, connect_timeout=3, password=None)
+        clients = [_client(mute, sentinel.port, connect_timeout=6, password=None) for _ in range(2)]
         try:
-            queued_once(primary, await client.submit_job("work", None))
+            # One connects first; the submit of the other has that same time for all of it.
+            _, job_id = await asyncio.gather(
+                clients[0].connect(), clients[1].submit_job("work", None)
+            )
         finally:
-            await client.close()
+            await asyncio.gather(*(client.close() for client in clients))
+        queued_once(primary, job_id)
 
 
 async def test_sentinels_that_say_nothing() -> None:
@@ -132,7 +128,7 @@ async def test_sentinels_that_say_nothing() -> None:
         finally:
             await client.close()
     for port in (first, second):
-        assert f"{HOST}:{port}/0 did not answer within 0.2 s" in str(caught.value)
+        assert f"{HOST}:{port}" in str(caught.value)
 
 
 @contextmanager

@@ -52,7 +52,7 @@ class MachineLag:
     """
 
     def __init__(self) -> None:
-        self._lags: Deque[Tuple[float, float]] = deque(maxlen=10_000)
+        self._lags: Deque[Tuple[float, float]] = deque(maxlen=1_000)
         self._woken = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._measure, name="machine lag", daemon=True)
@@ -68,7 +68,7 @@ class MachineLag:
 
     @property
     def allowance(self) -> float:
-        """How much time was lost since the start, in seconds."""
+        """How much of the last ten seconds was lost, in seconds."""
         return self.since(0.0)
 
     def _measure(self) -> None:
