@@ -102,7 +102,8 @@ def parse_url(url: object, argument: str = "redis_url") -> Endpoint:
     except ValueError as error:
         if str(error).startswith(argument):
             raise
-        raise ValueError(f"{argument} is not a valid URL") from None
+        # Which brackets urlsplit refuses depends on its version, and it refuses nothing else.
+        raise ValueError(f"{argument} has a malformed IPv6 address; write it as [::1]") from None
     if parts.fragment:
         raise ValueError(f"{argument} must not have a #fragment; write '#' in a password as %23")
     if scheme.lower() == "unix":

@@ -45,9 +45,9 @@ async def _ask_sentinels(settings: Settings) -> Endpoint:
     for sentinel in settings.sentinels:
         link = Link(sentinel, limit)
         try:
+            await link.connect(sentinel=True)
+            command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service_name)
             with anyio.fail_after(limit):
-                await link.connect(sentinel=True)
-                command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service_name)
                 await link.send(pack([command]))
                 reply = await link.read()
         except exc.AuthenticationError:

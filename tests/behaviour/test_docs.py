@@ -52,6 +52,8 @@ def test_a_block_runs(name: str, code: str, real_broker: Broker, tmp_path: Path)
     """Each block runs as it stands, with a handler or two behind BANANAS_REDIS_URL."""
     path = tmp_path / "test_block.py"
     path.write_text(code, encoding="utf-8")
+    # The temporary folder may lie in this project, whose settings are not the reader's.
+    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
     with LocalQueue(real_broker.url) as queue:
         queue.handle("greet", _greet)
         queue.handle("square", lambda job: job.payload["n"] ** 2)

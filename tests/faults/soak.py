@@ -67,11 +67,20 @@ class Round:
         await asyncio.gather(*tasks)
         self._trouble.end()
         await self._ledger.resolve(self._client)
+        await self._listen()
         await eventually(lambda: self._proxy.connections_open <= 2, "no old connection")
         self._ledger.check(self._server)
         self._server.command("FLUSHALL")
         await eventually(lambda: not self._client.stats().waits, "no wait")
         await eventually(lambda: not self._client.stats().open_requests, "no request")
+
+    async def _listen(self) -> None:
+        """Have the client end the round with both of its connections, as every other one."""
+        wait = asyncio.ensure_future(self._client.wait_for_result("last", 20))
+        await eventually(lambda: self._client.stats().listening, "the listener")
+        with self._server.connect() as redis:
+            finish(redis, ["last"])
+        await wait
 
     async def _work(self) -> None:
         operations: Sequence[Callable[[], Awaitable[None]]] = [

@@ -25,7 +25,7 @@ def test_interrupt(redis_server: RedisServer, proxy: FaultProxy, call: str) -> N
     release = Signal()
     seen = {"submit_job": b"EXEC", "get_job": b"GET"}.get(call, b"SUBSCRIBE")
     # The program has submitted a job before.
-    rule = proxy.on(command(seen), HoldReply(release), skip=seen == b"EXEC")
+    rule = proxy.on(command(seen), HoldReply(release), skip=int(seen == b"EXEC"))
     with Program("interrupted", call, proxy.url()) as program:
         program.expect("calling")
         rule.wait()

@@ -101,7 +101,7 @@ REFUSED = {
                      f"[::1], and {ENCODE}",
     "redis://me@h": "redis_url has a user name but no password: write redis://user:password@...",
     "redis://:%FF@h": "redis_url is not a valid URL: bad percent-encoding",
-    "redis://[::1": "redis_url is not a valid URL",
+    "redis://[::1": "redis_url has a malformed IPv6 address; write it as [::1]",
     "redis://[::1]x": "redis_url has a malformed IPv6 address; write it as [::1]",
     "redis://h#1": "redis_url must not have a #fragment; write '#' in a password as %23",
     "redis://h/one": "redis_url must end in a database number, as in redis://localhost:6379/0",
