@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
+import sys
 from typing import Iterator
 
 import pytest
@@ -25,3 +28,18 @@ def embedded_broker() -> Iterator[EmbeddedBroker]:
     """The broker that comes with the package, without a worker."""
     with EmbeddedBroker() as broker:
         yield broker
+
+
+if sys.version_info < (3, 9):
+    # The last pytest-asyncio for Python 3.8 leaves an open loop behind each asynchronous test, and
+    # an asyncio.run() in a later test would drop it without closing it.
+
+    @pytest.fixture(autouse=True)
+    def _no_loop_of_an_earlier_test(request: pytest.FixtureRequest) -> None:
+        policy = asyncio.get_event_loop_policy()
+        loop = getattr(getattr(policy, "_local", None), "_loop", None)
+        if loop is None or loop.is_running() or "event_loop" in request.fixturenames:
+            return
+        if not inspect.iscoroutinefunction(request.function):
+            policy.set_event_loop(None)
+            loop.close()

@@ -276,7 +276,7 @@ def _construct(target: Any, build: Callable[[], Any], path: str) -> Any:
         find = getattr(error, "errors", None)
         if find is None:
             raise _Misfit(f"{path} is refused by {_name(target)} itself") from None
-        found = find(include_input=False, include_url=False, include_context=False)
+        found = find()
         # Pydantic's messages can show the input (a wrong tag, say); the types of its errors can't.
         problems = [
             f"{functools.reduce(_member, one['loc'], path)} is refused: {one['type']}"

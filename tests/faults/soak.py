@@ -27,6 +27,7 @@ from .worker import finish
 __all__ = ["main"]
 
 _FAULTS = 0.05
+_RELENT = 0.2
 _ROUND = 8.0
 _TASKS = 20
 _WARM_UP = 2
@@ -92,6 +93,8 @@ class Round:
             if self._up and self._rng.random() < _FAULTS:
                 self.faults += 1
                 self._trouble.strike()
+            elif self._rng.random() < _RELENT:
+                self._trouble.relent()
             self.operations += 1
             await self._rng.choice(operations)()
             # At full speed the queue would outgrow the memory that is being measured.

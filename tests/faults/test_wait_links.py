@@ -146,16 +146,17 @@ async def test_idle_link_that_answers_is_kept(proxy: FaultProxy) -> None:
             wait.cancel()
 
 
-async def test_output_buffer_kill(redis_server: RedisServer) -> None:
+async def test_output_buffer_kill(redis_server: RedisServer, proxy: FaultProxy) -> None:
     """Waits finish though the server drops the subscriber for an overfull output buffer."""
     job_ids = _ids(200)
     setting = "client-output-buffer-limit"
     before = redis_server.command("CONFIG", "GET", setting)[1]
     redis_server.command("CONFIG", "SET", setting, "pubsub 262144 0 0")
     try:
-        async with AsyncClient(redis_server.url(), safety_interval=NEVER) as client:
+        async with AsyncClient(proxy.url(), safety_interval=NEVER) as client:
             waits = _start(client, job_ids)
             await _all_subscribed(redis_server, job_ids)
+            await first_looks_over(client, proxy, len(job_ids))
             with redis_server.connect() as redis:
                 redis.command("PUBLISH", channel(job_ids[0]), b"x" * (1 << 20))
                 finish(redis, job_ids)

@@ -47,11 +47,15 @@ class Trouble:
         ]
 
     def strike(self) -> None:
-        """Strike once. Refused connections are refused until the next strike."""
+        """Strike once. Connections that are refused then are until the next strike."""
+        self.relent()
+        self._rng.choice(self._strikes)()
+
+    def relent(self) -> None:
+        """Accept connections again if the last strike has refused them."""
         if self._refusing:
             self._refusing = False
             self._proxy.accept()
-        self._rng.choice(self._strikes)()
 
     def end(self) -> None:
         """Let all be well again; what was held up on silent connections arrives now."""
