@@ -89,11 +89,13 @@ def parse_url(url: object, argument: str = "redis_url") -> Endpoint:
     try:
         parts = urlsplit(url)
         # A password that was not encoded ends early, and its rest must not be shown as an option.
-        behind = parts.query + parts.fragment + (parts.path if scheme.lower() != "unix" else "")
+        behind = parts.query + parts.fragment
+        if scheme.lower() != "unix" or "@" in parts.netloc:  # else a socket's path may hold it
+            behind += parts.path
         if "@" in behind:
             raise ValueError(
                 f"{argument} has an '@' behind a '/', '?' or '#'; encode those in a password as "
-                "%2F, %3F and %23"
+                "%2F, %3F and %23, and an '@' as %40"
             )
         options = _options(parts.query, argument)
         username, password = _credentials(parts.netloc, argument)

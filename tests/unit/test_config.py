@@ -8,7 +8,7 @@ from typing import Any, Dict, Optional
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bananas._config import DEFAULT_REDIS_URL, ENVIRONMENT_URL, Endpoint, Settings, parse_url
@@ -78,9 +78,7 @@ def test_tls_options() -> None:
 
 
 ENCODE = "encode ':', '@' and '/' in a password as %3A, %40 and %2F"
-STRAY = (
-    "redis_url has an '@' behind a '/', '?' or '#'; encode those in a password as %2F, %3F and %23"
-)
+STRAY = "redis_url has an '@' behind a '/', '?' or '#'; encode those in a password as %2F, %3F and %23, and an '@' as %40"
 REFUSED = {
     "http://h": "redis_url must start with redis://, rediss:// or unix://",
     "h:6379": "redis_url must start with redis://, rediss:// or unix://",
@@ -149,6 +147,7 @@ def test_encoded_credentials(password: str, prefix: str) -> None:
 
 
 @quickly
+@example("9999@/", "unix://u:{}@/s")
 @given(
     st.text(st.sampled_from("Zq9/@:#?&=%[] \n\\'\""), min_size=6),
     st.sampled_from(["redis://u:{}@h", "redis://:{}@h:70/1", "rediss://{}@h", "unix://u:{}@/s"]),
