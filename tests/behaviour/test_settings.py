@@ -153,7 +153,7 @@ def test_any_password(redis_server: RedisServer, password: str) -> None:
         ("redis://:Zq9@h:x", "redis_url must have a port from 1 to 65535; encode ':', '@' and '/' "
                              "in a password as %3A, %40 and %2F"),
         ("redis://:Zq/9@h", "redis_url has an '@' behind a '/', '?' or '#'; encode those in a "
-                            "password as %2F, %3F and %23"),
+                            "password as %2F, %3F and %23, and an '@' as %40"),
         ("redis://Zq9@h", "redis_url has a user name but no password: write "
                           "redis://user:password@..."),
         (None, "redis_url must be a string, not NoneType"),

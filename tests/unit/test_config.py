@@ -78,7 +78,10 @@ def test_tls_options() -> None:
 
 
 ENCODE = "encode ':', '@' and '/' in a password as %3A, %40 and %2F"
-STRAY = "redis_url has an '@' behind a '/', '?' or '#'; encode those in a password as %2F, %3F and %23, and an '@' as %40"
+STRAY = (
+    "redis_url has an '@' behind a '/', '?' or '#'; encode those in a password as %2F, %3F and "
+    "%23, and an '@' as %40"
+)
 REFUSED = {
     "http://h": "redis_url must start with redis://, rediss:// or unix://",
     "h:6379": "redis_url must start with redis://, rediss:// or unix://",
