@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import re
+import sys
 from json import scanner
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
 from typing import Any, Callable, Iterable, List, NoReturn, Optional, Set, Tuple, Union
@@ -86,8 +87,8 @@ def dumps(value: Any, argument: str = "payload") -> bytes:
     """Return the JSON text of a value, in UTF-8.
 
     Args:
-        value: None, bool, int, float, str, list, tuple, or dict with string keys, at any depth
-            that the interpreter's recursion limit lets it write (always less than Go reads).
+        value: None, bool, int, float, str, list, tuple, or dict with string keys, nested
+            less deeply than Go reads, and than two thirds of the interpreter's recursion limit.
         argument: What the value is to the caller, for messages.
 
     Raises:
@@ -102,7 +103,7 @@ def dumps(value: Any, argument: str = "payload") -> bytes:
         pass
     try:
         if value.__class__ not in _SCALARS:
-            _check_keys(value, 1)
+            _check_keys(value, _levels())
         return _encode(value).encode()
     except (TypeError, ValueError, RecursionError, OverflowError):
         pass
@@ -191,14 +192,15 @@ def _expect(text: str, at: int, character: str) -> int:
 
 def _check_depth(text: str) -> None:
     """Refuse what Go refuses; an interpreter with a deep stack would read it, and write it on."""
-    if text.count("[") + text.count("{") <= MAX_NESTING:
+    most = _levels() + 1
+    if text.count("[") + text.count("{") <= most:
         return
     depth = 0
     text = _STRING.sub("", text)
     for start in range(0, len(text), 4096):
         piece = text[start : start + 4096]
         opened = piece.count("[") + piece.count("{")
-        if depth + opened > MAX_NESTING and depth + _deepest(piece) > MAX_NESTING:
+        if depth + opened > most and depth + _deepest(piece) > most:
             raise RecursionError
         depth += opened - piece.count("]") - piece.count("}")
 
@@ -253,9 +255,18 @@ def _kind(value: Any) -> str:
     return "string" if isinstance(value, str) else "array"
 
 
-def _check_keys(value: Any, depth: int) -> None:
+def _levels() -> int:
+    """Return how deep a value may be nested to be read or written by this interpreter.
+
+    Its recursion limit itself is not to be reached: below Python 3.9, whatever the garbage
+    collector runs at that moment may end the process.
+    """
+    return min(MAX_NESTING - 1, sys.getrecursionlimit() * 2 // 3)
+
+
+def _check_keys(value: Any, levels: int) -> None:
     """Refuse keys that are no strings, which ``json`` would write as strings unasked."""
-    if depth >= MAX_NESTING:
+    if levels <= 0:
         raise RecursionError
     if isinstance(value, dict):
         for key in value:
@@ -266,7 +277,7 @@ def _check_keys(value: Any, depth: int) -> None:
         return
     for child in value:
         if child.__class__ not in _SCALARS:
-            _check_keys(child, depth + 1)
+            _check_keys(child, levels - 1)
 
 
 def _explain(value: Any, argument: str) -> NoReturn:
