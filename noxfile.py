@@ -263,7 +263,7 @@ def wheel(session: nox.Session) -> None:
 
 
 def clean_environment(session: nox.Session, path: Path) -> str:
-    """Make a virtual environment without anything of this session's, and return its Python."""
+    """Make a virtual environment without anything that nox installed, and return its Python."""
     session.run("python", "-m", "venv", "--clear", str(path))
     return str(path / ("Scripts" if os.name == "nt" else "bin") / "python")
 
