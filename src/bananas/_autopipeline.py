@@ -6,14 +6,15 @@ import asyncio
 import logging
 import random
 from collections import deque
-from typing import Awaitable, Callable, Dict, List, Optional, Sequence
+from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Union
 
 from . import exceptions as exc
 from ._batch import TRANSIENT, Entry, Transaction, Verdicts
 from ._doubts import Doubt, settle
 from ._ledger import Batch, Ledger
-from ._redis import Command, Link, LinkLost, Reply, ReplyError, pack
-from ._requests import Calls, Outcome, Request, Submit
+from ._protocol import LinkLost, Reply, ReplyError
+from ._redis import Command, Link
+from ._requests import Callback, Calls, Outcome, Request, Submit
 from ._tasks import cancel_and_wait
 
 __all__ = ["AutoPipeline"]
@@ -28,11 +29,34 @@ class _Refused(Exception):
     """The server refuses for a reason that passes, and another may not."""
 
 
+class _Flight:
+    """A batch on its way.
+
+    Attributes:
+        batch: What was sent.
+        unwatch: Whether an UNWATCH goes before it.
+        marker: What the ECHO after it repeats; None without one.
+        judged: The verdicts, once the replies are here.
+    """
+
+    __slots__ = ("batch", "judged", "marker", "unwatch")
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+        self.unwatch = False
+        self.marker: Optional[bytes] = None
+        self.judged: List[Verdicts] = []
+
+
 class AutoPipeline:
-    """Runs the calls of all callers over one connection, which only its owner task touches.
+    """Runs the calls of all callers over one connection, one pipeline at a time.
 
     A caller hands over a request and awaits a future: cancelling it abandons the future and never
-    the connection. Whatever waits when the owner is free goes out as one pipeline.
+    the connection. Whatever waits when the connection is free goes out as one pipeline.
+
+    What can be done without waiting is done where it comes up, in the turn of the loop in which a
+    caller asks or replies arrive. All else is done by one owner task: connecting, finding out
+    about lost replies, submits whose id may exist, refusals.
 
     Args:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
@@ -60,7 +84,9 @@ class AutoPipeline:
         self._closed = False
         self._link: Optional[Link] = None
         self._ledger = Ledger()
-        self._wake: Optional[asyncio.Future[None]] = None
+        self._flight: Optional[_Flight] = None
+        self._parked: Optional[asyncio.Future[Optional[_Flight]]] = None
+        self._going = False
         self._timer: Optional[asyncio.TimerHandle] = None
         self._timer_at = 0.0
         self._busy_since: Optional[float] = None
@@ -110,11 +136,13 @@ class AutoPipeline:
         replies: List[Reply] = await request.future
         return replies
 
-    def start(self, commands: Sequence[Command]) -> asyncio.Future[List[Reply]]:
-        """Hand reads over, as ``call`` does, and return the future of their replies."""
-        request = self._calls(commands)
-        self._add(request)
-        return request.future
+    def start(
+        self,
+        commands: Sequence[Command],
+        then: Callable[[Optional[List[Reply]], Optional[BaseException]], None],
+    ) -> None:
+        """Hand reads over, as ``call`` does, and have ``then`` called with replies or an error."""
+        self._add(self._calls(commands, future=Callback(then)))
 
     def start_submit(
         self, entries: Sequence[Entry], *, exclusive: bool = False
@@ -132,15 +160,16 @@ class AutoPipeline:
         """
         loop = self.running_loop()
         now = loop.time()
+        future: asyncio.Future[Optional[Outcome]] = loop.create_future()
         request = Submit(
-            loop.create_future(),
+            future,
             now + self._submit_timeout,
             now + min(self._submit_timeout, self._connect_timeout),
             entries,
             exclusive,
         )
         self._add(request)
-        return request.future
+        return future
 
     async def close(self) -> None:
         """End the owner, drop the connection, and fail what is under way."""
@@ -171,12 +200,13 @@ class AutoPipeline:
         size: int = 0,
         timeout: Optional[float] = None,
         writes: bool = False,
+        future: Union[asyncio.Future[List[Reply]], Callback, None] = None,
     ) -> Calls:
         loop = self.running_loop()
         now = loop.time()
         limit = self._read_timeout if timeout is None else timeout
         return Calls(
-            loop.create_future(),
+            loop.create_future() if future is None else future,
             now + limit,
             now + min(limit, self._connect_timeout),
             commands,
@@ -206,9 +236,9 @@ class AutoPipeline:
         self._ledger.add(request)
         if self._timer is None or request.patience < self._timer_at:
             self._arm(request.patience)
-        if self._wake is not None:
-            self._wake.set_result(None)
-            self._wake = None
+        if self._parked is not None:
+            if not self._going and self._flight is None:
+                self._go_soon()
         elif self._task is None:
             self._task = self._loop.create_task(self._run(), name="bananas auto-pipeline")
 
@@ -274,21 +304,22 @@ class AutoPipeline:
     async def _step(self) -> None:
         assert self._loop is not None
         ledger = self._ledger
-        if not ledger.has_work:
-            self._wake = self._loop.create_future()
-            await self._wake
         link = self._link
-        if link is None:
+        if link is None and ledger.has_work:
             link = await self._reconnect()
             if link is None:
                 return
-        elif link.is_dirty():
-            raise LinkLost("it has a reply that nobody asked for, or was closed")
-        if ledger.doubts or ledger.undo:
+        while link is not None and (ledger.doubts or ledger.undo):
             await self._settle(link)
-        batch = ledger.take()
-        if batch:
-            await self._exchange(link, batch)
+        # Batches that nothing is wrong with come and go meanwhile, without this task.
+        self._parked = self._loop.create_future()
+        try:
+            self._go()
+            flight = await self._parked
+        finally:
+            self._parked = None
+        if flight is not None and link is not None:
+            await self._conclude(link, flight)
 
     async def _reconnect(self) -> Optional[Link]:
         self._ledger.forget_abandoned()
@@ -302,6 +333,7 @@ class AutoPipeline:
             await self._back_off()
             return None
         self._link = link
+        link.on_lost = self._on_lost
         self._watching = False
         self._last_failure = None
         self.connections += 1
@@ -314,33 +346,152 @@ class AutoPipeline:
 
     async def _drop_link(self) -> None:
         link, self._link = self._link, None
+        flight, self._flight = self._flight, None
         self._busy_since = None
         if link is not None:
             self._lost_at = asyncio.get_running_loop().time()
+            if flight is not None:
+                self._doubt(flight, link)
             await link.aclose()
 
-    # -- one pipeline ----------------------------------------------------------------------------
+    def _on_lost(self, reason: LinkLost) -> None:
+        self._call_owner(reason)
 
-    async def _exchange(self, link: Link, batch: Batch) -> None:
-        """Send a batch, read all its replies, and only then hand any of them out."""
+    def _call_owner(self, why: Union[_Flight, Exception, None]) -> None:
+        """Wake the owner, for what it alone can do; whoever comes second is found by it."""
+        parked = self._parked
+        if parked is not None and not parked.done():
+            if isinstance(why, Exception):
+                parked.set_exception(why)
+            else:
+                parked.set_result(why)
+
+    # -- one pipeline, as a rule without the owner -------------------------------------------------
+
+    def _go_soon(self) -> None:
+        """Send once all who are ready to run have had their turn, and may have added something."""
+        assert self._loop is not None
+        if not self._going:
+            self._going = True
+            self._loop.call_soon(self._go)
+
+    def _go(self) -> None:
+        """Send what waits, if the owner has left the link to us, and nothing is on its way."""
+        self._going = False
+        parked = self._parked
+        if parked is None or parked.done() or self._flight is not None:
+            return
+        try:
+            if self._link is None:
+                if self._ledger.has_work:
+                    self._call_owner(None)
+            elif self._link.is_dirty:
+                raise LinkLost("it has a reply that nobody asked for, or was closed")
+            else:
+                batch = self._ledger.take()
+                if batch:
+                    self._begin(self._link, batch)
+        except Exception as error:
+            self._call_owner(error)
+
+    def _begin(self, link: Link, batch: Batch) -> None:
         self.batches += 1
-        ledger = self._ledger
+        flight = self._flight = _Flight(batch)
         if link.no_transactions is not None and (batch.transactions or batch.exclusive):
+            self._call_owner(flight)
+            return
+        commands: List[Command] = []
+        flight.unwatch, self._watching = self._watching, False
+        if flight.unwatch:
+            commands.append((b"UNWATCH",))
+        for transaction in batch.transactions:
+            commands.extend(transaction.commands())
+        for request in batch.calls:
+            commands.extend(request.commands)
+        if batch.calls:
+            flight.marker = self._new_marker()
+            commands.append((b"ECHO", flight.marker))
+        if commands:
+            self._set_out(batch.transactions)
+            link.send(commands)
+            link.expect(len(commands), self._landed)
+        else:
+            self._call_owner(flight)
+
+    def _landed(self, replies: List[Reply]) -> None:
+        """Hand the replies of a batch out; one that is not as it should be is the owner's."""
+        flight = self._flight
+        assert flight is not None
+        try:
+            self._busy_since = None
+            _mark(flight.batch.transactions, in_flight=False)
+            self._judge(flight, replies)
+            if flight.batch.exclusive or not all(v.is_clean for v in flight.judged):
+                self._call_owner(flight)
+                return
+            self._failures = 0
+            for verdicts in flight.judged:
+                self._ledger.hand_out(verdicts)
+            self._flight = None
+            if self._ledger.has_work:
+                self._go_soon()
+        except Exception as error:
+            self._call_owner(error)
+
+    def _judge(self, flight: _Flight, replies: List[Reply]) -> None:
+        """Note the verdicts on the transactions, and give the calls their replies.
+
+        Raises:
+            LinkLost: They are not the replies to this batch.
+        """
+        batch = flight.batch
+        if flight.marker is not None:
+            _check_marker(replies.pop(), flight.marker)
+        at = 1 if flight.unwatch else 0
+        for transaction in batch.transactions:
+            end = at + transaction.reply_count
+            verdicts = transaction.verdicts(replies[at:end])
+            if verdicts is None:
+                raise LinkLost("its replies are not those of a transaction")
+            flight.judged.append(verdicts)
+            at = end
+        for request in batch.calls:
+            end = at + len(request.commands)
+            answer = replies[at:end]
+            at = end
+            transient = next((r for r in answer if _is_transient(r)), None)
+            if transient is None:
+                self._ledger.resolve(request, answer)
+            else:
+                request.reason = transient
+                self._ledger.call_again([request])
+                flight.judged.append(_passing(transient))
+
+    def _doubt(self, flight: _Flight, link: Link) -> None:
+        """The link is lost: each transaction of the batch may have been applied or not."""
+        ledger, batch = self._ledger, flight.batch
+        _mark(batch.transactions, in_flight=False)
+        for transaction in batch.transactions:
+            ledger.doubt(Doubt(transaction.entries, link))
+        if any(request.writes for request in batch.calls):
+            ledger.doubt(Doubt((), link, writes=True))
+        ledger.submit_again(batch.exclusive, exclusive=True)
+        ledger.call_again(batch.calls)
+
+    # -- what the owner does of it -----------------------------------------------------------------
+
+    async def _conclude(self, link: Link, flight: _Flight) -> None:
+        """Bring a batch to its end that needs more than one pipeline."""
+        ledger, batch = self._ledger, flight.batch
+        if link.no_transactions is not None and (batch.transactions or batch.exclusive):
+            self._flight = None
             self._refuse_transactions(link.no_transactions, batch)
             raise LinkLost("transactions are refused; another connection may be allowed them")
-        try:
-            judged = await self._talk(link, batch)
-        except BaseException:
-            # Cancelled (closing) or lost: each transaction may have been applied or not.
-            for transaction in batch.transactions:
-                ledger.doubt(Doubt(transaction.entries, link))
-            if any(request.writes for request in batch.calls):
-                ledger.doubt(Doubt((), link, writes=True))
-            ledger.submit_again(batch.exclusive, exclusive=True)
-            ledger.call_again(batch.calls)
-            raise
+        if not batch.calls:
+            await self._check_refusals(link, flight.judged, batch.transactions)
+        self._flight = None
         refused: Optional[ReplyError] = None
-        for verdicts in judged:
+        for verdicts in flight.judged:
             refused = ledger.hand_out(verdicts) or refused
         if batch.exclusive:
             refused = await self._exchange_exclusive(link, batch.exclusive) or refused
@@ -358,51 +509,20 @@ class AutoPipeline:
         self._ledger.hand_out(verdicts)
         self._ledger.call_again(batch.calls)
 
-    async def _talk(self, link: Link, batch: Batch) -> List[Verdicts]:
-        commands: List[Command] = []
-        unwatch, self._watching = self._watching, False
-        if unwatch:
-            commands.append((b"UNWATCH",))
-        for transaction in batch.transactions:
-            commands.extend(transaction.commands())
-        for request in batch.calls:
-            commands.extend(request.commands)
-        if not commands:
-            return []
-        trip = self._checked_round_trip if batch.calls else self._round_trip
-        replies = iter(await trip(link, commands, batch.transactions))
-        if unwatch:
-            next(replies)
-        judged: List[Verdicts] = []
-        for transaction in batch.transactions:
-            verdicts = transaction.verdicts([next(replies) for _ in range(transaction.reply_count)])
-            if verdicts is None:
-                raise LinkLost("its replies are not those of a transaction")
-            judged.append(verdicts)
-        if not batch.calls:
-            await self._check_refusals(link, judged, batch.transactions)
-        answers = [[next(replies) for _ in request.commands] for request in batch.calls]
-        for request, answer in zip(batch.calls, answers):
-            transient = next((r for r in answer if _is_transient(r)), None)
-            if transient is None:
-                self._ledger.resolve(request, answer)
-            else:
-                request.reason = transient
-                self._ledger.call_again([request])
-                judged.append(_passing(transient))
-        return judged
-
-    async def _round_trip(
-        self, link: Link, commands: Sequence[Command], transactions: Sequence[Transaction] = ()
-    ) -> List[Reply]:
-        """Send commands and read their replies; a deadline may fall in between."""
+    def _set_out(self, transactions: Sequence[Transaction]) -> None:
         assert self._loop is not None
         self._busy_since = self._loop.time()
         if self._timer is None or self._timer_at > self._busy_since + self._reply_timeout:
             self._arm(self._busy_since + self._reply_timeout)
         _mark(transactions, in_flight=True)
+
+    async def _round_trip(
+        self, link: Link, commands: Sequence[Command], transactions: Sequence[Transaction] = ()
+    ) -> List[Reply]:
+        """Send commands and read their replies; a deadline may fall in between."""
+        self._set_out(transactions)
         try:
-            await link.send(pack(commands))
+            link.send(commands)
             replies = await link.read_replies(len(commands))
         finally:
             _mark(transactions, in_flight=False)
@@ -413,13 +533,14 @@ class AutoPipeline:
         self, link: Link, commands: Sequence[Command], transactions: Sequence[Transaction] = ()
     ) -> List[Reply]:
         """Make sure, too, that no reply was slipped in: nothing in one says what it answers."""
-        self._marker += 1
-        marker = b"%d" % self._marker
+        marker = self._new_marker()
         *replies, echo = await self._round_trip(link, [*commands, (b"ECHO", marker)], transactions)
-        # A user without the right to ECHO still gets an error in the marker's place.
-        if echo != marker and not (isinstance(echo, ReplyError) and echo.code == "NOPERM"):
-            raise LinkLost("it has a reply that nobody asked for")
+        _check_marker(echo, marker)
         return replies
+
+    def _new_marker(self) -> bytes:
+        self._marker += 1
+        return b"%d" % self._marker
 
     async def _check_refusals(
         self, link: Link, judged: Sequence[Verdicts], transactions: Sequence[Transaction]
@@ -539,6 +660,12 @@ def _mark(transactions: Sequence[Transaction], *, in_flight: bool) -> None:
     for transaction in transactions:
         for entry in transaction.entries:
             entry.owner.in_flight = in_flight
+
+
+def _check_marker(echo: Reply, marker: bytes) -> None:
+    # A user without the right to ECHO still gets an error in the marker's place.
+    if echo != marker and not (isinstance(echo, ReplyError) and echo.code == "NOPERM"):
+        raise LinkLost("it has a reply that nobody asked for")
 
 
 def _is_transient(reply: Reply) -> bool:

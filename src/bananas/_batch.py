@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ._redis import Command, Reply, ReplyError
+from ._protocol import Reply, ReplyError
+from ._redis import Command
 
 __all__ = ["TRANSIENT", "Entry", "Transaction", "Verdicts"]
 
@@ -68,6 +69,11 @@ class Verdicts:
         self.again: List[List[Entry]] = []
         self.transient: Optional[ReplyError] = None
         self.undo: List[Command] = []
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there is nothing to be done but to tell those whose entries were applied."""
+        return not (self.rejected or self.again or self.undo or self.transient)
 
 
 class Transaction:

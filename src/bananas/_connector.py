@@ -9,7 +9,8 @@ import anyio
 
 from . import exceptions as exc
 from ._config import Endpoint, Settings
-from ._redis import Link, LinkLost, ReplyError, pack
+from ._protocol import LinkLost, ReplyError
+from ._redis import Link
 
 __all__ = ["open_link"]
 
@@ -48,8 +49,8 @@ async def _ask_sentinels(settings: Settings) -> Endpoint:
             await link.connect(sentinel=True)
             command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service_name)
             with anyio.fail_after(limit):
-                await link.send(pack([command]))
-                reply = await link.read()
+                link.send([command])
+                (reply,) = await link.read_replies(1)
         except exc.AuthenticationError:
             raise
         except (exc.ConnectionError, LinkLost, TimeoutError) as error:

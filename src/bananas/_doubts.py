@@ -6,7 +6,8 @@ from typing import Awaitable, Callable, List, Optional, Sequence
 
 from . import exceptions as exc
 from ._batch import TRANSIENT, Entry, Verdicts
-from ._redis import Command, Link, LinkLost, Reply, ReplyError
+from ._protocol import LinkLost, Reply, ReplyError
+from ._redis import Command, Link
 from .models import Job
 
 __all__ = ["Doubt", "settle"]

@@ -8,7 +8,8 @@ from typing import Deque, Iterable, List, Optional, Sequence, Set, Tuple
 from . import exceptions as exc
 from ._batch import Entry, Transaction, Verdicts
 from ._doubts import Doubt
-from ._redis import Command, ReplyError
+from ._protocol import ReplyError
+from ._redis import Command
 from ._requests import Calls, Request, Submit
 
 __all__ = ["Batch", "Ledger"]

@@ -9,7 +9,8 @@ from typing import Awaitable, Callable, Dict, List, Optional, Set
 
 from . import exceptions as exc
 from ._keys import Keys
-from ._redis import Command, Link, LinkLost, Reply, ReplyError, pack
+from ._protocol import LinkLost, Reply, ReplyError
+from ._redis import Command, Link
 from ._tasks import cancel_and_wait
 
 __all__ = ["Listener"]
@@ -24,8 +25,9 @@ _LONGEST_BACKOFF = 2.0
 class Listener:
     """Keeps the channels of the awaited jobs subscribed, whatever happens to the connection.
 
-    The owner task alone connects, reads and drops. Changes of what is wanted are written in
-    batches by a short-lived task, only while the owner has a live connection.
+    The owner task alone connects and drops. Notifications are handled in the turn of the loop in
+    which they arrive, and changes of what is wanted are written in batches at the end of a turn,
+    only while the owner has a live connection.
 
     Args:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
@@ -60,8 +62,7 @@ class Listener:
         self._changed: Dict[str, None] = {}
         self._link: Optional[Link] = None
         self._task: Optional[asyncio.Task[None]] = None
-        self._flusher: Optional[asyncio.Task[None]] = None
-        self._pinger: Optional[asyncio.Task[None]] = None
+        self._flushing = False
         self._wake: Optional[asyncio.Future[None]] = None
         self._beat: Optional[asyncio.TimerHandle] = None
         self._last_read = 0.0
@@ -102,9 +103,6 @@ class Listener:
         task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait(task)
-        for helper in (self._flusher, self._pinger):
-            if helper is not None:
-                await cancel_and_wait(helper)
 
     # -- the owner -------------------------------------------------------------------------------
 
@@ -149,12 +147,12 @@ class Listener:
         self._changed = dict.fromkeys(self._wanted)
         self._flush_soon()
         self._next_beat(loop)
-        handle = self._handle
-        while True:
-            replies = await link.read_arrived()
-            self._last_read = loop.time()
-            for reply in replies:
-                handle(reply)
+        await link.listen(self._arrived)
+
+    def _arrived(self, replies: List[Reply]) -> None:
+        self._last_read = asyncio.get_running_loop().time()
+        for reply in replies:
+            self._handle(reply)
 
     def _forget_link(self) -> None:
         """Nothing is subscribed on the next connection, and only what is wanted will be."""
@@ -204,20 +202,23 @@ class Listener:
             self._flush_soon()
 
     def _flush_soon(self) -> None:
-        if self._flusher is None or self._flusher.done():
-            loop = asyncio.get_running_loop()
-            self._flusher = loop.create_task(self._flush(), name="bananas subscriptions")
+        if not self._flushing:
+            self._flushing = True
+            asyncio.get_running_loop().call_soon(self._flush)
 
-    async def _flush(self) -> None:
-        while self._changed and self._link is not None:
-            link = self._link
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._changed and self._link is not None:
             commands = self._take_changes()
             if commands:
-                try:
-                    await link.send(pack(commands))
-                except LinkLost:
-                    link.abort()
-                    return
+                self._send(self._link, commands)
+
+    @staticmethod
+    def _send(link: Link, commands: List[Command]) -> None:
+        try:
+            link.send(commands)
+        except LinkLost:
+            pass  # the owner is told as well
 
     def _take_changes(self) -> List[Command]:
         changed, self._changed = self._changed, {}
@@ -254,11 +255,5 @@ class Listener:
             return
         if not self._pinged and silence >= 0.75 * self._ping_interval:
             self._pinged = True
-            self._pinger = loop.create_task(self._ping(link), name="bananas ping")
+            self._send(link, [(b"PING",)])
         self._next_beat(loop)
-
-    async def _ping(self, link: Link) -> None:
-        try:
-            await link.send(pack([(b"PING",)]))
-        except LinkLost:
-            link.abort()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import sys
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Type, Union
 
 import anyio
+import hiredis
 import redis.exceptions as redis_errors
 from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
@@ -16,48 +16,21 @@ from redis.backoff import NoBackoff
 
 from . import exceptions as exc
 from ._config import Endpoint
+from ._protocol import LinkLost, Reply, ReplyError, ReplyProtocol, without_arguments
 
 try:
-    import hiredis
-
     # Its stub knows tuples of one argument only.
     _pack_command: Optional[Callable[[Any], bytes]] = hiredis.pack_command
-except (ImportError, AttributeError):  # pragma: no cover - hiredis before 2.1
+except AttributeError:  # pragma: no cover - before 2.1
     _pack_command = None
 
-try:
-    from redis._parsers.hiredis import NOT_ENOUGH_DATA as _NOT_ENOUGH_DATA
-except ImportError:  # pragma: no cover - then every reply goes through read_response()
-    _NOT_ENOUGH_DATA = None
-
-__all__ = ["Argument", "Command", "Link", "LinkLost", "Reply", "ReplyError"]
+__all__ = ["Argument", "Command", "Link", "pack", "reply_error"]
 
 Argument = Union[bytes, str, int]
 Command = Tuple[Argument, ...]
-Reply = Any
 
 #: What CLIENT LIST calls our connections.
 _CLIENT_NAME = "bananas"
-
-
-class LinkLost(Exception):
-    """The connection is of no more use; whether what was sent arrived is not known."""
-
-
-class ReplyError:
-    """An error that Redis replied with, as a value: code, and text without any argument."""
-
-    __slots__ = ("code", "text")
-
-    def __init__(self, code: str, text: str) -> None:
-        self.code = code
-        self.text = text
-
-    def __repr__(self) -> str:
-        return f"ReplyError({self.code!r}, {self.text!r})"
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.text}".strip()
 
 
 # redis-py takes the code off the text of the errors that it has a class for.
@@ -78,7 +51,6 @@ _CODES: Dict[Type[BaseException], str] = {
     redis_errors.TryAgainError: "TRYAGAIN",
     redis_errors.ClusterCrossSlotError: "CROSSSLOT",
 }
-_FIRST_WORD = re.compile(r"([A-Z][A-Z0-9]{2,}) (.*)", re.DOTALL)
 _REFUSALS = (redis_errors.AuthenticationError, redis_errors.AuthorizationError,
              redis_errors.NoPermissionError,
              redis_errors.AuthenticationWrongNumberOfArgsError)  # fmt: skip
@@ -86,30 +58,10 @@ _REFUSALS = (redis_errors.AuthenticationError, redis_errors.AuthorizationError,
 
 def reply_error(error: BaseException) -> ReplyError:
     """Translate an error that redis-py made of a reply."""
-    # Redis repeats the arguments of a command that it does not know, and they may be a payload.
-    text = str(error).split(", with args beginning with", 1)[0][:300]
     code = _CODES.get(type(error))
-    if code is not None:
-        return ReplyError(code, text)
-    match = _FIRST_WORD.match(text)
-    return ReplyError(match.group(1), match.group(2)) if match else ReplyError("ERR", text)
-
-
-_PLAIN = frozenset({bytes, int, type(None)})
-
-
-def _translated(reply: List[Any]) -> Reply:
-    """Replace the exceptions inside a reply (of EXEC, say) by values."""
-    for item in reply:
-        if item.__class__ not in _PLAIN:
-            return [_translated_item(item) for item in reply]
-    return reply
-
-
-def _translated_item(item: Any) -> Reply:
-    if isinstance(item, BaseException):
-        return reply_error(item)
-    return _translated(item) if item.__class__ is list else item
+    if code is None:
+        return ReplyError.parse(str(error))
+    return ReplyError(code, without_arguments(str(error)))
 
 
 def pack(commands: Iterable[Command]) -> List[bytes]:
@@ -121,7 +73,9 @@ def pack(commands: Iterable[Command]) -> List[bytes]:
 
 
 class Link:
-    """One connection to Redis with every default pinned, for one owner task.
+    """One connection to Redis with every default pinned, for one owner.
+
+    redis-py makes it: address, TLS, credentials, database. What follows is sent and read here.
 
     redis-py's retries are off (they send a transaction twice), RESP2 is spoken (RESP3 hands out
     dirty connections on 8.1), there is no socket timeout (it kills idle reads, and loses a native
@@ -136,6 +90,11 @@ class Link:
         self.no_transactions: Optional[ReplyError] = None
         self._connect_timeout = connect_timeout
         self._connection = _make_connection(endpoint)
+        self._protocol: Optional[ReplyProtocol] = None
+        self._writer: Any = None
+        self._reading: Optional[asyncio.Future[List[Reply]]] = None
+        #: Called once, with the reason, when the connection has ended or is given up.
+        self.on_lost: Optional[Callable[[LinkLost], None]] = None
 
     def __repr__(self) -> str:
         return f"<Link to {self.endpoint}>"
@@ -150,6 +109,7 @@ class Link:
         try:
             with anyio.fail_after(self._connect_timeout):
                 await self._connection.connect()
+                self._take_over()
                 if not sentinel:
                     await self._introduce()
         except BaseException as error:
@@ -163,17 +123,15 @@ class Link:
 
         The id is what a lost connection is fenced by; to another server process it means nothing.
         """
-        await self.send(
-            pack(
-                [
-                    ("HELLO", 2, "SETNAME", _CLIENT_NAME),
-                    ("CLIENT", "ID"),
-                    ("INFO", "server"),
-                    ("DISCARD",),
-                ]
-            )
+        self.send(
+            [
+                ("HELLO", 2, "SETNAME", _CLIENT_NAME),
+                ("CLIENT", "ID"),
+                ("INFO", "server"),
+                ("DISCARD",),
+            ]
         )
-        hello, client_id, info, discard = [await self.read() for _ in range(4)]
+        hello, client_id, info, discard = await self.read_replies(4)
         if isinstance(hello, list):
             facts = dict(zip(hello[::2], hello[1::2]))
             if facts.get(b"mode") == b"cluster":
@@ -192,8 +150,8 @@ class Link:
         self.client_id = client_id if isinstance(client_id, int) else None
         if isinstance(discard, ReplyError) and discard.code == "NOPERM":
             # Who may not use DISCARD may not use MULTI either, as a rule, but has to be asked.
-            await self.send(pack([("MULTI",), ("EXEC",)]))
-            multi, _ = [await self.read() for _ in range(2)]
+            self.send([("MULTI",), ("EXEC",)])
+            multi, _ = await self.read_replies(2)
             self.no_transactions = multi if isinstance(multi, ReplyError) else None
         if isinstance(info, bytes):
             match = re.search(rb"^run_id:(\S+)", info, re.MULTILINE)
@@ -218,117 +176,108 @@ class Link:
             return exc.ConnectionError(f"{where} did not answer within {self._connect_timeout:g} s")
         return exc.ConnectionError(f"can't reach {where}: {_cause(error)}")
 
-    async def send(self, chunks: Sequence[bytes]) -> None:
-        """Write packed commands.
+    def _take_over(self) -> None:
+        """Read for ourselves from here on, each reply in the turn of the loop that it arrives in.
+
+        redis-py's read_response() costs more than all else that a notification costs, and its
+        disconnect() would go on sending what is buffered.
 
         Raises:
-            LinkLost: The connection is gone; some of the bytes may have arrived.
+            LinkLost: The connection is gone, or has a reply that nobody asked for.
         """
-        # redis-py would connect again and send on the new connection.
-        if not self._connection.is_connected:
-            raise LinkLost("not connected")
-        try:
-            await self._connection.send_packed_command(chunks, check_health=False)
-        except Exception as error:
-            raise LinkLost(_cause(error)) from None
+        reader, writer = self._let_go()
+        if writer is None or reader.at_eof() or writer.transport.is_closing():
+            raise LinkLost("the connection was closed by the server")
+        if reader._buffer:
+            raise LinkLost("it has a reply that nobody asked for")
+        self._protocol = ReplyProtocol(self._lost)
+        self._writer.transport.set_protocol(self._protocol)
 
-    async def read(self) -> Reply:
-        """Read one reply, for as long as it takes; an error reply is returned as a value.
+    def _let_go(self) -> Tuple[Any, Any]:
+        """Take reader and writer away from redis-py; a writer that is collected would close."""
+        connection = self._connection
+        found = connection._reader, connection._writer
+        self._writer = found[1] or self._writer
+        connection._reader = connection._writer = None
+        return found
+
+    def _lost(self, reason: LinkLost) -> None:
+        if self._reading is not None and not self._reading.done():
+            self._reading.set_exception(reason)
+        if self.on_lost is not None:
+            self.on_lost(reason)
+
+    def send(self, commands: Iterable[Command]) -> None:
+        """Write commands; what the network does not take yet is held in memory.
 
         Raises:
             LinkLost: The connection is gone.
         """
-        try:
-            reply = await self._connection.read_response(disconnect_on_error=False)
-        except (redis_errors.ResponseError, redis_errors.BusyLoadingError) as error:
-            return reply_error(error)
-        except redis_errors.AuthenticationError as error:
-            return reply_error(error)
-        except Exception as error:
-            # On 3.12 and 3.13 an AttributeError escapes from a socket that was just closed.
-            raise LinkLost(_cause(error)) from None
-        return _translated(reply) if reply.__class__ is list else reply
+        protocol = self._protocol
+        if protocol is None or protocol.lost is not None:
+            raise LinkLost("not connected")
+        self._writer.transport.write(b"".join(pack(commands)))
+
+    def expect(self, count: int, receiver: Callable[[List[Reply]], None]) -> None:
+        """Have replies handed to ``receiver``, which must not raise; see ``ReplyProtocol``."""
+        assert self._protocol is not None
+        self._protocol.expect(count, receiver)
 
     async def read_replies(self, count: int) -> List[Reply]:
-        """Read the replies to ``count`` commands.
+        """Read the replies to ``count`` commands, for as long as it takes.
+
+        An error reply is returned as a value.
 
         Raises:
             LinkLost: The connection is gone.
         """
-        replies: List[Reply] = []
-        while len(replies) < count:
-            replies.append(await self.read())
-            if len(replies) < count:
-                self._take_arrived(replies, count)
-        return replies
-
-    async def read_arrived(self) -> List[Reply]:
-        """Read one reply, for as long as it takes, and with it all that have arrived.
-
-        Raises:
-            LinkLost: The connection is gone.
-        """
-        replies = [await self.read()]
-        self._take_arrived(replies, sys.maxsize)
-        return replies
-
-    def _take_arrived(self, replies: List[Reply], most: int) -> None:
-        """Add the complete replies that need no more reading, until there are ``most``."""
-        gets = self._gets()
-        if gets is None:
-            return
+        protocol = self._protocol
+        if protocol is None or protocol.lost is not None:
+            raise LinkLost("not connected")
+        future = self._reading = asyncio.get_running_loop().create_future()
         try:
-            while len(replies) < most:
-                reply = gets()
-                if reply is _NOT_ENOUGH_DATA:
-                    return
-                if isinstance(reply, Exception):
-                    reply = reply_error(reply)
-                replies.append(_translated(reply) if reply.__class__ is list else reply)
-        except Exception as error:
-            raise LinkLost(_cause(error)) from None
+            protocol.expect(count, future.set_result)
+            replies: List[Reply] = await future
+            return replies
+        finally:
+            self._reading = None
+            protocol.expect_nothing()
 
-    def _gets(self) -> Optional[Callable[[], Any]]:
-        """Return what takes a complete reply out of what has arrived; None without hiredis.
+    async def listen(self, receiver: Callable[[List[Reply]], None]) -> None:
+        """Hand over whatever arrives, as it arrives, until the connection is lost.
 
-        redis-py's read_response() costs more than all else that a notification costs, although
-        nothing is to be awaited for the second and later replies of what one read brought.
+        Raises:
+            LinkLost: It is.
         """
-        if _NOT_ENOUGH_DATA is None:
-            return None
-        reader = getattr(self._connection._parser, "_reader", None)
-        return getattr(reader, "gets", None)
+        protocol = self._protocol
+        if protocol is None or protocol.lost is not None:
+            raise LinkLost("not connected")
+        self._reading = asyncio.get_running_loop().create_future()
+        protocol.expect(0, receiver)
+        await self._reading
 
+    @property
     def is_dirty(self) -> bool:
-        """Whether there is anything to read, or the peer has closed, where nothing is expected."""
-        reader = self._connection._reader
-        parser = getattr(self._connection._parser, "_reader", None)
-        # The public can_read_destructive() was renamed in 8.0, and takes a turn of the loop.
-        return (
-            reader is None
-            or reader.at_eof()
-            or bool(reader._buffer)
-            or (parser is not None and hasattr(parser, "has_data") and parser.has_data())
-        )
+        """Whether it is lost, or more has arrived than was asked for."""
+        protocol = self._protocol
+        return protocol is None or protocol.lost is not None or protocol.has_leftovers
 
     def abort(self) -> None:
-        """Drop the connection at once; a read in progress ends with ``LinkLost``.
-
-        redis-py's disconnect() would go on sending what is buffered.
-        """
-        writer = self._connection._writer
-        if writer is not None:
-            writer.transport.abort()
-            self._connection._writer = self._connection._reader = None
+        """Drop the connection at once; a read in progress ends with ``LinkLost``."""
+        self._let_go()
+        if self._writer is not None:
+            self._writer.transport.abort()
+        if self._protocol is not None:
+            self._protocol.lose(LinkLost("the connection was given up"))
 
     async def aclose(self) -> None:
         """Drop the connection and let the loop forget its transport."""
-        writer = self._connection._writer
         self.abort()
-        if writer is not None:
+        closing = self._protocol or self._writer
+        if closing is not None:
             with anyio.move_on_after(1, shield=True):
                 try:
-                    await writer.wait_closed()
+                    await closing.wait_closed()
                 except Exception:
                     pass  # closing is all that is left to do
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, List, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 from . import exceptions as exc
 from ._batch import Entry
-from ._redis import Command, ReplyError
+from ._protocol import ReplyError
+from ._redis import Command
 
-__all__ = ["Calls", "Outcome", "Request", "Submit"]
+__all__ = ["Callback", "Calls", "Outcome", "Request", "Submit"]
 
 
 class Outcome:
@@ -22,11 +23,39 @@ class Outcome:
         self.existing: List[Entry] = []
 
 
+class Callback:
+    """Takes a future's place where a function is to be called in the same turn of the loop.
+
+    Args:
+        function: Called with the value, or None, and with the error, or None. It must not raise.
+    """
+
+    __slots__ = ("_done", "_function")
+
+    def __init__(self, function: Callable[[Any, Optional[BaseException]], None]) -> None:
+        self._function = function
+        self._done = False
+
+    def done(self) -> bool:
+        """Whether the function was called."""
+        return self._done
+
+    def set_result(self, value: Any) -> None:
+        """Call the function with a value."""
+        self._done = True
+        self._function(value, None)
+
+    def set_exception(self, error: BaseException) -> None:
+        """Call the function with an error."""
+        self._done = True
+        self._function(None, error)
+
+
 class Request:
     """Something that a caller awaits.
 
     Attributes:
-        future: Resolved with what the caller is to get, or with what went wrong.
+        future: Resolved with what the caller is to get, or with what went wrong; or a callback.
         deadline: When the caller must have been told, in the loop's time.
         patience: When a request that was never sent no longer waits for a connection.
         impatient: Whether one failed connection attempt is enough to give it up.
@@ -35,8 +64,10 @@ class Request:
 
     __slots__ = ("deadline", "future", "impatient", "patience", "reason")
 
-    def __init__(self, future: asyncio.Future[Any], deadline: float, patience: float) -> None:
-        self.future = future
+    def __init__(
+        self, future: Union[asyncio.Future[Any], Callback], deadline: float, patience: float
+    ) -> None:
+        self.future: Any = future
         self.deadline = deadline
         self.patience = patience
         self.impatient = False
@@ -91,7 +122,7 @@ class Calls(Request):
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
+        future: Union[asyncio.Future[Any], Callback],
         deadline: float,
         patience: float,
         commands: Sequence[Command],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Optional
 
 __all__ = ["Waiter", "Waiters"]
 
@@ -13,16 +13,19 @@ class Waiter:
 
     Attributes:
         job_id: The job.
-        future: Resolved with a ``JobResult``, or with the reason why none can come.
+        future: Resolved with a ``JobResult``, with None at the deadline, or with the reason why
+            none can come.
+        tick: When its deadline is, for whoever keeps that; None without one.
         any_attempt: Whether the first stored result will do, though a retry may follow.
     """
 
-    __slots__ = ("any_attempt", "future", "job_id")
+    __slots__ = ("any_attempt", "future", "job_id", "tick")
 
     def __init__(self, job_id: str, future: asyncio.Future[Any], *, any_attempt: bool) -> None:
         self.job_id = job_id
         self.future = future
         self.any_attempt = any_attempt
+        self.tick: Optional[int] = None
 
 
 class Waiters:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
+import functools
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
 import anyio
 
 from . import exceptions as exc
 from ._autopipeline import AutoPipeline
+from ._deadlines import Deadlines
 from ._judgement import Judgement, State, judge
 from ._keys import Keys
 from ._listener import Listener
-from ._redis import Command, Reply, ReplyError
+from ._protocol import Reply, ReplyError
+from ._redis import Command
 from ._waiters import Waiter, Waiters
 from ._whereabouts import describe
 from .models import Job, JobResult
@@ -59,6 +61,7 @@ class Watch:
         self._keys = keys
         self._safety_interval = safety_interval
         self._waiters = Waiters()
+        self._deadlines = Deadlines(_reached)
         self.listener = listen(
             on_subscribed=self._look_soon,
             on_message=self._look_soon,
@@ -98,14 +101,13 @@ class Watch:
         # One coroutine for all of it: ten thousand of them wait at once.
         if waiter is None:
             waiter = self.register(job_id, any_attempt=any_attempt)
-        future = waiter.future
         try:
-            with anyio.fail_after(timeout):
-                return await future  # type: ignore[no-any-return]
-        except builtins.TimeoutError:
-            if future.done() and not future.cancelled():
-                return future.result()  # type: ignore[no-any-return]
-            return await self._last_look(waiter, timeout or 0.0)
+            if timeout is not None:
+                self._deadlines.add(waiter, self._pipeline.running_loop().time() + timeout)
+            result: Optional[JobResult[Any]] = await waiter.future
+            if result is None:
+                result = await self._last_look(waiter, timeout or 0.0)
+            return result
         finally:
             self.unregister(waiter)
 
@@ -125,6 +127,7 @@ class Watch:
     def unregister(self, waiter: Waiter) -> None:
         """Let a wait go, whatever became of it."""
         job_id = waiter.job_id
+        self._deadlines.discard(waiter)
         if self._waiters.remove(waiter):
             self._fresh.pop(job_id, None)
             self._seen.pop(job_id, None)
@@ -147,6 +150,7 @@ class Watch:
             f"the client was closed during the wait for job {job_id}", job_id=job_id
         ))  # fmt: skip
         await self.listener.close()
+        await self._deadlines.close()
 
     # -- looking at results ----------------------------------------------------------------------
 
@@ -169,12 +173,14 @@ class Watch:
         self._looking = True
         result = self._keys.result
         commands: List[Command] = [(b"HGETALL", result(job_id)) for job_id in ids]
-        future = self._pipeline.start(commands)
-        future.add_done_callback(lambda done: self._looked(ids, done))
+        self._pipeline.start(commands, functools.partial(self._looked, ids))
 
-    def _looked(self, ids: Sequence[str], done: asyncio.Future[List[Reply]]) -> None:
+    def _looked(
+        self, ids: Sequence[str], replies: Optional[List[Reply]], error: Optional[BaseException]
+    ) -> None:
         self._looking = False
-        replies = self._replies(done)
+        if error is not None:
+            self._read_failed(error)
         if replies is not None:
             undecided = [
                 job_id for job_id, reply in zip(ids, replies) if self._serve(job_id, reply)
@@ -183,16 +189,10 @@ class Watch:
                 self._look_closely(undecided, periodic=False)
         self._look()
 
-    def _replies(self, done: asyncio.Future[List[Reply]]) -> Optional[List[Reply]]:
-        """Return the replies of a read; a read that failed is repeated by the periodic one."""
-        if done.cancelled():
-            return None
-        error = done.exception()
-        if error is None:
-            return done.result()
+    def _read_failed(self, error: BaseException) -> None:
+        """End all waits if there is no use in reading; else the periodic read will do it again."""
         if isinstance(error, exc.ConnectionError) and error.permanent:
             self._refuse_all(error)
-        return None
 
     def _serve(self, job_id: str, reply: Reply) -> bool:
         """End the waits that a result alone decides; true if its job's document is needed."""
@@ -228,13 +228,17 @@ class Watch:
         for job_id in ids:  # the document first: see judge()
             commands.append((b"GET", keys.job(job_id)))
             commands.append((b"HGETALL", keys.result(job_id)))
-        future = self._pipeline.start(commands)
-        future.add_done_callback(lambda done: self._looked_closely(ids, done, periodic))
+        self._pipeline.start(commands, functools.partial(self._looked_closely, ids, periodic))
 
     def _looked_closely(
-        self, ids: Sequence[str], done: asyncio.Future[List[Reply]], periodic: bool
+        self,
+        ids: Sequence[str],
+        periodic: bool,
+        replies: Optional[List[Reply]],
+        error: Optional[BaseException],
     ) -> None:
-        replies = self._replies(done)
+        if error is not None:
+            self._read_failed(error)
         if replies is None:
             return
         for at, job_id in enumerate(ids):
@@ -313,8 +317,8 @@ class Watch:
         now = loop.time()
         self._ticks += 1
         if self._ticks % 4 == 0:
-            future = self._pipeline.start([(b"LRANGE", self._keys.dead, 0, _DEAD_LETTERS - 1)])
-            future.add_done_callback(self._looked_at_dead_letters)
+            command = (b"LRANGE", self._keys.dead, 0, _DEAD_LETTERS - 1)
+            self._pipeline.start([command], self._looked_at_dead_letters)
         ids = [job_id for job_id, (_, since) in self._grace.items() if now - since >= _GRACE]
         ids = ids[:_LOOKS_PER_TICK]
         for due in (self._fresh, self._seen):
@@ -328,8 +332,11 @@ class Watch:
         if ids:
             self._look_closely(list(dict.fromkeys(ids)), periodic=True)
 
-    def _looked_at_dead_letters(self, done: asyncio.Future[List[Reply]]) -> None:
-        replies = self._replies(done)
+    def _looked_at_dead_letters(
+        self, replies: Optional[List[Reply]], error: Optional[BaseException]
+    ) -> None:
+        if error is not None:
+            self._read_failed(error)
         if not replies or not isinstance(replies[0], list) or not replies[0]:
             return
         letters = replies[0]
@@ -398,6 +405,11 @@ class Watch:
             job_id=job_id,
             whereabouts=word,
         )
+
+
+def _reached(waiter: Waiter) -> None:
+    if not waiter.future.done():
+        waiter.future.set_result(None)
 
 
 def result_of(job_id: str, reply: Reply) -> JobResult[Any]:

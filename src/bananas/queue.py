@@ -13,7 +13,8 @@ from ._arguments import check_integer, check_job_id, check_routing_key, due_time
 from ._autopipeline import AutoPipeline
 from ._batch import Entry
 from ._keys import Keys
-from ._redis import Command, Reply, ReplyError
+from ._protocol import Reply, ReplyError
+from ._redis import Command
 from ._requests import Outcome
 from ._timestamps import UTC, format_timestamp, stamp, utcnow
 from ._types import NOT_GIVEN, JSONValue, NotGiven

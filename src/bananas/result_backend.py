@@ -8,7 +8,8 @@ from . import exceptions as exc
 from ._arguments import check_job_id, check_timeout
 from ._autopipeline import AutoPipeline
 from ._keys import Keys
-from ._redis import Command, Reply, ReplyError
+from ._protocol import Reply, ReplyError
+from ._redis import Command
 from ._timestamps import utcnow
 from ._types import Seconds
 from ._watch import Watch, result_of

@@ -7,7 +7,7 @@ from typing import Any, List, Optional
 import pytest
 
 from bananas._batch import TRANSIENT, Entry, Transaction, Verdicts
-from bananas._redis import ReplyError
+from bananas._protocol import ReplyError
 
 OK, QUEUED = b"OK", b"QUEUED"
 WRONGTYPE = ReplyError("WRONGTYPE", "holds the wrong kind of value")

@@ -16,7 +16,7 @@ LAYERS = [
     ["exceptions", "_types", "_version"],
     ["_timestamps", "_json", "_arguments", "_convert", "_tasks"],
     ["models", "_config"],
-    ["_keys", "_waiters", "_redis", "_judgement", "_whereabouts"],
+    ["_keys", "_waiters", "_deadlines", "_protocol", "_redis", "_judgement", "_whereabouts"],
     ["_connector", "_batch", "_requests", "_doubts", "_ledger", "_autopipeline"],
     ["_listener", "_watch"],
     ["queue", "result_backend", "as_completed"],
@@ -67,7 +67,7 @@ def test_no_cycle_inside_a_package() -> None:
     ("outside", "doors"),
     [
         ("redis", {"_redis"}),
-        ("hiredis", {"_redis"}),
+        ("hiredis", {"_protocol", "_redis"}),
         ("fakeredis", {"testing"}),
         ("pytest", {"testing"}),
         ("typer", {"_commands"}),

@@ -11,7 +11,8 @@ import redis.exceptions as redis_errors
 from bananas import _redis
 from bananas import exceptions as exc
 from bananas._config import parse_url
-from bananas._redis import Link, ReplyError, pack, reply_error
+from bananas._protocol import ReplyError
+from bananas._redis import Link, reply_error
 from tests.support import RedisServer
 
 #: Replies that redis-py has a class for; the first word is what Redis says.
@@ -68,11 +69,11 @@ async def test_error_replies_become_values(redis_server: RedisServer, text: str,
     await link.connect()
     try:
         script = "return redis.error_reply(ARGV[1])"
-        await link.send(pack([("EVAL", script, 0, text), ("ECHO", "next")]))
-        reply = await link.read()
+        link.send([("EVAL", script, 0, text), ("ECHO", "next")])
+        reply, echo = await link.read_replies(2)
         assert (type(reply), reply.code) == (ReplyError, code)
         assert text.endswith(reply.text)
-        assert await link.read() == b"next"
+        assert echo == b"next"
     finally:
         await link.aclose()
 
@@ -84,8 +85,8 @@ async def test_errors_inside_a_reply(redis_server: RedisServer) -> None:
     try:
         commands: Any = [("MULTI",), ("SET", "a-string", "1"), ("LPUSH", "a-string", "1"),
                          ("DEL", "a-string"), ("EXEC",)]  # fmt: skip
-        await link.send(pack(commands))
-        replies = [await link.read() for _ in commands]
+        link.send(commands)
+        replies = await link.read_replies(len(commands))
         done, refused, deleted = replies[-1]
         assert (done, refused.code, deleted) == (b"OK", "WRONGTYPE", 1)
         assert repr(refused).startswith("ReplyError('WRONGTYPE', ")

@@ -8,7 +8,8 @@ from typing import List, Optional, Sequence
 from .. import exceptions as exc
 from .._config import Settings
 from .._connector import open_link
-from .._redis import Command, Link, LinkLost, Reply, ReplyError, pack
+from .._protocol import LinkLost, Reply, ReplyError
+from .._redis import Command, Link
 from .._types import Seconds
 
 __all__ = ["Wire", "emulator_settings"]
@@ -69,13 +70,13 @@ class Wire:
 
     async def _exchange(self, commands: Sequence[Command]) -> List[Reply]:
         link = self._link
-        if link is None or link.is_dirty():
+        if link is None or link.is_dirty:
             await self.close()
             link = self._link = await open_link(self._settings)
         self._link = None  # until all replies are read, nobody may use it again
         try:
-            await link.send(pack(commands))
-            replies = [await link.read() for _ in commands]
+            link.send(commands)
+            replies = await link.read_replies(len(commands))
         except LinkLost as lost:
             await link.aclose()
             raise exc.ConnectionError(

@@ -1,0 +1,151 @@
+"""The asyncio protocol of a link: parses what arrives and hands it on in the same turn."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Callable, List, Optional
+
+import hiredis
+
+__all__ = ["LinkLost", "Reply", "ReplyError", "ReplyProtocol", "without_arguments"]
+
+Reply = Any
+Receiver = Callable[[List[Reply]], None]
+
+_FIRST_WORD = re.compile(r"([A-Z][A-Z0-9]{2,}) (.*)", re.DOTALL)
+
+
+class LinkLost(Exception):
+    """The connection is of no more use; whether what was sent arrived is not known."""
+
+
+class ReplyError:
+    """An error that Redis replied with, as a value: code, and text without any argument."""
+
+    __slots__ = ("code", "text")
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        self.text = text
+
+    @classmethod
+    def parse(cls, line: str) -> ReplyError:
+        """Read what Redis says: a code and a text; a sentence without a code is a plain error."""
+        text = without_arguments(line)
+        match = _FIRST_WORD.match(text)
+        return cls(match.group(1), match.group(2)) if match else cls("ERR", text)
+
+    def __repr__(self) -> str:
+        return f"ReplyError({self.code!r}, {self.text!r})"
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.text}".strip()
+
+
+def without_arguments(text: str) -> str:
+    """Cut off what Redis repeats of a command that it does not know: it may be a payload."""
+    return text.split(", with args beginning with", 1)[0][:300]
+
+
+class ReplyProtocol(asyncio.Protocol):
+    """Parses replies where they arrive and hands them to one receiver at a time.
+
+    A task that reads a stream would cost two turns of the loop for each pipeline.
+
+    Args:
+        on_lost: Called once, when the connection has ended or is given up, with the reason.
+    """
+
+    def __init__(self, on_lost: Callable[[LinkLost], None]) -> None:
+        make_reader: Any = hiredis.Reader  # its stub knows exceptions only
+        reader = make_reader(replyError=ReplyError.parse)
+        self._feed: Callable[[bytes], None] = reader.feed
+        self._gets: Callable[[], Reply] = reader.gets
+        self._has_data: Optional[Callable[[], bool]] = getattr(reader, "has_data", None)
+        self._on_lost = on_lost
+        self._replies: List[Reply] = []
+        self._wanted = 0
+        self._receiver: Optional[Receiver] = None
+        self._closed: Optional[asyncio.Future[None]] = None
+        self._has_ended = False
+        self.lost: Optional[LinkLost] = None
+
+    def expect(self, count: int, receiver: Receiver) -> None:
+        """Have the next ``count`` replies handed over, at once if they are here.
+
+        Args:
+            count: How many; 0 is whatever arrives, from now on.
+            receiver: Called with them, once; with a count of 0 for every arrival.
+        """
+        self._wanted = count
+        self._receiver = receiver
+        if self._replies:
+            self._hand_over()
+
+    def expect_nothing(self) -> None:
+        """Take the receiver back: what arrives now was not asked for."""
+        self._receiver = None
+
+    @property
+    def has_leftovers(self) -> bool:
+        """Whether more has arrived than was asked for."""
+        return bool(self._replies) or (self._has_data is not None and self._has_data())
+
+    def lose(self, reason: LinkLost) -> None:
+        """Give the connection up; only the first reason counts."""
+        if self.lost is None:
+            self.lost = reason
+            self._receiver = None
+            self._on_lost(reason)
+
+    async def wait_closed(self) -> None:
+        """Wait until the loop has let go of the transport."""
+        if not self._has_ended:
+            self._closed = asyncio.get_running_loop().create_future()
+            await self._closed
+
+    # -- called by the transport -----------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and hand over what is complete."""
+        if self.lost is not None:
+            return
+        gets, replies = self._gets, self._replies
+        try:
+            self._feed(data)
+            reply = gets()
+            while reply is not False:  # RESP2 has no such reply: nothing complete is left
+                replies.append(reply)
+                reply = gets()
+        except Exception as error:
+            self.lose(LinkLost(f"it does not speak the protocol of Redis ({type(error).__name__})"))
+            return
+        if self._receiver is None:
+            self.lose(LinkLost("it has a reply that nobody asked for"))
+        elif replies:
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        receiver, replies, wanted = self._receiver, self._replies, self._wanted
+        assert receiver is not None
+        if wanted:
+            if len(replies) < wanted:
+                return
+            self._receiver = None
+            self._replies = replies[wanted:]
+            del replies[wanted:]
+        else:
+            self._replies = []
+        receiver(replies)
+
+    def connection_lost(self, error: Optional[Exception]) -> None:
+        """Say why the transport has ended."""
+        self._has_ended = True
+        if self._closed is not None and not self._closed.done():
+            self._closed.set_result(None)
+        reason = "the connection was closed by the server"
+        if error is not None:
+            text = error.strerror if isinstance(error, OSError) else None
+            reason = text.lower() if text else type(error).__name__
+        self.lose(LinkLost(reason))
