@@ -141,8 +141,12 @@ class AutoPipeline:
         commands: Sequence[Command],
         then: Callable[[Optional[List[Reply]], Optional[BaseException]], None],
     ) -> None:
-        """Hand reads over, as ``call`` does, and have ``then`` called with replies or an error."""
-        self._add(self._calls(commands, future=Callback(then)))
+        """Hand reads over, as ``call`` does, and have ``then`` called with replies or an error.
+
+        They come in batches already: if the link is free they are sent at once, with what waits.
+        """
+        self._add(self._calls(commands, future=Callback(then)), soon=False)
+        self._go()
 
     def start_submit(
         self, entries: Sequence[Entry], *, exclusive: bool = False
@@ -170,6 +174,10 @@ class AutoPipeline:
         )
         self._add(request)
         return future
+
+    def send_now(self) -> None:
+        """Send what waits without giving others a turn to join in, if the link is free."""
+        self._go()
 
     async def close(self) -> None:
         """End the owner, drop the connection, and fail what is under way."""
@@ -229,7 +237,7 @@ class AutoPipeline:
             self._loop = loop
         return loop
 
-    def _add(self, request: Request) -> None:
+    def _add(self, request: Request, *, soon: bool = True) -> None:
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
         assert self._loop is not None
@@ -237,7 +245,7 @@ class AutoPipeline:
         if self._timer is None or request.patience < self._timer_at:
             self._arm(request.patience)
         if self._parked is not None:
-            if not self._going and self._flight is None:
+            if soon and self._flight is None:
                 self._go_soon()
         elif self._task is None:
             self._task = self._loop.create_task(self._run(), name="bananas auto-pipeline")
@@ -373,11 +381,14 @@ class AutoPipeline:
         assert self._loop is not None
         if not self._going:
             self._going = True
-            self._loop.call_soon(self._go)
+            self._loop.call_soon(self._go_now)
+
+    def _go_now(self) -> None:
+        self._going = False
+        self._go()
 
     def _go(self) -> None:
         """Send what waits, if the owner has left the link to us, and nothing is on its way."""
-        self._going = False
         parked = self._parked
         if parked is None or parked.done() or self._flight is not None:
             return

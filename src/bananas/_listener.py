@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from typing import Awaitable, Callable, Dict, List, Optional, Set
+from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Set
 
 from . import exceptions as exc
 from ._keys import Keys
@@ -32,9 +32,9 @@ class Listener:
     Args:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
         keys: The names of the channels.
-        on_subscribed: Called with a job id once nothing published on its channel can be missed
-            any more; after every reconnect again.
-        on_message: Called with the id of a job whose result was stored.
+        on_news: Called with the ids of jobs whose results are to be read: one was stored, or from
+            now on nothing that is published on the job's channel can be missed. The latter comes
+            again after every reconnect.
         on_refused: Called when connecting is pointless.
         ping_interval: A link that was silent for this long is asked for a sign of life, and given
             up before it has been silent for two.
@@ -45,15 +45,13 @@ class Listener:
         open_link: Callable[[], Awaitable[Link]],
         keys: Keys,
         *,
-        on_subscribed: Callable[[str], None],
-        on_message: Callable[[str], None],
+        on_news: Callable[[Sequence[str]], None],
         on_refused: Callable[[exc.ConnectionError], None],
         ping_interval: float,
     ) -> None:
         self._open_link = open_link
         self._keys = keys
-        self._on_subscribed = on_subscribed
-        self._on_message = on_message
+        self._on_news = on_news
         self._on_refused = on_refused
         self._ping_interval = ping_interval
         self._wanted: Dict[str, None] = {}
@@ -74,7 +72,7 @@ class Listener:
         self._wanted[job_id] = None
         self._note_change(job_id)
         if job_id in self._sent and job_id not in self._unconfirmed:
-            self._on_subscribed(job_id)
+            self._on_news((job_id,))
         if self._task is None:
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._run(), name="bananas listener")
@@ -151,8 +149,20 @@ class Listener:
 
     def _arrived(self, replies: List[Reply]) -> None:
         self._last_read = asyncio.get_running_loop().time()
+        self._pinged = False
+        news: List[str] = []
         for reply in replies:
-            self._handle(reply)
+            if isinstance(reply, ReplyError):
+                # No right to subscribe, say: the waits go on with the periodic reads.
+                _log.warning("Redis refuses to notify of results: %s", reply)
+                news.extend(self._unconfirmed)
+                self._unconfirmed.clear()
+            elif reply.__class__ is list and len(reply) == 3:  # else it is a pong
+                job_id = self._news_of(reply[0], reply[1])
+                if job_id is not None:
+                    news.append(job_id)
+        if news:
+            self._on_news(news)
 
     def _forget_link(self) -> None:
         """Nothing is subscribed on the next connection, and only what is wanted will be."""
@@ -164,26 +174,14 @@ class Listener:
             self._beat.cancel()
             self._beat = None
 
-    def _handle(self, reply: Reply) -> None:
-        self._pinged = False
-        if isinstance(reply, ReplyError):
-            # No right to subscribe, say: the waits go on with the periodic reads.
-            _log.warning("Redis refuses to notify of results: %s", reply)
-            for unconfirmed in list(self._unconfirmed):
-                self._on_subscribed(unconfirmed)
-            self._unconfirmed.clear()
-            return
-        if reply.__class__ is not list or len(reply) != 3:
-            return  # a pong
-        kind, channel, _ = reply
+    def _news_of(self, kind: bytes, channel: Reply) -> Optional[str]:
+        """Return the job that a notification or confirmation makes worth a look, if it does."""
         job_id = self._keys.job_of_channel(channel) if channel.__class__ is bytes else None
-        if job_id is None or job_id not in self._wanted:
-            if kind == b"subscribe" and job_id is not None:
-                self._confirmed(job_id)
-        elif kind == b"message":
-            self._on_message(job_id)
-        elif kind == b"subscribe" and self._confirmed(job_id):
-            self._on_subscribed(job_id)
+        if job_id is None or not (kind == b"message" or kind == b"subscribe"):
+            return None
+        if kind == b"subscribe" and not self._confirmed(job_id):
+            return None
+        return job_id if job_id in self._wanted else None
 
     def _confirmed(self, job_id: str) -> bool:
         """Count a confirmation; only the latest SUBSCRIBE's means that nothing can be missed."""

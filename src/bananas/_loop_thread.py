@@ -8,7 +8,7 @@ import os
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Coroutine, Deque, List, Optional, TypeVar
+from typing import Any, Callable, Coroutine, Deque, Dict, List, Optional, TypeVar
 
 from . import exceptions as exc
 
@@ -31,11 +31,14 @@ _last_words: Deque[asyncio.Task[None]] = deque(maxlen=100)
 class _Call:
     """One call on its way through the loop thread; ``lock`` is held until it has ended."""
 
-    __slots__ = ("coroutine", "error", "lock", "task", "value")
+    __slots__ = ("coroutine", "error", "lock", "started", "task", "value")
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def __init__(
+        self, coroutine: Coroutine[Any, Any, Any], started: Optional[Callable[[], None]]
+    ) -> None:
         self.coroutine = coroutine
-        self.task: Optional[asyncio.Task[Any]] = None
+        self.started = started
+        self.task: Optional[asyncio.Task[None]] = None
         self.value: Any = None
         self.error: Optional[BaseException] = None
         self.lock = threading.Lock()
@@ -43,18 +46,18 @@ class _Call:
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         if sys.version_info >= (3, 12):  # saves a turn of the loop
-            self.task = asyncio.Task(self.coroutine, loop=loop, eager_start=True)
+            self.task = asyncio.Task(self._carry(), loop=loop, eager_start=True)
         else:
-            self.task = loop.create_task(self.coroutine)
-        self.task.add_done_callback(self._ended)
+            self.task = loop.create_task(self._carry())
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        if task.cancelled():
+    async def _carry(self) -> None:
+        # The caller is woken from in here: a callback of the task would run a turn later.
+        try:
+            self.value = await self.coroutine
+        except asyncio.CancelledError:
             self.error = _shutting_down()
-        else:
-            self.error = task.exception()
-            if self.error is None:
-                self.value = task.result()
+        except BaseException as error:
+            self.error = error
         self.lock.release()
 
     def refuse(self) -> None:
@@ -106,26 +109,40 @@ class LoopThread:
     def _start_calls(self) -> None:
         self._woken = False  # first, so that a call that comes too late for this turn wakes us
         calls = self._calls
+        hooks: Dict[Callable[[], None], None] = {}
         while calls:
             call = calls.popleft()
             if self._ended:
                 call.refuse()
             else:
                 call.start(self.loop)
+                if call.started is not None and sys.version_info >= (3, 12):
+                    hooks[call.started] = None
+        for hook in hooks:
+            hook()
 
     def _cancel_all(self) -> None:
+        self.loop.run_until_complete(asyncio.sleep(0))  # what is not begun could not be cancelled
         tasks = asyncio.all_tasks(self.loop)
         for task in tasks:
             task.cancel()
         if tasks:
             self.loop.run_until_complete(asyncio.wait(tasks, timeout=_JOIN_LIMIT / 2))
 
-    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def run(
+        self, coroutine: Coroutine[Any, Any, T], started: Optional[Callable[[], None]] = None
+    ) -> T:
         """Run a coroutine in the loop and wait for it.
 
         Ctrl-C, or any other exception in the waiting thread, cancels the coroutine.
+
+        Args:
+            coroutine: What to run.
+            started: Called in the loop when this and all other calls of the moment have made their
+                first step; once, if they have it in common. Not below Python 3.12, where the first
+                step is a turn of the loop away.
         """
-        call = _Call(coroutine)
+        call = _Call(coroutine, started)
         try:
             self._calls.append(call)
             if self._ended:
@@ -141,17 +158,18 @@ class LoopThread:
             if not self._ended:
                 self.loop.call_soon_threadsafe(self._cancel, call)
             raise
-        if call.error is not None:
+        error, call.error = call.error, None
+        if error is not None:
             try:
-                raise call.error
+                raise error
             finally:
-                del call  # the traceback refers to this frame: no cycle
+                del error, call  # the traceback refers to this frame: no cycle
         value: T = call.value
         return value
 
     def _cancel(self, call: _Call) -> None:
         self._start_calls()  # Ctrl-C may have struck before the loop was woken for the call
-        call.cancel()
+        self.loop.call_soon(call.cancel)  # what is not begun could not be cancelled
 
     def _take_back(self, call: _Call) -> None:
         try:

@@ -44,7 +44,7 @@ class Watch:
 
     Args:
         pipeline: Carries the reads.
-        listen: Makes the listener from its three callbacks.
+        listen: Makes the listener from its two callbacks.
         keys: The names of results, documents and the dead letters.
         safety_interval: Seconds between two periodic reads of one result, where they are few.
     """
@@ -63,8 +63,7 @@ class Watch:
         self._waiters = Waiters()
         self._deadlines = Deadlines(_reached)
         self.listener = listen(
-            on_subscribed=self._look_soon,
-            on_message=self._look_soon,
+            on_news=self._look_at,
             on_refused=self._refuse_all,
         )
         self._closed = False
@@ -102,9 +101,11 @@ class Watch:
         if waiter is None:
             waiter = self.register(job_id, any_attempt=any_attempt)
         try:
-            if timeout is not None:
+            result: Optional[JobResult[Any]] = None
+            if timeout:
                 self._deadlines.add(waiter, self._pipeline.running_loop().time() + timeout)
-            result: Optional[JobResult[Any]] = await waiter.future
+            if timeout != 0 or waiter.future.done():
+                result = await waiter.future
             if result is None:
                 result = await self._last_look(waiter, timeout or 0.0)
             return result
@@ -154,12 +155,13 @@ class Watch:
 
     # -- looking at results ----------------------------------------------------------------------
 
-    def _look_soon(self, job_id: str) -> None:
-        """Read a result at once, or, while a read is under way, with the next one."""
-        if job_id in self._waiters:
-            self._soon[job_id] = None
-            if not self._looking:
-                self._look()
+    def _look_at(self, job_ids: Sequence[str]) -> None:
+        """Read results at once, or, while a read is under way, with the next one."""
+        for job_id in job_ids:
+            if job_id in self._waiters:
+                self._soon[job_id] = None
+        if not self._looking:
+            self._look()
 
     def _look(self) -> None:
         if self._closed or not self._soon:

@@ -259,6 +259,10 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
+    def _send_now(self) -> None:
+        """Send what waits: the blocking shim knows when nobody can join in any more."""
+        self._pipeline.send_now()
+
     # -- submitting ------------------------------------------------------------------------------
 
     async def submit_job(

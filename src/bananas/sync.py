@@ -184,7 +184,8 @@ class Client:
         refuse_running_loop("use AsyncClient, or asyncio.to_thread")
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
-        return loop_thread().run(call(self._inner))
+        inner = self._inner
+        return loop_thread().run(call(inner), inner._send_now)
 
     def _after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone and start with none."""
