@@ -179,12 +179,14 @@ class AutoPipeline:
         """End the owner, drop the connection, and fail what is under way."""
         self._closed = True
         task, self._task = self._task, None
-        if task is not None:
-            await cancel_and_wait(task)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._ledger.close()
+        try:
+            if task is not None:
+                await cancel_and_wait(task)
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            self._ledger.close()
 
     @property
     def is_connected(self) -> bool:

@@ -150,8 +150,10 @@ class Watch:
         self._end_all(lambda job_id: exc.ClientClosedError(
             f"the client was closed during the wait for job {job_id}", job_id=job_id
         ))  # fmt: skip
-        await self.listener.close()
-        await self._deadlines.close()
+        try:
+            await self.listener.close()
+        finally:
+            await self._deadlines.close()
 
     # -- looking at results ----------------------------------------------------------------------
 

@@ -236,8 +236,10 @@ class AsyncClient:
 
         Works from any task, and again. A cancellation does not leave anything running.
         """
-        await self._watch.close()
-        await self._pipeline.close()
+        try:
+            await self._watch.close()
+        finally:
+            await self._pipeline.close()
 
     async def aclose(self) -> None:
         """The same as ``close()``."""

@@ -132,6 +132,23 @@ async def test_close_from_another_task(async_client: AsyncClient, broker: Broker
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+@pytest.mark.parametrize("turns", range(1, 9))
+async def test_cancelled_close(broker: Broker, turns: int) -> None:
+    """A ``close()`` that is cancelled, at whatever turn of the loop, leaves no task running."""
+    before = asyncio.all_tasks()
+    client = AsyncClient(broker.url)
+    wait = await subscribed(broker, "a", client.wait_for_result("a"))
+    closing = asyncio.ensure_future(client.close())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    closing.cancel()
+    await asyncio.gather(closing, return_exceptions=True)
+    with pytest.raises(ClientClosedError):
+        await wait
+    await until(lambda: asyncio.all_tasks() == before, "no task is left")
+    await client.close()
+
+
 async def test_closing_ends_what_is_under_way(async_client: AsyncClient) -> None:
     """Submits and reads that are under way end with the reason when the client is closed."""
     submit = asyncio.ensure_future(async_client.submit_job("work", 1, job_id="a"))
