@@ -235,8 +235,15 @@ class Link:
         if protocol is None or protocol.lost is not None:
             raise LinkLost("not connected")
         future = self._reading = asyncio.get_running_loop().create_future()
+
+        def arrived(replies: List[Reply]) -> None:
+            if future.done():  # cancelled this very moment
+                protocol.lose(LinkLost("it has a reply that nobody asked for"))
+            else:
+                future.set_result(replies)
+
         try:
-            protocol.expect(count, future.set_result)
+            protocol.expect(count, arrived)
             replies: List[Reply] = await future
             return replies
         finally:

@@ -142,6 +142,26 @@ def test_an_error_that_is_no_utf_8() -> None:
     assert str(ends.got[0][0]) == "ERR \ufffd"
 
 
+@pytest.mark.parametrize("arrives_first", [True, False])
+async def test_a_read_that_is_cancelled_as_its_reply_arrives(
+    redis_server: RedisServer, arrives_first: bool
+) -> None:
+    """Cancellation and reply in one turn of the loop raise nothing in the transport."""
+    async with connected(redis_server) as link:
+        protocol = link._protocol
+        assert protocol is not None
+        reading = asyncio.ensure_future(link.read_replies(1))
+        await asyncio.sleep(0)
+        if arrives_first:
+            protocol.data_received(b"+PONG\r\n")
+        reading.cancel()
+        if not arrives_first:
+            protocol.data_received(b"+PONG\r\n")
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+        assert (protocol.lost is None) is arrives_first
+
+
 # -- the link above it --------------------------------------------------------------------------
 
 
@@ -231,9 +251,23 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 @contextlib.asynccontextmanager
 async def server_that(serve: Serve) -> AsyncIterator[int]:
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    serving: List[asyncio.Task[Any]] = []
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        serving.append(task)
+        try:
+            await serve(reader, writer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
     async with server:
         yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*serving)
 
 
 async def test_a_server_that_speaks_another_protocol() -> None:
@@ -242,8 +276,8 @@ async def test_a_server_that_speaks_another_protocol() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1)
         writer.write(b"HTTP/1.1 400 Bad Request\r\nServer: a-secret\r\n\r\n")
-        await reader.read()
-        writer.close()
+        with contextlib.suppress(OSError):
+            await reader.read()
 
     async with server_that(serve) as port:
         link = Link(parse_url(f"redis://127.0.0.1:{port}"), 5)
