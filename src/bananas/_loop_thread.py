@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
+import io
 import os
+import socket
 import sys
 import threading
 from collections import deque
-from typing import Any, Callable, Coroutine, Deque, Dict, List, Optional, TypeVar
+from typing import Any, Callable, Coroutine, Deque, Dict, List, Optional, Set, Tuple, TypeVar
 
 from . import exceptions as exc
 
-__all__ = ["LoopThread", "abandon", "keep_forever", "loop_thread", "refuse_running_loop"]
+__all__ = [
+    "LoopThread",
+    "abandon",
+    "in_task",
+    "keep_forever",
+    "loop_thread",
+    "refuse_running_loop",
+]
 
 T = TypeVar("T")
 
 _JOIN_LIMIT = 2.0
+_RING_AGAIN = 1.0
+_PIPES_CAN_BE_AWAITED = os.name == "posix"
 
 _lock = threading.Lock()
 _current: Optional[LoopThread] = None
@@ -29,45 +41,94 @@ _last_words: Deque[asyncio.Task[None]] = deque(maxlen=100)
 
 
 class _Call:
-    """One call on its way through the loop thread; ``lock`` is held until it has ended."""
+    """One call on its way through the loop thread; ``lock`` is held until it has ended.
 
-    __slots__ = ("coroutine", "error", "lock", "started", "task", "value")
+    It runs its coroutine itself, in the turns of the loop in which there is something to be done:
+    a task would begin a turn later, and go on a turn after what it awaits.
+    """
+
+    __slots__ = ("awaited", "coroutine", "error", "lock", "open_calls", "started", "value")
 
     def __init__(
-        self, coroutine: Coroutine[Any, Any, Any], started: Optional[Callable[[], None]]
+        self,
+        coroutine: Coroutine[Any, Any, Any],
+        started: Optional[Callable[[], None]],
+        open_calls: Set[_Call],
     ) -> None:
         self.coroutine = coroutine
         self.started = started
-        self.task: Optional[asyncio.Task[None]] = None
+        self.open_calls = open_calls
+        self.awaited: Optional[asyncio.Future[Any]] = None
         self.value: Any = None
         self.error: Optional[BaseException] = None
         self.lock = threading.Lock()
         self.lock.acquire()
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
-        if sys.version_info >= (3, 12):  # saves a turn of the loop
-            self.task = asyncio.Task(self._carry(), loop=loop, eager_start=True)
-        else:
-            self.task = loop.create_task(self._carry())
-
-    async def _carry(self) -> None:
-        # The caller is woken from in here: a callback of the task would run a turn later.
+    def go_on(self, _: object = None) -> None:
+        """Run the coroutine until it awaits something, or ends."""
+        self.awaited = None
         try:
-            self.value = await self.coroutine
+            awaited = self.coroutine.send(None)
+        except StopIteration as end:
+            self.value = end.value
         except asyncio.CancelledError:
             self.error = _shutting_down()
         except BaseException as error:
             self.error = error
+        else:
+            self._await(awaited)
+            return
+        self.open_calls.discard(self)
         self.lock.release()
 
+    def _await(self, awaited: Optional[asyncio.Future[Any]]) -> None:
+        if awaited is None:  # asyncio.sleep(0)
+            awaited = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(_resolve, awaited)
+        self.awaited = awaited
+        awaited._asyncio_future_blocking = False
+        if isinstance(awaited, _Future):
+            awaited.tell = self.go_on
+        else:
+            awaited.add_done_callback(self.go_on)
+
     def refuse(self) -> None:
+        """End it before it has begun."""
         self.coroutine.close()
         self.error = _shutting_down()
         self.lock.release()
 
     def cancel(self) -> None:
-        if self.task is not None:
-            self.task.cancel()
+        """Cancel what it awaits, if it has not ended."""
+        if self.awaited is not None:
+            self.awaited.cancel()
+
+
+class _Future(asyncio.Future):  # type: ignore[type-arg]  # not subscriptable below Python 3.9
+    """A future that tells one function that it is done in the very turn in which it is."""
+
+    tell: Optional[Callable[[], None]] = None
+
+    def set_result(self, result: Any) -> None:
+        super().set_result(result)
+        if self.tell is not None:
+            self.tell()
+
+    def set_exception(self, exception: Any) -> None:
+        super().set_exception(exception)
+        if self.tell is not None:
+            self.tell()
+
+    def cancel(self, *args: Any, **kwargs: Any) -> bool:
+        cancelled = super().cancel(*args, **kwargs)
+        if cancelled and self.tell is not None:
+            self.tell()
+        return cancelled
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def create_future(self) -> asyncio.Future[Any]:
+        return _Future(loop=self)
 
 
 class LoopThread:
@@ -78,18 +139,22 @@ class LoopThread:
     """
 
     def __init__(self) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.loop = _Loop()
         self.thread = threading.Thread(target=self._serve, name="bananas loop", daemon=True)
         self._calls: Deque[_Call] = deque()
+        self._open: Set[_Call] = set()
         self._woken = False
         self._ended = False
+        # call_soon_threadsafe() does the same, with a handle and two reads for each wake-up.
+        self._bell, self._button = _make_bell()
+        self.loop.add_reader(self._bell, self._on_bell)
 
     def start(self) -> None:
         """Start the thread."""
         try:
             self.thread.start()
         except RuntimeError:
-            self.loop.close()
+            self._close()
             raise _shutting_down() from None
 
     def _serve(self) -> None:
@@ -101,59 +166,88 @@ class LoopThread:
                 except (KeyboardInterrupt, SystemExit):
                     continue  # its caller is told; it must not end the loop for all others
             self._start_calls()
-            self._cancel_all()
+            self.loop.run_until_complete(self._cancel_all())
         finally:
             asyncio.set_event_loop(None)
-            self.loop.close()
+            self._close()
+
+    def _close(self) -> None:
+        self.loop.close()
+        self._bell.close()
+        self._button.close()
+
+    def _on_bell(self) -> None:
+        self._bell.read(64)
+        self._start_calls()
 
     def _start_calls(self) -> None:
-        self._woken = False  # first, so that a call that comes too late for this turn wakes us
+        while True:
+            self._woken = False  # before looking, so that a call that comes too late rings
+            if not self._calls:
+                return
+            self._woken = True
+            self._start_each()
+
+    def _start_each(self) -> None:
         calls = self._calls
         hooks: Dict[Callable[[], None], None] = {}
         while calls:
             call = calls.popleft()
             if self._ended:
                 call.refuse()
-            else:
-                call.start(self.loop)
-                if call.started is not None and sys.version_info >= (3, 12):
-                    hooks[call.started] = None
+                continue
+            self._open.add(call)
+            call.go_on()
+            if call.started is not None:
+                hooks[call.started] = None
         for hook in hooks:
             hook()
 
-    def _cancel_all(self) -> None:
-        self.loop.run_until_complete(asyncio.sleep(0))  # what is not begun could not be cancelled
-        tasks = asyncio.all_tasks(self.loop)
+    async def _cancel_all(self) -> None:
+        for call in list(self._open):
+            call.cancel()
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()
         if tasks:
-            self.loop.run_until_complete(asyncio.wait(tasks, timeout=_JOIN_LIMIT / 2))
+            await asyncio.wait(tasks, timeout=_JOIN_LIMIT / 2)
+
+    def ring(self) -> None:
+        """Wake the loop, unless it is awake; it takes as long to wake as a call to be prepared."""
+        if not self._woken:
+            try:
+                self._woken = True
+                self._button.write(b"!")
+            except (OSError, ValueError):
+                pass  # closed: the loop has ended
+            except BaseException:  # Ctrl-C
+                self._woken = False
+                raise
 
     def run(
         self, coroutine: Coroutine[Any, Any, T], started: Optional[Callable[[], None]] = None
     ) -> T:
         """Run a coroutine in the loop and wait for it.
 
-        Ctrl-C, or any other exception in the waiting thread, cancels the coroutine.
+        It is not run as a task: what needs one, as anyio's time limits do, goes through
+        ``in_task``. Ctrl-C, or any other exception in the waiting thread, cancels it.
 
         Args:
             coroutine: What to run.
             started: Called in the loop when this and all other calls of the moment have made their
-                first step; once, if they have it in common. Not below Python 3.12, where the first
-                step is a turn of the loop away.
+                first step; once, if they have it in common.
         """
-        call = _Call(coroutine, started)
+        call = _Call(coroutine, started, self._open)
         try:
             self._calls.append(call)
+            if not self._woken:
+                self.ring()
             if self._ended:
                 self._take_back(call)
-            elif not self._woken:
-                self._woken = True
-                try:
-                    self.loop.call_soon_threadsafe(self._start_calls)
-                except RuntimeError:  # the loop has been closed this very moment
-                    self._take_back(call)
-            call.lock.acquire()
+            if not call.lock.acquire(timeout=_RING_AGAIN):
+                self._woken = False  # a Ctrl-C may have struck between this note and the ringing
+                self.ring()
+                call.lock.acquire()
         except BaseException:
             if not self._ended:
                 self.loop.call_soon_threadsafe(self._cancel, call)
@@ -169,7 +263,7 @@ class LoopThread:
 
     def _cancel(self, call: _Call) -> None:
         self._start_calls()  # Ctrl-C may have struck before the loop was woken for the call
-        self.loop.call_soon(call.cancel)  # what is not begun could not be cancelled
+        call.cancel()
 
     def _take_back(self, call: _Call) -> None:
         try:
@@ -187,6 +281,26 @@ class LoopThread:
     def _end(self) -> None:
         self._ended = True
         self.loop.stop()
+
+
+def _make_bell() -> Tuple[io.RawIOBase, io.RawIOBase]:
+    """Return the two ends of something that a loop can wait for: a pipe, the fastest, if it can."""
+    if _PIPES_CAN_BE_AWAITED:
+        bell, button = os.pipe()
+        return open(bell, "rb", buffering=0), open(button, "wb", buffering=0)
+    with contextlib.ExitStack() as stack:
+        near, far = map(stack.enter_context, socket.socketpair())
+        return near.makefile("rb", buffering=0), far.makefile("wb", buffering=0)
+
+
+async def in_task(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine as a task of the running loop, and cancel it when this is cancelled."""
+    return await asyncio.get_running_loop().create_task(coroutine)
+
+
+def _resolve(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_result(None)
 
 
 def _shutting_down() -> exc.ClientClosedError:
@@ -233,11 +347,7 @@ def refuse_running_loop(instead: str) -> None:
     Raises:
         RuntimeError: It is; ``instead`` says what to use.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return
-    if not _in_notebook():
+    if asyncio._get_running_loop() is not None and not _in_notebook():
         raise RuntimeError(
             f"a blocking call would stop this thread's running event loop; {instead}"
         )

@@ -6,8 +6,6 @@ import asyncio
 import functools
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
 
-import anyio
-
 from . import exceptions as exc
 from ._autopipeline import AutoPipeline
 from ._deadlines import Deadlines
@@ -379,11 +377,10 @@ class Watch:
             (b"LPOS", self._keys.processing, job_id, b"MAXLEN", 1000),
         ]
         replies: Optional[List[Reply]] = None
-        with anyio.move_on_after(_LAST_LOOK):
-            try:
-                replies = await self._pipeline.call(commands, timeout=_LAST_LOOK)
-            except (exc.ConnectionError, exc.TimeoutError):
-                pass
+        try:
+            replies = await self._pipeline.call(commands, timeout=_LAST_LOOK)
+        except (exc.ConnectionError, exc.TimeoutError):
+            pass
         if self._closed:
             raise exc.ClientClosedError("the client was closed during the wait", job_id=job_id)
         if replies is None:

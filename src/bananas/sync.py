@@ -23,7 +23,7 @@ from typing import (
 
 from . import exceptions as exc
 from ._config import DEFAULT_REDIS_URL
-from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
+from ._loop_thread import abandon, in_task, keep_forever, loop_thread, refuse_running_loop
 from ._types import NOT_GIVEN, JSONValue, NotGiven, Seconds
 from .as_completed import AsCompleted
 from .client import AsyncClient, ClientStats, Due
@@ -184,8 +184,9 @@ class Client:
         refuse_running_loop("use AsyncClient, or asyncio.to_thread")
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
-        inner = self._inner
-        return loop_thread().run(call(inner), inner._send_now)
+        thread, inner = loop_thread(), self._inner
+        thread.ring()
+        return thread.run(call(inner), inner._send_now)
 
     def _after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone and start with none."""
@@ -212,7 +213,7 @@ class Client:
         """
         if not self._closed:
             try:
-                self._run(lambda client: client.close())
+                self._run(lambda client: in_task(client.close()))
             except exc.ClientClosedError:
                 pass  # the interpreter is shutting down: the loop has ended, and all with it
             self._closed = True
@@ -572,7 +573,7 @@ class CompletedResults:
         return self
 
     def __next__(self) -> JobResult[Any]:
-        found: Optional[JobResult[Any]] = self._run(lambda client: _next(self._inner))
+        found: Optional[JobResult[Any]] = self._run(lambda client: in_task(_next(self._inner)))
         if found is None:
             raise StopIteration
         return found

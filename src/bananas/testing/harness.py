@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Callable, Dict, Optional, Sequence, Type, TypeVar
 
 from .._arguments import check_name
-from .._loop_thread import LoopThread
+from .._loop_thread import LoopThread, in_task
 from .._types import Seconds
 from ._daemon_thread import run_in_daemon_thread
 from .attempt import Handler
@@ -119,7 +119,7 @@ class LocalQueue:
         self._thread = LoopThread()
         self._thread.start()
         try:
-            self._thread.run(self._start_emulators(self.url))
+            self._thread.run(in_task(self._start_emulators(self.url)))
         except BaseException:
             self.stop()
             raise
@@ -130,7 +130,7 @@ class LocalQueue:
         thread, self._thread = self._thread, None
         broker, self._broker = self._broker, None
         if thread is not None:
-            thread.run(self._stop_emulators())
+            thread.run(in_task(self._stop_emulators()))
             thread.stop()
         if broker is not None:
             broker.stop()
