@@ -208,6 +208,7 @@ class Watch:
             return False
         if result.is_success():
             self.found_by_notification += self._end(waiters, result)
+            self._soon.pop(job_id, None)  # its notification may have come meanwhile
             return False
         content = [waiter for waiter in waiters if waiter.any_attempt]
         self.found_by_notification += self._end(content, result)
