@@ -442,8 +442,9 @@ class AutoPipeline:
             for verdicts in flight.judged:
                 self._ledger.hand_out(verdicts)
             self._flight = None
+            # Who came meanwhile does not wait for what those do who have just been answered.
             if self._ledger.has_work:
-                self._go_soon()
+                self._go()
         except Exception as error:
             self._call_owner(error)
 
