@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections import deque
-from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Union
+from typing import Awaitable, Callable, List, Optional, Sequence, Union
 
 from . import exceptions as exc
 from ._batch import TRANSIENT, Entry, Transaction, Verdicts
 from ._doubts import Doubt, settle
+from ._exclusive import ExclusiveSubmits
 from ._ledger import Batch, Ledger
 from ._protocol import LinkLost, Reply, ReplyError
 from ._redis import Command, Link
@@ -90,11 +90,13 @@ class AutoPipeline:
         self._timer: Optional[asyncio.TimerHandle] = None
         self._timer_at = 0.0
         self._busy_since: Optional[float] = None
-        self._lost_at = 0.0
+        self._lost_at = float("-inf")
         self._failures = 0
         self._last_failure: Optional[exc.ConnectionError] = None
         self._marker = 0
-        self._watching = False
+        self._exclusive = ExclusiveSubmits(
+            self._ledger, self._round_trip, self._checked_round_trip, self._check_refusals
+        )
         self.connections = 0
         self.batches = 0
 
@@ -251,8 +253,11 @@ class AutoPipeline:
     # -- deadlines: one timer for all, which looks at most every so often --------------------------
 
     def _arm(self, when: float) -> None:
+        """Have the timer go off by then at the latest."""
         assert self._loop is not None
         if self._timer is not None:
+            if self._timer_at <= when:
+                return
             self._timer.cancel()
         self._timer_at = when
         self._timer = self._loop.call_at(when, self._on_timer)
@@ -340,7 +345,7 @@ class AutoPipeline:
             return None
         self._link = link
         link.on_lost = self._on_lost
-        self._watching = False
+        self._exclusive.watching = False
         self._last_failure = None
         self.connections += 1
         return link
@@ -410,7 +415,7 @@ class AutoPipeline:
             self._call_owner(flight)
             return
         commands: List[Command] = []
-        flight.unwatch, self._watching = self._watching, False
+        flight.unwatch, self._exclusive.watching = self._exclusive.watching, False
         if flight.unwatch:
             commands.append((b"UNWATCH",))
         for transaction in batch.transactions:
@@ -504,7 +509,7 @@ class AutoPipeline:
         for verdicts in flight.judged:
             refused = ledger.hand_out(verdicts) or refused
         if batch.exclusive:
-            refused = await self._exchange_exclusive(link, batch.exclusive) or refused
+            refused = await self._exclusive.submit(link, batch.exclusive) or refused
         if ledger.undo:
             await self._settle(link)
         if refused is not None:
@@ -522,8 +527,7 @@ class AutoPipeline:
     def _set_out(self, transactions: Sequence[Transaction]) -> None:
         assert self._loop is not None
         self._busy_since = self._loop.time()
-        if self._timer is None or self._timer_at > self._busy_since + self._reply_timeout:
-            self._arm(self._busy_since + self._reply_timeout)
+        self._arm(self._busy_since + self._reply_timeout)
         _mark(transactions, in_flight=True)
 
     async def _round_trip(
@@ -558,83 +562,6 @@ class AutoPipeline:
         """Make sure that an error, which says nothing of what it answers, is no stray one."""
         if any(verdicts.rejected or verdicts.again for verdicts in judged):
             await self._checked_round_trip(link, [], transactions)
-
-    # -- submits whose id may exist --------------------------------------------------------------
-
-    async def _exchange_each(
-        self, link: Link, groups: Sequence[Sequence[Entry]]
-    ) -> Optional[ReplyError]:
-        """Queue one group after the other, so that what one is refused for concerns no other."""
-        refused: Optional[ReplyError] = None
-        left = deque(groups)
-        try:
-            while left:
-                refused = await self._exchange_exclusive(link, left.popleft()) or refused
-        finally:
-            self._ledger.submit_again([e for group in left for e in group], exclusive=True)
-        return refused
-
-    async def _exchange_exclusive(
-        self, link: Link, entries: Sequence[Entry]
-    ) -> Optional[ReplyError]:
-        """Queue those that do not exist; WATCH makes looking and queueing one step."""
-        firsts: Dict[bytes, Entry] = {}
-        for entry in entries:
-            firsts.setdefault(entry.key, entry)
-        commands: List[Command] = [(b"WATCH", *firsts)]
-        commands.extend((b"EXISTS", key) for key in firsts)
-        try:
-            watched, *found = await self._checked_round_trip(link, commands)
-        except BaseException:
-            self._ledger.submit_again(entries, exclusive=True)
-            raise
-        self._watching = True
-        error = next((r for r in (watched, *found) if isinstance(r, ReplyError)), None)
-        if error is not None:
-            if error.code == "NOPERM" and len(firsts) > 1:
-                # A right to some documents only: each has to be tried for itself.
-                groups = [[entry for entry in entries if entry.key == key] for key in firsts]
-                return await self._exchange_each(link, groups)
-            return self._refuse_exclusive(entries, error)
-        existing = {key for key, reply in zip(firsts, found) if reply}
-        chosen = [entry for key, entry in firsts.items() if key not in existing]
-        # The second of an id will be found to exist, or take its turn.
-        later = [e for e in entries if e.key not in existing and firsts[e.key] is not e]
-        self._ledger.submit_again(later, exclusive=True)
-        self._ledger.note_existing([entry for entry in entries if entry.key in existing])
-        return await self._queue_exclusive(link, chosen) if chosen else None
-
-    async def _queue_exclusive(self, link: Link, chosen: List[Entry]) -> Optional[ReplyError]:
-        transaction = Transaction(chosen)
-        try:
-            replies = await self._round_trip(link, transaction.commands(), (transaction,))
-            self._watching = False
-            if replies[-1] is None:  # somebody else was faster with one of them
-                self._ledger.submit_again(chosen, exclusive=True)
-                return None
-            verdicts = transaction.verdicts(replies)
-            if verdicts is None:
-                raise LinkLost("its replies are not those of a transaction")
-            await self._check_refusals(link, [verdicts], [transaction])
-        except BaseException:
-            self._ledger.doubt(Doubt(chosen, link, exclusive=True))
-            raise
-        groups: List[List[Entry]] = []
-        if verdicts.transient is None:
-            groups, verdicts.again = verdicts.again, []  # together they would be refused again
-        refused = self._ledger.hand_out(verdicts, exclusive=True)
-        return await self._exchange_each(link, groups) or refused
-
-    def _refuse_exclusive(
-        self, entries: Sequence[Entry], reply: ReplyError
-    ) -> Optional[ReplyError]:
-        verdicts = Verdicts()
-        if reply.code in TRANSIENT:
-            verdicts.transient = reply
-            verdicts.again.append(list(entries))
-        else:
-            verdicts.rejected.extend((entry, reply) for entry in entries)
-        return self._ledger.hand_out(verdicts, exclusive=True)
 
     # -- lost replies ----------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ LAYERS = [
     ["_timestamps", "_json", "_arguments", "_convert", "_tasks"],
     ["models", "_config"],
     ["_keys", "_waiters", "_deadlines", "_protocol", "_redis", "_judgement", "_whereabouts"],
-    ["_connector", "_batch", "_requests", "_doubts", "_ledger", "_autopipeline"],
+    ["_connector", "_batch", "_requests", "_doubts", "_ledger", "_exclusive", "_autopipeline"],
     ["_listener", "_watch"],
     ["queue", "result_backend", "as_completed"],
     ["client", "_loop_thread"],
