@@ -144,7 +144,8 @@ class AutoPipeline:
         then: Callable[[Optional[List[Reply]], Optional[BaseException]], None],
     ) -> None:
         """Hand reads over, as ``call`` does, and have ``then`` called with replies or an error."""
-        self._add(self._calls(commands, future=Callback(then)))
+        self._add(self._calls(commands, future=Callback(then)), soon=False)
+        self._go()
 
     def start_submit(
         self, entries: Sequence[Entry], *, exclusive: bool = False
@@ -237,7 +238,7 @@ class AutoPipeline:
             self._loop = loop
         return loop
 
-    def _add(self, request: Request) -> None:
+    def _add(self, request: Request, *, soon: bool = True) -> None:
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
         assert self._loop is not None
@@ -245,7 +246,7 @@ class AutoPipeline:
         if self._timer is None or request.patience < self._timer_at:
             self._arm(request.patience)
         if self._parked is not None:
-            if self._flight is None:
+            if soon and self._flight is None:
                 self._go_soon()
         elif self._task is None:
             self._task = self._loop.create_task(self._run(), name="bananas auto-pipeline")

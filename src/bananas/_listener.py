@@ -20,6 +20,8 @@ _log = logging.getLogger("bananas")
 _CHANNELS_PER_COMMAND = 1000
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 2.0
+# UNSUBSCRIBE is in no hurry: it goes out with the next SUBSCRIBE, or after so many seconds.
+_LINGER = 0.01
 
 
 class Listener:
@@ -61,6 +63,7 @@ class Listener:
         self._link: Optional[Link] = None
         self._task: Optional[asyncio.Task[None]] = None
         self._flushing = False
+        self._linger: Optional[asyncio.TimerHandle] = None
         self._wake: Optional[asyncio.Future[None]] = None
         self._beat: Optional[asyncio.TimerHandle] = None
         self._last_read = 0.0
@@ -70,7 +73,9 @@ class Listener:
     def subscribe(self, job_id: str) -> None:
         """Want the notifications of a job; connects when it has to."""
         self._wanted[job_id] = None
-        self._note_change(job_id)
+        if self._link is not None:
+            self._changed[job_id] = None
+            self._flush_soon()
         if job_id in self._sent and job_id not in self._unconfirmed:
             self._on_news((job_id,))
         if self._task is None:
@@ -83,7 +88,10 @@ class Listener:
     def unsubscribe(self, job_id: str) -> None:
         """Want them no longer."""
         self._wanted.pop(job_id, None)
-        self._note_change(job_id)
+        if self._link is not None:
+            self._changed[job_id] = None
+            if self._linger is None:
+                self._linger = asyncio.get_running_loop().call_later(_LINGER, self._flush_rest)
 
     @property
     def is_connected(self) -> bool:
@@ -170,9 +178,10 @@ class Listener:
         self._sent.clear()
         self._unconfirmed.clear()
         self._changed.clear()
-        if self._beat is not None:
-            self._beat.cancel()
-            self._beat = None
+        for timer in (self._beat, self._linger):
+            if timer is not None:
+                timer.cancel()
+        self._beat = self._linger = None
 
     def _news_of(self, kind: bytes, channel: Reply) -> Optional[str]:
         """Return the job that a notification or confirmation makes worth a look, if it does."""
@@ -194,15 +203,14 @@ class Listener:
 
     # -- what is wanted, in batches --------------------------------------------------------------
 
-    def _note_change(self, job_id: str) -> None:
-        if self._link is not None:
-            self._changed[job_id] = None
-            self._flush_soon()
-
     def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
             asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush_rest(self) -> None:
+        self._linger = None
+        self._flush()
 
     def _flush(self) -> None:
         self._flushing = False

@@ -7,7 +7,7 @@ from typing import AsyncIterator, Iterator
 
 import pytest
 
-from bananas import AsyncClient
+from bananas import AsyncClient, _listener
 from bananas import exceptions as exc
 from tests.support import FaultProxy, Hold, HoldReply, RawClient, RedisServer, Signal, command
 
@@ -67,6 +67,40 @@ async def test_stored_before_the_confirmation(
     finish(redis, ["job"])
     release.set()
     _check(client, (await wait).get_result())
+
+
+async def test_stored_between_two_waits(
+    client: AsyncClient, proxy: FaultProxy, redis: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wait that takes over a subscription which is about to end reads the result at once."""
+    monkeypatch.setattr(_listener, "_LINGER", 3600)
+    wait = asyncio.ensure_future(client.wait_for_result("job"))
+    await first_looks_over(client, proxy, 1)
+    wait.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await wait
+    again = proxy.on(command(b"SUBSCRIBE"), Hold(Signal()))
+    finish(redis, ["job"])
+    _check(client, (await client.wait_for_result("job")).get_result())
+    assert again.fired == 0
+
+
+async def test_what_is_let_go_of_is_unsubscribed_with_the_next_subscription(
+    client: AsyncClient, redis: RawClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """UNSUBSCRIBE takes its time, and others with it."""
+    monkeypatch.setattr(_listener, "_LINGER", 3600)
+    finish(redis, ["first", "second"])
+    await client.wait_for_result("first")
+    await client.wait_for_result("second")
+    third = asyncio.ensure_future(client.wait_for_result("third"))
+
+    def subscribed() -> object:
+        return redis.command("PUBSUB", "CHANNELS", channel("*"))
+
+    await eventually(lambda: subscribed() == [channel("third").encode()], "one channel is left")
+    finish(redis, ["third"])
+    assert (await third).get_result() == "third"
 
 
 async def test_stored_during_a_reconnect(
