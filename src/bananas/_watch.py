@@ -380,8 +380,8 @@ class Watch:
         replies: Optional[List[Reply]] = None
         try:
             replies = await self._pipeline.call(commands, timeout=_LAST_LOOK)
-        except (exc.ConnectionError, exc.TimeoutError):
-            pass
+        except (exc.ConnectionError, exc.TimeoutError, exc.ServerError):
+            pass  # it can't be reached, or is loading, say
         if self._closed:
             raise exc.ClientClosedError("the client was closed during the wait", job_id=job_id)
         if replies is None:

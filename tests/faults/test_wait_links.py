@@ -183,3 +183,17 @@ async def test_lost_unsubscribe(redis_server: RedisServer, proxy: FaultProxy) ->
         await _check_own(waits)
         await _all_subscribed(redis_server, [])
         assert again.fired == 0
+
+
+@pytest.mark.parametrize("timeout", [0, 0.3])
+async def test_time_out_while_the_server_refuses_to_read(
+    own_server: RedisServer, timeout: float
+) -> None:
+    """A wait ends as one that has found nothing, though the last look at the job is refused."""
+    async with AsyncClient(own_server.url(), read_timeout=0.3) as client:
+        own_server.command("CONFIG", "SET", "replica-serve-stale-data", "no")
+        own_server.command("REPLICAOF", "127.0.0.1", "1")
+        with pytest.raises(exc.ServerError, match="MASTERDOWN"):
+            await client.get_job("job")
+        with pytest.raises(exc.TimeoutError, match="Redis does not say where the job is"):
+            await client.wait_for_result("job", timeout)
