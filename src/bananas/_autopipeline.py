@@ -292,6 +292,7 @@ class AutoPipeline:
     async def _run(self) -> None:
         try:
             while True:
+                defect: Optional[exc.BananasError] = None
                 try:
                     await self._step()
                 except LinkLost as error:
@@ -308,8 +309,10 @@ class AutoPipeline:
                 except Exception as error:
                     # A defect of ours must end nobody's wait in silence, nor the owner.
                     _log.exception("internal error in the auto-pipeline")
+                    defect = exc.BananasError(f"internal error: {error!r}")
+                if defect is not None:
                     await self._drop_link()
-                    self._ledger.fail_all(exc.BananasError(f"internal error: {error!r}"))
+                    self._ledger.fail_all(defect)
         finally:
             await self._drop_link()
 
@@ -337,11 +340,17 @@ class AutoPipeline:
         self._ledger.forget_abandoned()
         if not self._ledger.has_work:
             return None
+        link: Optional[Link] = None
+        failure: Optional[exc.ConnectionError] = None
         try:
             link = await self._open_link()
         except exc.ConnectionError as error:
-            self._last_failure = error
-            self._ledger.connection_refused(error)
+            failure = error
+        # Not inside the handler: who is told may raise, and the failure would be its context.
+        if link is None:
+            assert failure is not None
+            self._last_failure = failure
+            self._ledger.connection_refused(failure)
             await self._back_off()
             return None
         self._link = link
@@ -448,7 +457,7 @@ class AutoPipeline:
             for verdicts in flight.judged:
                 self._ledger.hand_out(verdicts)
             self._flight = None
-            # Who came meanwhile does not wait for what those do who have just been answered.
+            # Who came meanwhile does not wait for a turn in which those just answered go on.
             if self._ledger.has_work:
                 self._go()
         except Exception as error:

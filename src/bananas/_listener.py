@@ -119,12 +119,16 @@ class Listener:
             if not self._wanted:
                 self._wake = loop.create_future()
                 await self._wake
+            link: Optional[Link] = None
+            refusal: Optional[exc.ConnectionError] = None
             try:
                 link = await self._open_link()
             except exc.ConnectionError as error:
                 _log.debug("listener can't connect: %s", error)
-                if error.permanent:
-                    self._on_refused(error)
+                refusal = error if error.permanent else None
+            if link is None:
+                if refusal is not None:  # not in the handler: it would be the context of errors
+                    self._on_refused(refusal)
                 longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**failures)
                 failures = min(failures + 1, 10)
                 await asyncio.sleep(longest * (0.5 + random.random() / 2))

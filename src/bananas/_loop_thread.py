@@ -98,6 +98,11 @@ class _Call:
         self.error = _shutting_down()
         self.lock.release()
 
+    def give_up(self) -> None:
+        """End it where nothing will ever resolve what it awaits: the loop has ended."""
+        self.error = _shutting_down()
+        self.lock.release()
+
     def cancel(self) -> None:
         """Cancel what it awaits, if it has not ended."""
         if self.awaited is not None:
@@ -172,9 +177,14 @@ class LoopThread:
             self._close()
 
     def _close(self) -> None:
+        self._ended = True
+        self._start_calls()  # refuses those that came before
+        for call in list(self._open):
+            call.give_up()
+        self._open.clear()
+        self._button.close()
         self.loop.close()
         self._bell.close()
-        self._button.close()
 
     def _on_bell(self) -> None:
         self._bell.read(64)
@@ -204,6 +214,7 @@ class LoopThread:
             hook()
 
     async def _cancel_all(self) -> None:
+        await asyncio.sleep(0)  # a task that is not begun would never be
         for call in list(self._open):
             call.cancel()
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
@@ -263,7 +274,7 @@ class LoopThread:
 
     def _cancel(self, call: _Call) -> None:
         self._start_calls()  # Ctrl-C may have struck before the loop was woken for the call
-        call.cancel()
+        self.loop.call_soon(call.cancel)  # a task that is not begun would never be
 
     def _take_back(self, call: _Call) -> None:
         try:
@@ -293,9 +304,9 @@ def _make_bell() -> Tuple[io.RawIOBase, io.RawIOBase]:
         return near.makefile("rb", buffering=0), far.makefile("wb", buffering=0)
 
 
-async def in_task(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine as a task of the running loop, and cancel it when this is cancelled."""
-    return await asyncio.get_running_loop().create_task(coroutine)
+async def in_task(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine function as a task of the running loop; cancelling this cancels it."""
+    return await asyncio.get_running_loop().create_task(function())
 
 
 def _resolve(future: asyncio.Future[Any]) -> None:

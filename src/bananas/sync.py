@@ -213,7 +213,7 @@ class Client:
         """
         if not self._closed:
             try:
-                self._run(lambda client: in_task(client.close()))
+                self._run(lambda client: in_task(client.close))
             except exc.ClientClosedError:
                 pass  # the interpreter is shutting down: the loop has ended, and all with it
             self._closed = True
@@ -573,7 +573,9 @@ class CompletedResults:
         return self
 
     def __next__(self) -> JobResult[Any]:
-        found: Optional[JobResult[Any]] = self._run(lambda client: in_task(_next(self._inner)))
+        found: Optional[JobResult[Any]] = self._run(
+            lambda client: in_task(functools.partial(_next, self._inner))
+        )
         if found is None:
             raise StopIteration
         return found

@@ -10,6 +10,7 @@ from typing import Callable, Dict, List
 import pytest
 
 from bananas import Client
+from bananas import exceptions as exc
 from tests.support import FaultProxy, HoldReply, RedisServer, Signal, command
 
 from .inventory import Inventory
@@ -171,3 +172,20 @@ async def test_closing_in_another_thread_ends_a_blocking_wait(redis_server: Redi
     for thread in threads:
         thread.join(20)
     assert [type(error).__name__ for error in errors] == ["ClientClosedError"] * 8
+
+
+def test_errors_do_not_tell_of_the_loop_thread() -> None:
+    """What the owner was about when it told of an error is neither printed nor kept alive."""
+    with pytest.raises(exc.ConnectionError) as caught:
+        Client("redis://127.0.0.1:1")
+    assert (caught.value.__context__, caught.value.__cause__) == (None, None)
+
+
+def test_a_refused_wait_does_not_tell_of_the_listener(redis_server: RedisServer) -> None:
+    """Neither does one that is ended since connecting has become pointless."""
+    redis_server.command("ACL", "SETUSER", "gone", "on", ">secret", "~*", "&*", "+@all")
+    with Client(redis_server.url().replace("redis://", "redis://gone:secret@")) as client:
+        redis_server.command("ACL", "DELUSER", "gone")
+        with pytest.raises(exc.AuthenticationError) as caught:
+            client.wait_for_result("job", 20)
+    assert caught.value.__context__ is None

@@ -102,7 +102,7 @@ def test_what_needs_a_task_gets_one(thread: LoopThread) -> None:
         return asyncio.current_task() is not None
 
     assert not thread.run(in_a_task())
-    assert thread.run(in_task(in_a_task()))
+    assert thread.run(in_task(in_a_task))
 
 
 def test_calls_of_many_threads_all_end(thread: LoopThread) -> None:
@@ -153,7 +153,7 @@ def test_the_end_of_the_thread_ends_calls_with_and_without_a_task() -> None:
         except BaseException as error:
             raised.append(error)
 
-    waits = never(began[0], ended), in_task(never(began[1], ended))
+    waits = never(began[0], ended), in_task(lambda: never(began[1], ended))
     callers = [threading.Thread(target=call, args=(wait,)) for wait in waits]
     for caller in callers:
         caller.start()
@@ -214,3 +214,46 @@ def test_a_pair_of_sockets_does_where_pipes_can_not_be_awaited(
     thread.ring()
     with pytest.raises(ClientClosedError):
         thread.run(answer())
+
+
+def test_a_thread_that_can_not_be_started_refuses_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    thread = LoopThread()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(ClientClosedError):
+            thread.start()
+    with pytest.raises(ClientClosedError):
+        thread.run(answer())
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_the_breakdown_of_a_loop_ends_all_calls() -> None:
+    thread = LoopThread()
+    thread.start()
+
+    def break_down(timeout: object = None) -> Any:
+        raise OSError("bad file descriptor")
+
+    async def be_broken() -> None:
+        monkeypatch.setattr(thread.loop._selector, "select", break_down)  # type: ignore[attr-defined]
+        await asyncio.get_running_loop().create_future()
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        with pytest.raises(ClientClosedError):
+            thread.run(be_broken())
+        thread.thread.join(10)
+        with pytest.raises(ClientClosedError):
+            thread.run(answer())
+
+
+def test_a_task_that_is_cancelled_at_once_begins_all_the_same(thread: LoopThread) -> None:
+    """Ctrl-C may strike while the loop is busy with something else; what closes has to close."""
+    ended: List[str] = []
+    call = _Call(in_task(lambda: never(threading.Event(), ended)), None, thread._open)
+    thread._calls.append(call)
+    thread.loop.call_soon_threadsafe(thread._cancel, call)
+    assert call.lock.acquire(timeout=10)
+    assert ended == ["ended"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import timedelta
 from types import TracebackType
 from typing import Callable, Dict, Optional, Sequence, Type, TypeVar
@@ -116,10 +117,11 @@ class LocalQueue:
             return self
         if self._given_url is None:
             self._broker = EmbeddedBroker().start()
-        self._thread = LoopThread()
-        self._thread.start()
         try:
-            self._thread.run(in_task(self._start_emulators(self.url)))
+            thread = LoopThread()
+            thread.start()
+            self._thread = thread
+            thread.run(in_task(functools.partial(self._start_emulators, self.url)))
         except BaseException:
             self.stop()
             raise
@@ -130,7 +132,7 @@ class LocalQueue:
         thread, self._thread = self._thread, None
         broker, self._broker = self._broker, None
         if thread is not None:
-            thread.run(in_task(self._stop_emulators()))
+            thread.run(in_task(self._stop_emulators))
             thread.stop()
         if broker is not None:
             broker.stop()
