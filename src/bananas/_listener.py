@@ -28,8 +28,8 @@ class Listener:
     """Keeps the channels of the awaited jobs subscribed, whatever happens to the connection.
 
     The owner task alone connects and drops. Notifications are handled in the turn of the loop in
-    which they arrive, and changes of what is wanted are written in batches at the end of a turn,
-    only while the owner has a live connection.
+    which they arrive. SUBSCRIBE is written for all channels of a turn at its end; UNSUBSCRIBE with
+    the next of them, or shortly after; both only while the owner has a live connection.
 
     Args:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.

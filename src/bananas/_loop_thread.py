@@ -315,7 +315,9 @@ def _resolve(future: asyncio.Future[Any]) -> None:
 
 
 def _shutting_down() -> exc.ClientClosedError:
-    return exc.ClientClosedError("the interpreter is shutting down")
+    return exc.ClientClosedError(
+        "the interpreter is shutting down, or the thread of blocking calls has failed"
+    )
 
 
 def loop_thread() -> LoopThread:
