@@ -60,6 +60,8 @@ class JobPriority(str, enum.Enum):
         return self.value
 
 
+_WHOLE = re.compile(rb"-?[0-9]{1,19}\Z")
+
 _STATUSES: Dict[Any, JobStatus] = {status.value: status for status in JobStatus}
 _PRIORITIES: Dict[Any, JobPriority] = {priority.value: priority for priority in JobPriority}
 
@@ -499,7 +501,7 @@ def _completed_at(text: bytes) -> datetime:
 def _milliseconds(text: Optional[bytes]) -> int:
     if text is None:
         return 0
-    if not re.match(rb"-?[0-9]{1,19}\Z", text):
+    if not _WHOLE.match(text):
         raise exc.SerializationError("duration_ms is not a whole number")
     return int(text)
 

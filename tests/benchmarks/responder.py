@@ -7,9 +7,10 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Iterator, List
 
-import redis
+from tests.support import RawClient
+from tests.support.framing import encode_command
 
 __all__ = ["ROOT", "ask", "responder", "stored"]
 
@@ -32,49 +33,54 @@ def responder(port: int) -> Iterator[None]:
             process.terminate()
 
 
-def store(client: Any, ids: List[str]) -> None:
-    """Store a result for each id; its value is the time at which it was sent, in nanoseconds."""
+def commands(job_id: str) -> bytes:
+    """What stores a result; its value is the time at which it was ready to be sent, in ns."""
+    key = f"bananas:result:{job_id}"
+    announced = encode_command("EXPIRE", key, 3600) + encode_command(
+        "PUBLISH", f"bananas:result:notify:{job_id}", "ready"
+    )
+    fields = ("status", "completed", "completed_at", "2025-01-15T10:30:05Z", "duration_ms", "1")
+    return encode_command("HSET", key, *fields, "result", time.perf_counter_ns()) + announced
+
+
+def store(link: RawClient, ids: List[str]) -> None:
+    """Store a result for each id."""
     for start in range(0, len(ids), 100):
-        pipeline = client.pipeline(transaction=False)
-        for job_id in ids[start : start + 100]:
-            key = f"bananas:result:{job_id}"
-            fields = {
-                "status": "completed",
-                "completed_at": "2025-01-15T10:30:05Z",
-                "duration_ms": "1",
-                "result": str(time.perf_counter_ns()),
-            }
-            pipeline.hset(key, mapping=fields)
-            pipeline.expire(key, 3600)
-            pipeline.publish(f"bananas:result:notify:{job_id}", "ready")
-        pipeline.execute()
+        some = ids[start : start + 100]
+        link.socket.sendall(b"".join(map(commands, some)))
+        for _ in range(3 * len(some)):
+            link.receive()
 
 
 def serve(port: int) -> None:
-    """Store what the control list names (one message, many ids), and every job of ``high``."""
-    client: Any = redis.Redis(port=port, protocol=2, socket_timeout=None)
-    client.ping()
-    sys.stdout.write("ready\n")
-    sys.stdout.flush()
-    while True:
-        key, value = client.blpop([_CONTROL, _JOBS], timeout=0)
-        if key.decode() == _CONTROL:
-            store(client, value.decode().split())
-            client.lpush(_STORED, str(time.perf_counter_ns()))
-        else:
-            store(client, [value.decode()])
+    """Store what the control list names (one message, many ids), and every job of ``high``.
+
+    The bytes are made by hand: what a worker's client costs is no part of a wait.
+    """
+    with RawClient(port) as link:
+        link.socket.settimeout(None)
+        link.command("PING")
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        while True:
+            key, value = link.command("BLPOP", _CONTROL, _JOBS, 0)
+            store(link, value.decode().split())
+            if key.decode() == _CONTROL:
+                link.command("LPUSH", _STORED, time.perf_counter_ns())
 
 
-def ask(control: Any, ids: List[str]) -> None:
-    """Have results stored."""
-    control.lpush(_CONTROL, " ".join(ids))
+def ask(link: RawClient, ids: List[str]) -> None:
+    """Have results stored; what is said of it is left to ``stored``."""
+    link.send("LPUSH", _CONTROL, " ".join(ids))
 
 
-def stored(control: Any) -> int:
-    """Return when one request had been carried out, in nanoseconds."""
-    reply = control.blpop([_STORED], timeout=60)
-    assert reply is not None, "the responder does not answer"
-    return int(reply[1])
+def stored(link: RawClient, requests: int = 1) -> int:
+    """Return when the last of all requests had been carried out, in nanoseconds."""
+    for _ in range(requests):
+        link.receive()
+    replies = [link.command("BLPOP", _STORED, 60) for _ in range(requests)]
+    assert None not in replies, "the responder does not answer"
+    return max(int(at) for _, at in replies)
 
 
 if __name__ == "__main__":

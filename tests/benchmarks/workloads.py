@@ -16,6 +16,7 @@ import redis
 import redis.asyncio
 
 import bananas
+from tests.support import RawClient
 
 from . import baseline, responder
 from .timing import PAYLOAD, alone, alone_blocking, by_tasks, by_threads, median_time
@@ -34,8 +35,10 @@ class Side:
     def __init__(self, port: int) -> None:
         self.port = port
         self.control = redis.Redis(port=port, protocol=2)
+        self.asking = RawClient(port, timeout=90.0)
 
     def close(self) -> None:
+        self.asking.close()
         self.control.close()
 
     def run(self, workload: str, count: int, payload: Any = PAYLOAD, **options: int) -> Figures:
@@ -58,10 +61,10 @@ class Side:
         connections = self.connections()
         cpu += time.process_time() - own  # the measuring is not the work
         for start in range(0, count, 1000):
-            responder.ask(self.control, ids[start : start + 1000])
+            responder.ask(self.asking, ids[start : start + 1000])
         await asyncio.gather(*tasks)
         ended, cpu = time.perf_counter_ns(), time.process_time() - cpu
-        last = max(responder.stored(self.control) for _ in range(0, count, 1000))
+        last = responder.stored(self.asking, len(range(0, count, 1000)))
         return {
             "cpu": cpu / count,
             "lag": max(0.0, (ended - last) / 1e9),
@@ -73,20 +76,24 @@ class Side:
         self, count: int, wait: Callable[[str], Awaitable[int]], channels: int
     ) -> Figures:
         """One wait at a time: from just before the store to the waiter's resumption."""
-        times: List[float] = []
+
+        async def lag(job_id: str) -> int:
+            sent = await wait(job_id)
+            return time.perf_counter_ns() - sent
+
+        times: List[int] = []
         loop = asyncio.get_running_loop()
         for at in range(count):
-            task = asyncio.ensure_future(wait(f"w1-{at}"))
+            task = asyncio.ensure_future(lag(f"w1-{at}"))
             while self.channels() < channels:
                 await asyncio.sleep(0)
             await asyncio.sleep(0.005)  # the look that follows the confirmation must not find it
-            await loop.run_in_executor(None, responder.ask, self.control, [f"w1-{at}"])
-            sent = await task
-            times.append((time.perf_counter_ns() - sent) / 1e9)
-            await loop.run_in_executor(None, responder.stored, self.control)
+            responder.ask(self.asking, [f"w1-{at}"])
+            times.append(await task)
+            await loop.run_in_executor(None, responder.stored, self.asking)
             while self.channels() >= channels:
                 await asyncio.sleep(0)
-        return {"time": statistics.median(times)}
+        return {"time": statistics.median(times) / 1e9}
 
     def channels(self) -> int:
         return int(self.control.info("stats")["pubsub_channels"])
@@ -138,8 +145,8 @@ class Ours(Side):
     async def w1(self, count: int, _payload: Any) -> Figures:
         async with self.client() as client:
 
-            async def wait(job_id: str) -> int:
-                return (await client.wait_for_result(job_id, _LIMIT)).get_result(int)
+            async def wait(job_id: str) -> Any:
+                return (await client.wait_for_result(job_id, _LIMIT)).get_result()
 
             return await self.one_by_one(count, wait, 1)
 
