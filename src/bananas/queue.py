@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 
 from . import exceptions as exc
 from ._arguments import check_integer, check_job_id, check_routing_key, due_time, shown
@@ -38,8 +38,7 @@ _CHECKED_AT_ONCE = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class QueueLengths:
+class QueueLengths(NamedTuple):
     """How many jobs are where.
 
     Attributes:
@@ -49,10 +48,10 @@ class QueueLengths:
         dead: Dead letters; of all routes.
     """
 
-    ready: Dict[JobPriority, int] = field(default_factory=dict)
-    scheduled: int = 0
-    processing: int = 0
-    dead: int = 0
+    ready: Dict[JobPriority, int]
+    scheduled: int
+    processing: int
+    dead: int
 
 
 class RedisQueue:
