@@ -31,8 +31,9 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 _PLAIN_SCALARS = _SCALARS - {float}
 _PLAIN_CONTAINERS = frozenset({dict, list, tuple})
 _WHITESPACE = " \t\n\r"
-_STRING = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
-_SURROGATE = re.compile("[\ud800-\udfff]")
+# Not compiled here: that would be most of what importing this module costs, and they are rare.
+_STRING = r'(?s)"[^"\\]*(?:\\.[^"\\]*)*"?'
+_SURROGATE = "[\ud800-\udfff]"
 
 
 def _make_encode() -> Callable[[Any], str]:
@@ -202,7 +203,7 @@ def _check_depth(text: str) -> None:
     if text.count("[") + text.count("{") <= most:
         return
     depth = 0
-    text = _STRING.sub("", text)
+    text = re.sub(_STRING, "", text)
     for start in range(0, len(text), 4096):
         piece = text[start : start + 4096]
         opened = piece.count("[") + piece.count("{")
@@ -231,7 +232,7 @@ def to_text(data: Union[bytes, str]) -> str:
 
 def without_surrogates(text: str) -> str:
     """Return a string as Go holds it, where lone surrogates become U+FFFD."""
-    return text if text.isascii() else _SURROGATE.sub("\ufffd", text)
+    return text if text.isascii() else re.sub(_SURROGATE, "\ufffd", text)
 
 
 class _NotJSON(ValueError):

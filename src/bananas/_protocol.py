@@ -13,7 +13,7 @@ __all__ = ["LinkLost", "Reply", "ReplyError", "ReplyProtocol", "without_argument
 Reply = Any
 Receiver = Callable[[List[Reply]], None]
 
-_FIRST_WORD = re.compile(r"([A-Z][A-Z0-9]{2,}) (.*)", re.DOTALL)
+_FIRST_WORD = r"(?s)([A-Z][A-Z0-9]{2,}) (.*)"
 
 
 class LinkLost(Exception):
@@ -33,7 +33,7 @@ class ReplyError:
     def parse(cls, line: str) -> ReplyError:
         """Read what Redis says: a code and a text; a sentence without a code is a plain error."""
         text = without_arguments(line)
-        match = _FIRST_WORD.match(text)
+        match = re.match(_FIRST_WORD, text)
         return cls(match.group(1), match.group(2)) if match else cls("ERR", text)
 
     def __repr__(self) -> str:

@@ -439,5 +439,5 @@ def test_an_unclosed_string_costs_no_more_than_any_other() -> None:
     for text in ("[" * 10_001 + '"' + '\\"' * 200_000, "[" * 10_001 + '"' * 200_001):
         with pytest.raises(exc.SerializationError):
             _json.loads(text)
-        steps.append((len(text), len(_json._STRING.sub("", text))))
+        steps.append((len(text), len(re.sub(_json._STRING, "", text))))
     assert [left for _, left in steps] == [10_001, 10_001]
