@@ -196,6 +196,12 @@ def test_bytes_that_are_not_utf8_are_read_as_go_reads_them() -> None:
     assert _json.loads(b'"a\xffb"') == "a\ufffdb"
 
 
+@pytest.mark.parametrize("text", ["[1]", " [1]", "[1] \r\n", "\t[1]\t"])
+def test_white_space_around_a_value_is_left_out(text: str) -> None:
+    """Whatever stands before and behind it is read, if it is white space to Go."""
+    assert _json.loads(text) == [1]
+
+
 @pytest.mark.parametrize(
     ("data", "expected"),
     [
@@ -221,7 +227,10 @@ def test_bytes_that_are_not_utf8_are_read_as_go_reads_them() -> None:
         ("{1:2}", None),
         ("[1,]", None),
         ("\x0b1", None),
+        ("1\x0b", None),
         ("\u00a01", None),
+        ("1\u00a0", None),
+        (" \n", None),
         ("1_000", None),
         ("0x10", None),
         (".5", None),
