@@ -86,7 +86,7 @@ class AutoPipeline:
         self._ledger = Ledger()
         self._flight: Optional[_Flight] = None
         self._parked: Optional[asyncio.Future[Optional[_Flight]]] = None
-        self._going = False
+        self._turn_awaited = False
         self._timer: Optional[asyncio.TimerHandle] = None
         self._timer_at = 0.0
         self._busy_since: Optional[float] = None
@@ -145,7 +145,7 @@ class AutoPipeline:
     ) -> None:
         """Hand reads over, as ``call`` does, and have ``then`` called with replies or an error."""
         self._add(self._calls(commands, future=Callback(then)), soon=False)
-        self._go()
+        self.send_now()
 
     def start_submit(
         self, entries: Sequence[Entry], *, exclusive: bool = False
@@ -175,8 +175,25 @@ class AutoPipeline:
         return future
 
     def send_now(self) -> None:
-        """Send what waits without giving others a turn to join in, if the link is free."""
-        self._go()
+        """Send what waits, if the owner has left the link to us, and nothing is on its way.
+
+        Who calls it gives others no turn in which to join in.
+        """
+        parked = self._parked
+        if parked is None or parked.done() or self._flight is not None:
+            return
+        try:
+            if self._link is None:
+                if self._ledger.has_work:
+                    self._call_owner(None)
+            elif self._link.is_dirty:
+                raise LinkLost("it has a reply that nobody asked for, or was closed")
+            else:
+                batch = self._ledger.take()
+                if batch:
+                    self._begin(self._link, batch)
+        except Exception as error:
+            self._call_owner(error)
 
     async def close(self) -> None:
         """End the owner, drop the connection, and fail what is under way."""
@@ -247,7 +264,7 @@ class AutoPipeline:
             self._arm(request.patience)
         if self._parked is not None:
             if soon and self._flight is None:
-                self._go_soon()
+                self._send_soon()
         elif self._task is None:
             self._task = self._loop.create_task(self._run(), name="bananas auto-pipeline")
 
@@ -329,7 +346,7 @@ class AutoPipeline:
         # Batches that nothing is wrong with come and go meanwhile, without this task.
         self._parked = self._loop.create_future()
         try:
-            self._go()
+            self.send_now()
             flight = await self._parked
         finally:
             self._parked = None
@@ -389,34 +406,16 @@ class AutoPipeline:
 
     # -- one pipeline, as a rule without the owner -------------------------------------------------
 
-    def _go_soon(self) -> None:
+    def _send_soon(self) -> None:
         """Send once all who are ready to run have had their turn, and may have added something."""
         assert self._loop is not None
-        if not self._going:
-            self._going = True
-            self._loop.call_soon(self._go_now)
+        if not self._turn_awaited:
+            self._turn_awaited = True
+            self._loop.call_soon(self._on_turn)
 
-    def _go_now(self) -> None:
-        self._going = False
-        self._go()
-
-    def _go(self) -> None:
-        """Send what waits, if the owner has left the link to us, and nothing is on its way."""
-        parked = self._parked
-        if parked is None or parked.done() or self._flight is not None:
-            return
-        try:
-            if self._link is None:
-                if self._ledger.has_work:
-                    self._call_owner(None)
-            elif self._link.is_dirty:
-                raise LinkLost("it has a reply that nobody asked for, or was closed")
-            else:
-                batch = self._ledger.take()
-                if batch:
-                    self._begin(self._link, batch)
-        except Exception as error:
-            self._call_owner(error)
+    def _on_turn(self) -> None:
+        self._turn_awaited = False
+        self.send_now()
 
     def _begin(self, link: Link, batch: Batch) -> None:
         self.batches += 1
@@ -459,7 +458,7 @@ class AutoPipeline:
             self._flight = None
             # Who came meanwhile does not wait for a turn in which those just answered go on.
             if self._ledger.has_work:
-                self._go()
+                self.send_now()
         except Exception as error:
             self._call_owner(error)
 
