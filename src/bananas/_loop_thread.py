@@ -13,12 +13,11 @@ import threading
 from collections import deque
 from typing import Any, Callable, Coroutine, Deque, Dict, List, Optional, Set, Tuple, TypeVar
 
-from . import exceptions as exc
+from ._stepping import Call, SteppingLoop, shutting_down
 
 __all__ = [
     "LoopThread",
     "abandon",
-    "in_task",
     "keep_forever",
     "loop_thread",
     "refuse_running_loop",
@@ -40,102 +39,6 @@ _inherited: List[Any] = []
 _last_words: Deque[asyncio.Task[None]] = deque(maxlen=100)
 
 
-class _Call:
-    """One call on its way through the loop thread; ``lock`` is held until it has ended.
-
-    It runs its coroutine itself, in the turns of the loop in which there is something to be done:
-    a task would begin a turn later, and go on a turn after what it awaits.
-    """
-
-    __slots__ = ("awaited", "coroutine", "error", "lock", "open_calls", "started", "value")
-
-    def __init__(
-        self,
-        coroutine: Coroutine[Any, Any, Any],
-        started: Optional[Callable[[], None]],
-        open_calls: Set[_Call],
-    ) -> None:
-        self.coroutine = coroutine
-        self.started = started
-        self.open_calls = open_calls
-        self.awaited: Optional[asyncio.Future[Any]] = None
-        self.value: Any = None
-        self.error: Optional[BaseException] = None
-        self.lock = threading.Lock()
-        self.lock.acquire()
-
-    def go_on(self, _: object = None) -> None:
-        """Run the coroutine until it awaits something, or ends."""
-        self.awaited = None
-        try:
-            awaited = self.coroutine.send(None)
-        except StopIteration as end:
-            self.value = end.value
-        except asyncio.CancelledError:
-            self.error = _shutting_down()
-        except BaseException as error:
-            self.error = error
-        else:
-            self._await(awaited)
-            return
-        self.open_calls.discard(self)
-        self.lock.release()
-
-    def _await(self, awaited: Optional[asyncio.Future[Any]]) -> None:
-        if awaited is None:  # asyncio.sleep(0)
-            awaited = asyncio.get_running_loop().create_future()
-            asyncio.get_running_loop().call_soon(_resolve, awaited)
-        self.awaited = awaited
-        awaited._asyncio_future_blocking = False
-        if isinstance(awaited, _Future):
-            awaited.tell = self.go_on
-        else:
-            awaited.add_done_callback(self.go_on)
-
-    def refuse(self) -> None:
-        """End it before it has begun."""
-        self.coroutine.close()
-        self.error = _shutting_down()
-        self.lock.release()
-
-    def give_up(self) -> None:
-        """End it where nothing will ever resolve what it awaits: the loop has ended."""
-        self.error = _shutting_down()
-        self.lock.release()
-
-    def cancel(self) -> None:
-        """Cancel what it awaits, if it has not ended."""
-        if self.awaited is not None:
-            self.awaited.cancel()
-
-
-class _Future(asyncio.Future):  # type: ignore[type-arg]  # not subscriptable below Python 3.9
-    """A future that tells one function that it is done in the very turn in which it is."""
-
-    tell: Optional[Callable[[], None]] = None
-
-    def set_result(self, result: Any) -> None:
-        super().set_result(result)
-        if self.tell is not None:
-            self.tell()
-
-    def set_exception(self, exception: Any) -> None:
-        super().set_exception(exception)
-        if self.tell is not None:
-            self.tell()
-
-    def cancel(self, *args: Any, **kwargs: Any) -> bool:
-        cancelled = super().cancel(*args, **kwargs)
-        if cancelled and self.tell is not None:
-            self.tell()
-        return cancelled
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    def create_future(self) -> asyncio.Future[Any]:
-        return _Future(loop=self)
-
-
 class LoopThread:
     """A thread that runs an event loop until the process ends.
 
@@ -144,10 +47,10 @@ class LoopThread:
     """
 
     def __init__(self) -> None:
-        self.loop = _Loop()
+        self.loop = SteppingLoop()
         self.thread = threading.Thread(target=self._serve, name="bananas loop", daemon=True)
-        self._calls: Deque[_Call] = deque()
-        self._open: Set[_Call] = set()
+        self._calls: Deque[Call] = deque()
+        self._open: Set[Call] = set()
         self._woken = False
         self._ended = False
         # call_soon_threadsafe() does the same, with a handle and two reads for each wake-up.
@@ -160,7 +63,7 @@ class LoopThread:
             self.thread.start()
         except RuntimeError:
             self._close()
-            raise _shutting_down() from None
+            raise shutting_down() from None
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)
@@ -248,7 +151,7 @@ class LoopThread:
             started: Called in the loop when this and all other calls of the moment have made their
                 first step; once, if they have it in common.
         """
-        call = _Call(coroutine, started, self._open)
+        call = Call(coroutine, started, self._open)
         try:
             self._calls.append(call)
             if not self._woken:
@@ -272,11 +175,11 @@ class LoopThread:
         value: T = call.value
         return value
 
-    def _cancel(self, call: _Call) -> None:
+    def _cancel(self, call: Call) -> None:
         self._start_calls()  # Ctrl-C may have struck before the loop was woken for the call
         self.loop.call_soon(call.cancel)  # a task that is not begun would never be
 
-    def _take_back(self, call: _Call) -> None:
+    def _take_back(self, call: Call) -> None:
         try:
             self._calls.remove(call)
         except ValueError:
@@ -304,22 +207,6 @@ def _make_bell() -> Tuple[io.RawIOBase, io.RawIOBase]:
         return near.makefile("rb", buffering=0), far.makefile("wb", buffering=0)
 
 
-async def in_task(function: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine function as a task of the running loop; cancelling this cancels it."""
-    return await asyncio.get_running_loop().create_task(function())
-
-
-def _resolve(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_result(None)
-
-
-def _shutting_down() -> exc.ClientClosedError:
-    return exc.ClientClosedError(
-        "the interpreter is shutting down, or the thread of blocking calls has failed"
-    )
-
-
 def loop_thread() -> LoopThread:
     """Return this process's loop thread, started if need be."""
     global _current
@@ -328,7 +215,7 @@ def loop_thread() -> LoopThread:
         return current
     with _lock:
         if _exiting:
-            raise _shutting_down()
+            raise shutting_down()
         if _current is None:
             fresh = LoopThread()
             fresh.start()

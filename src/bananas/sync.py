@@ -23,7 +23,8 @@ from typing import (
 
 from . import exceptions as exc
 from ._config import DEFAULT_REDIS_URL
-from ._loop_thread import abandon, in_task, keep_forever, loop_thread, refuse_running_loop
+from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
+from ._stepping import in_task
 from ._types import NOT_GIVEN, JSONValue, NotGiven, Seconds
 from .as_completed import AsCompleted
 from .client import AsyncClient, ClientStats, Due

@@ -20,7 +20,7 @@ LAYERS = [
     ["_connector", "_batch", "_requests", "_doubts", "_ledger", "_exclusive", "_autopipeline"],
     ["_listener", "_watch"],
     ["queue", "result_backend", "as_completed"],
-    ["client", "_loop_thread"],
+    ["client", "_stepping", "_loop_thread"],
     ["sync"],
     [""],
     ["testing", "_demo_jobs", "_demo", "_demo_view", "_commands", "cli", "__main__"],

@@ -9,7 +9,8 @@ from typing import Any, Coroutine, Iterator, List
 import pytest
 
 from bananas import ClientClosedError, _loop_thread
-from bananas._loop_thread import LoopThread, _Call, in_task
+from bananas._loop_thread import LoopThread
+from bananas._stepping import Call, in_task
 
 
 @pytest.fixture
@@ -130,7 +131,7 @@ def test_those_who_share_a_moment_share_a_hook(thread: LoopThread) -> None:
     async def ask() -> int:
         return len(hooks)  # not before all have made their first step
 
-    calls = [_Call(ask(), hook, thread._open) for _ in range(5)]
+    calls = [Call(ask(), hook, thread._open) for _ in range(5)]
     thread._calls.extend(calls)
     thread.ring()
     for call in calls:
@@ -252,7 +253,7 @@ def test_the_breakdown_of_a_loop_ends_all_calls() -> None:
 def test_a_task_that_is_cancelled_at_once_begins_all_the_same(thread: LoopThread) -> None:
     """Ctrl-C may strike while the loop is busy with something else; what closes has to close."""
     ended: List[str] = []
-    call = _Call(in_task(lambda: never(threading.Event(), ended)), None, thread._open)
+    call = Call(in_task(lambda: never(threading.Event(), ended)), None, thread._open)
     thread._calls.append(call)
     thread.loop.call_soon_threadsafe(thread._cancel, call)
     assert call.lock.acquire(timeout=10)
