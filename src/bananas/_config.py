@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ._arguments import check_key_prefix, check_routing_key, check_seconds, check_ttl
@@ -209,7 +209,8 @@ def _refuse_rest(options: Mapping[str, str], argument: str, where: str) -> None:
         )
 
 
-class Settings(NamedTuple):
+@dataclass(frozen=True)
+class Settings:
     """All that a client can be told, checked.
 
     Attributes:

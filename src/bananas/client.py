@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Iterable, List, NamedTuple, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from ._arguments import check_job_id, check_text, check_timeout
 from ._autopipeline import AutoPipeline
@@ -26,7 +27,8 @@ Self = TypeVar("Self", bound="AsyncClient")
 Due = Union[datetime, timedelta]
 
 
-class ClientStats(NamedTuple):
+@dataclass(frozen=True)
+class ClientStats:
     """What a health check wants to know of a client.
 
     Attributes:

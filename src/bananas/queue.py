@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from . import exceptions as exc
 from ._arguments import check_integer, check_job_id, check_routing_key, due_time, shown
@@ -38,7 +38,8 @@ _CHECKED_AT_ONCE = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class QueueLengths(NamedTuple):
+@dataclass(frozen=True)
+class QueueLengths:
     """How many jobs are where.
 
     Attributes:
@@ -48,10 +49,10 @@ class QueueLengths(NamedTuple):
         dead: Dead letters; of all routes.
     """
 
-    ready: Dict[JobPriority, int]
-    scheduled: int
-    processing: int
-    dead: int
+    ready: Dict[JobPriority, int] = field(default_factory=dict)
+    scheduled: int = 0
+    processing: int = 0
+    dead: int = 0
 
 
 class RedisQueue:
