@@ -31,7 +31,8 @@ _SCALARS = frozenset({str, int, float, bool, type(None)})
 _PLAIN_SCALARS = _SCALARS - {float}
 _PLAIN_CONTAINERS = frozenset({dict, list, tuple})
 _WHITESPACE = " \t\n\r"
-# Not compiled here: that would be most of what importing this module costs, and they are rare.
+# Compiled at their first use, which few programs come to: for what is nested deeply, and for
+# text that is not ASCII, where bytes are the rule.
 _STRING = r'(?s)"[^"\\]*(?:\\.[^"\\]*)*"?'
 _SURROGATE = "[\ud800-\udfff]"
 
