@@ -89,6 +89,8 @@ class Waits:
         self._futures: Dict[bytes, asyncio.Future[None]] = {}
         self._confirmed: Dict[bytes, asyncio.Future[None]] = {}
         self._task: Optional[asyncio.Task[None]] = None
+        self._left: List[str] = []
+        self._leaving: Optional[asyncio.Task[None]] = None
 
     async def start(self) -> None:
         """Start the reader; it needs a channel before it can read."""
@@ -97,9 +99,10 @@ class Waits:
 
     async def close(self) -> None:
         """Stop reading."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in (self._task, self._leaving):
+            if task is not None:
+                task.cancel()
+                await asyncio.wait([task])
         await self._pubsub.aclose()
 
     async def _read(self) -> None:
@@ -115,7 +118,7 @@ class Waits:
         fields = await self._client.hgetall(f"bananas:result:{job_id}")
         if not fields:
             return await self._finish(job_id, notified)
-        await self._pubsub.unsubscribe(_channel(job_id))
+        self._leave(job_id)
         return json.loads(fields[b"result"])
 
     async def submit_and_wait(self, name: str, payload: Any) -> Any:
@@ -138,8 +141,19 @@ class Waits:
     async def _finish(self, job_id: str, notified: asyncio.Future[None]) -> Any:
         await notified
         fields = await self._client.hgetall(f"bananas:result:{job_id}")
-        await self._pubsub.unsubscribe(_channel(job_id))
+        self._leave(job_id)
         return json.loads(fields[b"result"])
+
+    def _leave(self, job_id: str) -> None:
+        """Unsubscribe once the result has been returned, together with others."""
+        self._left.append(_channel(job_id))
+        if self._leaving is None or self._leaving.done():
+            self._leaving = asyncio.get_running_loop().create_task(self._unsubscribe())
+
+    async def _unsubscribe(self) -> None:
+        while self._left:
+            channels, self._left = self._left, []
+            await self._pubsub.unsubscribe(*channels)
 
 
 def _channel(job_id: str) -> str:

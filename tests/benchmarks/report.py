@@ -99,7 +99,7 @@ def _peer_table(found: Dict[str, Any]) -> str:
         rows.append([report["versions"], *cells])
     intro = (
         "Other queues in the same run, each with its documented defaults (– where it has no such "
-        "call; RT with a worker of its own, which here has nothing else to do):"
+        "call; RT is a time, less is better, with a worker of its own that has nothing else to do):"
     )
     return f"{intro}\n\n{_table(['', *names], rows)}"
 

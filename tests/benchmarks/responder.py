@@ -12,7 +12,7 @@ from typing import Iterator, List
 from tests.support import RawClient
 from tests.support.framing import encode_command
 
-__all__ = ["ROOT", "ask", "responder", "stored"]
+__all__ = ["ROOT", "ask", "asked", "responder", "stored"]
 
 #: Where ``python -m tests...`` finds the modules.
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,17 +70,24 @@ def serve(port: int) -> None:
 
 
 def ask(link: RawClient, ids: List[str]) -> None:
-    """Have results stored; what is said of it is left to ``stored``."""
+    """Have results stored; ``asked`` says whether that was taken, and waits for nothing else."""
     link.send("LPUSH", _CONTROL, " ".join(ids))
 
 
-def stored(link: RawClient, requests: int = 1) -> int:
-    """Return when the last of all requests had been carried out, in nanoseconds."""
-    for _ in range(requests):
-        link.receive()
-    replies = [link.command("BLPOP", _STORED, 60) for _ in range(requests)]
-    assert None not in replies, "the responder does not answer"
-    return max(int(at) for _, at in replies)
+def asked(link: RawClient) -> None:
+    """Make sure that a request was taken.
+
+    Raises:
+        RespError: Redis refused it; nothing will be stored.
+    """
+    link.receive()
+
+
+def stored(link: RawClient) -> int:
+    """Return when one request had been carried out, in nanoseconds."""
+    reply = link.command("BLPOP", _STORED, 60)
+    assert reply is not None, "the responder does not answer"
+    return int(reply[1])
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
-from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterator, List
+from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterator, List, Sequence
 
 import redis
 import redis.asyncio
@@ -53,18 +53,20 @@ class Side:
         ids = [f"w2-{at}" for at in range(count)]
         held, cpu = memory(), time.process_time()
         tasks = [asyncio.ensure_future(wait(job_id)) for job_id in ids]
-        while self.channels() < count:
-            await asyncio.sleep(0.05)
-        await until_idle()
-        own = time.process_time()
-        held = memory() - held
-        connections = self.connections()
-        cpu += time.process_time() - own  # the measuring is not the work
-        for start in range(0, count, 1000):
-            responder.ask(self.asking, ids[start : start + 1000])
-        await asyncio.gather(*tasks)
+        with cancelled_at_last(tasks):
+            while self.channels() < count:
+                await asyncio.sleep(0.05)
+            await until_idle()
+            own = time.process_time()
+            held = memory() - held
+            connections = self.connections()
+            cpu += time.process_time() - own  # the measuring is not the work
+            for start in range(0, count, 1000):
+                responder.ask(self.asking, ids[start : start + 1000])
+                responder.asked(self.asking)
+            await asyncio.gather(*tasks)
         ended, cpu = time.perf_counter_ns(), time.process_time() - cpu
-        last = responder.stored(self.asking, len(range(0, count, 1000)))
+        last = max(responder.stored(self.asking) for _ in range(0, count, 1000))
         return {
             "cpu": cpu / count,
             "lag": max(0.0, (ended - last) / 1e9),
@@ -85,12 +87,15 @@ class Side:
         loop = asyncio.get_running_loop()
         for at in range(count):
             task = asyncio.ensure_future(lag(f"w1-{at}"))
-            while self.channels() < channels:
-                await asyncio.sleep(0)
-            await asyncio.sleep(0.005)  # the look that follows the confirmation must not find it
-            responder.ask(self.asking, [f"w1-{at}"])
-            times.append(await task)
-            await loop.run_in_executor(None, responder.stored, self.asking)
+            with cancelled_at_last([task]):
+                while self.channels() < channels:
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0.005)  # the look after the confirmation must not find it
+                responder.ask(self.asking, [f"w1-{at}"])
+                await asyncio.wait([task], timeout=1)  # if it takes longer, they may know why
+                responder.asked(self.asking)
+                await loop.run_in_executor(None, responder.stored, self.asking)
+                times.append(await task)
             while self.channels() >= channels:
                 await asyncio.sleep(0)
         return {"time": statistics.median(times) / 1e9}
@@ -182,22 +187,28 @@ class Baseline(Side):
     @contextlib.asynccontextmanager
     async def client(self) -> AsyncIterator[redis.asyncio.Redis]:
         client = baseline.connect(self.port)
-        yield client
-        await client.aclose()
+        try:
+            yield client
+        finally:
+            await client.aclose()
 
     @contextlib.asynccontextmanager
     async def waits(self) -> AsyncIterator[baseline.Waits]:
         async with self.client() as client:
             waits = baseline.Waits(client)
             await waits.start()
-            yield waits
-            await waits.close()
+            try:
+                yield waits
+            finally:
+                await waits.close()
 
     @contextlib.contextmanager
     def blocking(self) -> Iterator[redis.Redis]:
         client = redis.Redis(port=self.port)
-        yield client
-        client.close()
+        try:
+            yield client
+        finally:
+            client.close()
 
     def m1(self, count: int, _payload: Any) -> Figures:
         return {"time": import_time("redis.asyncio", count)}
@@ -257,6 +268,16 @@ class Baseline(Side):
                 count, lambda job_id: asyncio.wait_for(waits.wait(job_id), _LIMIT)
             )
         return _with_extra_connections(found, before)
+
+
+@contextlib.contextmanager
+def cancelled_at_last(tasks: Sequence[asyncio.Task[Any]]) -> Iterator[None]:
+    """Leave no wait behind when something goes wrong."""
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
 
 
 async def until_idle() -> None:

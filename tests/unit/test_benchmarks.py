@@ -14,7 +14,7 @@ from tests.benchmarks.responder import ROOT, responder
 from tests.benchmarks.rounds import BOTH, one_round
 from tests.benchmarks.timing import PAYLOAD
 from tests.benchmarks.workloads import SIDES, Side
-from tests.support import RedisServer
+from tests.support import RedisServer, RespError
 
 both_sides = pytest.mark.parametrize("side", BOTH, indirect=True)
 
@@ -82,10 +82,22 @@ def test_lone_waits_are_made(side: Side) -> None:
 @both_sides
 def test_many_waits_are_made(side: Side) -> None:
     """All results are awaited, and all that is to be reported is measured."""
-    found = side.run("W2", 30)
+    found = side.run("W2", 1_150)  # more than one request, and more than one part of each
     assert set(found) == {"cpu", "lag", "memory", "connections"}
     assert found["connections"] >= 1
-    assert len(side.control.keys("bananas:result:*")) == 30
+    assert len(side.control.keys("bananas:result:*")) == 1_150
+
+
+@both_sides
+@pytest.mark.parametrize("workload", ["W1", "W2"])
+def test_a_store_that_is_refused_ends_the_run(side: Side, workload: str) -> None:
+    """It ends with what the server says, and not with a wait for what will never be stored."""
+    side.control.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(RespError, match="OOM"):
+            side.run(workload, 3)
+    finally:
+        side.control.config_set("maxmemory", 0)
 
 
 @pytest.mark.parametrize("side", ["ours"], indirect=True)
