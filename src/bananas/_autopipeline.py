@@ -29,25 +29,6 @@ class _Refused(Exception):
     """The server refuses for a reason that passes, and another may not."""
 
 
-class _Flight:
-    """A batch on its way.
-
-    Attributes:
-        batch: What was sent.
-        unwatch: Whether an UNWATCH goes before it.
-        marker: What the ECHO after it repeats; None without one.
-        judged: The verdicts, once the replies are here.
-    """
-
-    __slots__ = ("batch", "judged", "marker", "unwatch")
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-        self.unwatch = False
-        self.marker: Optional[bytes] = None
-        self.judged: List[Verdicts] = []
-
-
 class AutoPipeline:
     """Runs the calls of all callers over one connection, one pipeline at a time.
 
@@ -84,8 +65,8 @@ class AutoPipeline:
         self._closed = False
         self._link: Optional[Link] = None
         self._ledger = Ledger()
-        self._flight: Optional[_Flight] = None
-        self._parked: Optional[asyncio.Future[Optional[_Flight]]] = None
+        self._in_flight: Optional[Batch] = None
+        self._parked: Optional[asyncio.Future[Optional[Batch]]] = None
         self._turn_awaited = False
         self._timer: Optional[asyncio.TimerHandle] = None
         self._timer_at = 0.0
@@ -180,7 +161,7 @@ class AutoPipeline:
         Who calls it gives others no turn in which to join in.
         """
         parked = self._parked
-        if parked is None or parked.done() or self._flight is not None:
+        if parked is None or parked.done() or self._in_flight is not None:
             return
         try:
             if self._link is None:
@@ -263,7 +244,7 @@ class AutoPipeline:
         if self._timer is None or request.patience < self._timer_at:
             self._arm(request.patience)
         if self._parked is not None:
-            if soon and self._flight is None:
+            if soon and self._in_flight is None:
                 self._send_soon()
         elif self._task is None:
             self._task = self._loop.create_task(self._run(), name="bananas auto-pipeline")
@@ -347,11 +328,11 @@ class AutoPipeline:
         self._parked = self._loop.create_future()
         try:
             self.send_now()
-            flight = await self._parked
+            batch = await self._parked
         finally:
             self._parked = None
-        if flight is not None and link is not None:
-            await self._conclude(link, flight)
+        if batch is not None and link is not None:
+            await self._conclude(link, batch)
 
     async def _reconnect(self) -> Optional[Link]:
         self._ledger.forget_abandoned()
@@ -384,18 +365,18 @@ class AutoPipeline:
 
     async def _drop_link(self) -> None:
         link, self._link = self._link, None
-        flight, self._flight = self._flight, None
+        batch, self._in_flight = self._in_flight, None
         self._busy_since = None
         if link is not None:
             self._lost_at = asyncio.get_running_loop().time()
-            if flight is not None:
-                self._doubt(flight, link)
+            if batch is not None:
+                self._doubt(batch, link)
             await link.aclose()
 
     def _on_lost(self, reason: LinkLost) -> None:
         self._call_owner(reason)
 
-    def _call_owner(self, why: Union[_Flight, Exception, None]) -> None:
+    def _call_owner(self, why: Union[Batch, Exception, None]) -> None:
         """Wake the owner, for what it alone can do; whoever comes second is found by it."""
         parked = self._parked
         if parked is not None and not parked.done():
@@ -419,81 +400,91 @@ class AutoPipeline:
 
     def _begin(self, link: Link, batch: Batch) -> None:
         self.batches += 1
-        flight = self._flight = _Flight(batch)
+        self._in_flight = batch
         if link.no_transactions is not None and (batch.transactions or batch.exclusive):
-            self._call_owner(flight)
+            self._call_owner(batch)
             return
         commands: List[Command] = []
-        flight.unwatch, self._exclusive.watching = self._exclusive.watching, False
-        if flight.unwatch:
+        batch.unwatch, self._exclusive.watching = self._exclusive.watching, False
+        if batch.unwatch:
             commands.append((b"UNWATCH",))
         for transaction in batch.transactions:
             commands.extend(transaction.commands())
         for request in batch.calls:
             commands.extend(request.commands)
         if batch.calls:
-            flight.marker = self._new_marker()
-            commands.append((b"ECHO", flight.marker))
+            batch.marker = self._new_marker()
+            commands.append((b"ECHO", batch.marker))
         if commands:
-            self._set_out(batch.transactions)
+            # Sent first: the books are kept while Redis is at work.
             link.send(commands)
+            self._set_out(batch.transactions)
             link.expect(len(commands), self._landed)
         else:
-            self._call_owner(flight)
+            self._call_owner(batch)
 
     def _landed(self, replies: List[Reply]) -> None:
         """Hand the replies of a batch out; one that is not as it should be is the owner's."""
-        flight = self._flight
-        assert flight is not None
+        batch = self._in_flight
+        assert batch is not None
         try:
             self._busy_since = None
-            _mark(flight.batch.transactions, in_flight=False)
-            self._judge(flight, replies)
-            if flight.batch.exclusive or not all(v.is_clean for v in flight.judged):
-                self._call_owner(flight)
+            _mark(batch.transactions, in_flight=False)
+            if not self._judge(batch, replies) or batch.exclusive:
+                self._call_owner(batch)
                 return
             self._failures = 0
-            for verdicts in flight.judged:
+            for verdicts in batch.judged:
                 self._ledger.hand_out(verdicts)
-            self._flight = None
+            self._in_flight = None
             # Who came meanwhile does not wait for a turn in which those just answered go on.
             if self._ledger.has_work:
                 self.send_now()
         except Exception as error:
             self._call_owner(error)
 
-    def _judge(self, flight: _Flight, replies: List[Reply]) -> None:
+    def _judge(self, batch: Batch, replies: List[Reply]) -> bool:
         """Note the verdicts on the transactions, and give the calls their replies.
+
+        Returns:
+            Whether nothing was refused.
 
         Raises:
             LinkLost: They are not the replies to this batch.
         """
-        batch = flight.batch
-        if flight.marker is not None:
-            _check_marker(replies.pop(), flight.marker)
-        at = 1 if flight.unwatch else 0
+        if batch.marker is not None:
+            _check_marker(replies.pop(), batch.marker)
+        at = 1 if batch.unwatch else 0
+        clean = True
         for transaction in batch.transactions:
             end = at + transaction.reply_count
             verdicts = transaction.verdicts(replies[at:end])
             if verdicts is None:
                 raise LinkLost("its replies are not those of a transaction")
-            flight.judged.append(verdicts)
+            batch.judged.append(verdicts)
+            clean = clean and verdicts.is_clean
             at = end
         for request in batch.calls:
             end = at + len(request.commands)
             answer = replies[at:end]
             at = end
-            transient = next((r for r in answer if _is_transient(r)), None)
+            transient: Optional[ReplyError] = None
+            for reply in answer:
+                if reply.__class__ is ReplyError and reply.code in TRANSIENT:
+                    transient = reply
+                    break
             if transient is None:
                 self._ledger.resolve(request, answer)
             else:
                 request.reason = transient
                 self._ledger.call_again([request])
-                flight.judged.append(_passing(transient))
+                batch.judged.append(_passing(transient))
+                clean = False
+        return clean
 
-    def _doubt(self, flight: _Flight, link: Link) -> None:
+    def _doubt(self, batch: Batch, link: Link) -> None:
         """The link is lost: each transaction of the batch may have been applied or not."""
-        ledger, batch = self._ledger, flight.batch
+        ledger = self._ledger
         _mark(batch.transactions, in_flight=False)
         for transaction in batch.transactions:
             ledger.doubt(Doubt(transaction.entries, link))
@@ -504,18 +495,18 @@ class AutoPipeline:
 
     # -- what the owner does of it -----------------------------------------------------------------
 
-    async def _conclude(self, link: Link, flight: _Flight) -> None:
+    async def _conclude(self, link: Link, batch: Batch) -> None:
         """Bring a batch to its end that needs more than one pipeline."""
-        ledger, batch = self._ledger, flight.batch
+        ledger = self._ledger
         if link.no_transactions is not None and (batch.transactions or batch.exclusive):
-            self._flight = None
+            self._in_flight = None
             self._refuse_transactions(link.no_transactions, batch)
             raise LinkLost("transactions are refused; another connection may be allowed them")
         if not batch.calls:
-            await self._check_refusals(link, flight.judged, batch.transactions)
-        self._flight = None
+            await self._check_refusals(link, batch.judged, batch.transactions)
+        self._in_flight = None
         refused: Optional[ReplyError] = None
-        for verdicts in flight.judged:
+        for verdicts in batch.judged:
             refused = ledger.hand_out(verdicts) or refused
         if batch.exclusive:
             refused = await self._exclusive.submit(link, batch.exclusive) or refused

@@ -26,6 +26,7 @@ __all__ = [
 #: Containers inside containers that Go reads at most; the document itself is one of them.
 MAX_NESTING = 10_000
 
+_SHORT = 100  # characters: too few to be nested too deeply for an interpreter that runs a loop
 _FAST_NESTING = 254  # orjson writes no more
 _SCALARS = frozenset({str, int, float, bool, type(None)})
 _PLAIN_SCALARS = _SCALARS - {float}
@@ -129,7 +130,8 @@ def loads(data: Union[bytes, str], what: str = "document") -> Any:
     """
     text = to_text(data)
     try:
-        _check_depth(text)
+        if len(text) > _SHORT:
+            _check_depth(text)
         try:  # what decode() does, without its way through the white space that Go never writes
             value, end = _scan_once(text, 0)
         except StopIteration:

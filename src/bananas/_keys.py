@@ -48,12 +48,6 @@ class Keys:
         """The channel on which the storing of a job's result is announced."""
         return self._channel + job_id.encode()
 
-    def job_of_channel(self, channel: bytes) -> Optional[str]:
-        """The job that a channel belongs to; None for a channel that is none of ours."""
-        if not channel.startswith(self._channel):
-            return None
-        return channel[len(self._channel) :].decode("utf-8", "replace")
-
     def ready(self, priority: JobPriority, routing_key: Optional[str]) -> bytes:
         """The list in which jobs of a priority wait for a worker, flat or of one route."""
         try:

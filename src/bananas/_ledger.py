@@ -27,14 +27,20 @@ class Batch:
         calls: Commands that may be sent again.
         transactions: Submits of jobs with ids of ours.
         exclusive: Submits of jobs that may exist.
+        unwatch: Whether an UNWATCH goes before them.
+        marker: What the ECHO after the calls repeats; None without one.
+        judged: The verdicts, once the replies are here.
     """
 
-    __slots__ = ("calls", "exclusive", "transactions")
+    __slots__ = ("calls", "exclusive", "judged", "marker", "transactions", "unwatch")
 
     def __init__(self) -> None:
         self.calls: List[Calls] = []
         self.exclusive: List[Entry] = []
         self.transactions: List[Transaction] = []
+        self.unwatch = False
+        self.marker: Optional[bytes] = None
+        self.judged: List[Verdicts] = []
 
     def __bool__(self) -> bool:
         return bool(self.calls or self.exclusive or self.transactions)
@@ -100,7 +106,8 @@ class Ledger:
                 size += request.size
         if entries:
             batch.transactions.append(Transaction(entries))
-        batch.exclusive = [entry for entry in exclusive if not entry.owner.future.done()]
+        if exclusive:
+            batch.exclusive = [entry for entry in exclusive if not entry.owner.future.done()]
         return batch
 
     # -- what became of it -----------------------------------------------------------------------

@@ -56,10 +56,10 @@ class Listener:
         self._on_news = on_news
         self._on_refused = on_refused
         self._ping_interval = ping_interval
-        self._wanted: Dict[str, None] = {}
-        self._sent: Set[str] = set()
-        self._unconfirmed: Dict[str, int] = {}
-        self._changed: Dict[str, None] = {}
+        self._wanted: Dict[bytes, str] = {}  # channels, and the jobs that they are about
+        self._sent: Set[bytes] = set()
+        self._unconfirmed: Dict[bytes, int] = {}
+        self._changed: Dict[bytes, None] = {}
         self._link: Optional[Link] = None
         self._task: Optional[asyncio.Task[None]] = None
         self._flushing = False
@@ -72,11 +72,12 @@ class Listener:
 
     def subscribe(self, job_id: str) -> None:
         """Want the notifications of a job; connects when it has to."""
-        self._wanted[job_id] = None
+        channel = self._keys.channel(job_id)
+        self._wanted[channel] = job_id
         if self._link is not None:
-            self._changed[job_id] = None
+            self._changed[channel] = None
             self._flush_soon()
-        if job_id in self._sent and job_id not in self._unconfirmed:
+        if channel in self._sent and channel not in self._unconfirmed:
             self._on_news((job_id,))
         if self._task is None:
             loop = asyncio.get_running_loop()
@@ -87,9 +88,10 @@ class Listener:
 
     def unsubscribe(self, job_id: str) -> None:
         """Want them no longer."""
-        self._wanted.pop(job_id, None)
+        channel = self._keys.channel(job_id)
+        self._wanted.pop(channel, None)
         if self._link is not None:
-            self._changed[job_id] = None
+            self._changed[channel] = None
             if self._linger is None:
                 self._linger = asyncio.get_running_loop().call_later(_LINGER, self._flush_rest)
 
@@ -160,21 +162,21 @@ class Listener:
         await link.listen(self._arrived)
 
     def _arrived(self, replies: List[Reply]) -> None:
-        self._last_read = asyncio.get_running_loop().time()
-        self._pinged = False
         news: List[str] = []
         for reply in replies:
-            if isinstance(reply, ReplyError):
-                # No right to subscribe, say: the waits go on with the periodic reads.
-                _log.warning("Redis refuses to notify of results: %s", reply)
-                news.extend(self._unconfirmed)
-                self._unconfirmed.clear()
-            elif reply.__class__ is list and len(reply) == 3:  # else it is a pong
+            if reply.__class__ is list and len(reply) == 3:  # else it is a pong
                 job_id = self._news_of(reply[0], reply[1])
                 if job_id is not None:
                     news.append(job_id)
+            elif isinstance(reply, ReplyError):
+                # No right to subscribe, say: the waits go on with the periodic reads.
+                _log.warning("Redis refuses to notify of results: %s", reply)
+                refused, self._unconfirmed = self._unconfirmed, {}
+                news.extend(self._wanted[channel] for channel in refused if channel in self._wanted)
         if news:
             self._on_news(news)
+        self._last_read = asyncio.get_running_loop().time()
+        self._pinged = False
 
     def _forget_link(self) -> None:
         """Nothing is subscribed on the next connection, and only what is wanted will be."""
@@ -187,22 +189,21 @@ class Listener:
                 timer.cancel()
         self._beat = self._linger = None
 
-    def _news_of(self, kind: bytes, channel: Reply) -> Optional[str]:
+    def _news_of(self, kind: Reply, channel: Reply) -> Optional[str]:
         """Return the job that a notification or confirmation makes worth a look, if it does."""
-        job_id = self._keys.job_of_channel(channel) if channel.__class__ is bytes else None
-        if job_id is None or not (kind == b"message" or kind == b"subscribe"):
+        if channel.__class__ is not bytes:
             return None
-        if kind == b"subscribe" and not self._confirmed(job_id):
-            return None
-        return job_id if job_id in self._wanted else None
+        if kind == b"message" or (kind == b"subscribe" and self._confirmed(channel)):
+            return self._wanted.get(channel)
+        return None
 
-    def _confirmed(self, job_id: str) -> bool:
+    def _confirmed(self, channel: bytes) -> bool:
         """Count a confirmation; only the latest SUBSCRIBE's means that nothing can be missed."""
-        left = self._unconfirmed.get(job_id, 1) - 1
+        left = self._unconfirmed.get(channel, 1) - 1
         if left:
-            self._unconfirmed[job_id] = left
+            self._unconfirmed[channel] = left
             return False
-        self._unconfirmed.pop(job_id, None)
+        self._unconfirmed.pop(channel, None)
         return True
 
     # -- what is wanted, in batches --------------------------------------------------------------
@@ -234,15 +235,15 @@ class Listener:
         changed, self._changed = self._changed, {}
         add: List[bytes] = []
         remove: List[bytes] = []
-        for job_id in changed:
-            if job_id in self._wanted:
-                if job_id not in self._sent:
-                    self._sent.add(job_id)
-                    self._unconfirmed[job_id] = self._unconfirmed.get(job_id, 0) + 1
-                    add.append(self._keys.channel(job_id))
-            elif job_id in self._sent:
-                self._sent.discard(job_id)
-                remove.append(self._keys.channel(job_id))
+        for channel in changed:
+            if channel in self._wanted:
+                if channel not in self._sent:
+                    self._sent.add(channel)
+                    self._unconfirmed[channel] = self._unconfirmed.get(channel, 0) + 1
+                    add.append(channel)
+            elif channel in self._sent:
+                self._sent.discard(channel)
+                remove.append(channel)
         return [
             (verb, *channels[start : start + _CHANNELS_PER_COMMAND])
             for verb, channels in ((b"UNSUBSCRIBE", remove), (b"SUBSCRIBE", add))

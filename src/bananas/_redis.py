@@ -64,12 +64,11 @@ def reply_error(error: BaseException) -> ReplyError:
     return ReplyError(code, without_arguments(str(error)))
 
 
-def pack(commands: Iterable[Command]) -> List[bytes]:
+def pack(commands: Iterable[Command]) -> bytes:
     """Return the bytes of some commands."""
     if _pack_command is not None:
-        return [_pack_command(command) for command in commands]
-    packed: List[bytes] = Connection().pack_commands(commands)  # pragma: no cover
-    return packed  # pragma: no cover
+        return b"".join(map(_pack_command, commands))
+    return b"".join(Connection().pack_commands(commands))  # pragma: no cover
 
 
 class Link:
@@ -216,7 +215,7 @@ class Link:
         protocol = self._protocol
         if protocol is None or protocol.lost is not None:
             raise LinkLost("not connected")
-        self._writer.transport.write(b"".join(pack(commands)))
+        self._writer.transport.write(pack(commands))
 
     def expect(self, count: int, receiver: Callable[[List[Reply]], None]) -> None:
         """Have replies handed to ``receiver``, which must not raise; see ``ReplyProtocol``."""

@@ -65,6 +65,7 @@ class Watch:
             on_refused=self._refuse_all,
         )
         self._closed = False
+        self._left: List[Waiter] = []
         self._soon: Dict[str, None] = {}
         self._looking = False
         self._fresh: Dict[str, float] = {}
@@ -77,6 +78,7 @@ class Watch:
         self.found_by_safety_read = 0
 
     def __len__(self) -> int:
+        self._unregister_left()
         return len(self._waiters)
 
     async def wait(
@@ -108,7 +110,7 @@ class Watch:
                 result = await self._last_look(waiter, timeout or 0.0)
             return result
         finally:
-            self.unregister(waiter)
+            self._let_go(waiter)
 
     def register(self, job_id: str, *, any_attempt: bool) -> Waiter:
         """Take a wait in; nothing that is stored from now on is missed."""
@@ -122,6 +124,17 @@ class Watch:
         if self._tick is None:
             self._tick = loop.call_later(_TICK, self._on_tick, loop)
         return waiter
+
+    def _let_go(self, waiter: Waiter) -> None:
+        """Have a wait unregistered once its caller has gone on: nobody waits for that."""
+        if not self._left:
+            self._pipeline.running_loop().call_soon(self._unregister_left)
+        self._left.append(waiter)
+
+    def _unregister_left(self) -> None:
+        left, self._left = self._left, []
+        for waiter in left:
+            self.unregister(waiter)
 
     def unregister(self, waiter: Waiter) -> None:
         """Let a wait go, whatever became of it."""

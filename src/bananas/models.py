@@ -501,6 +501,8 @@ def _completed_at(text: bytes) -> datetime:
 def _milliseconds(text: Optional[bytes]) -> int:
     if text is None:
         return 0
+    if text.isdigit() and len(text) < 20:
+        return int(text)
     if not _WHOLE.match(text):
         raise exc.SerializationError("duration_ms is not a whole number")
     return int(text)

@@ -280,7 +280,6 @@ def test_names_of_results(vector: Dict[str, Any]) -> None:
     job_id = vector["key"].rpartition(":")[2]
     assert Keys().result(job_id).decode() == vector["key"]
     assert Keys().channel(job_id).decode() == vector["channel"]
-    assert Keys().job_of_channel(vector["channel"].encode()) == job_id
 
 
 @each_step

@@ -48,21 +48,6 @@ def test_prefix() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize(
-    ("channel", "job_id"),
-    [
-        (b"bananas:result:notify:a-1", "a-1"),
-        (b"bananas:result:notify:", ""),
-        (b"bananas:result:notify:\xff", "\ufffd"),
-        (b"bananas:result:a-1", None),
-        (b"other", None),
-    ],
-)
-def test_job_of_a_channel(channel: bytes, job_id: str | None) -> None:
-    """A channel's job is read off its name, whatever bytes stand there."""
-    assert Keys().job_of_channel(channel) == job_id
-
-
 def test_made_up_routes_cost_no_memory() -> None:
     """The names of any number of routes are right, and only some of them are kept."""
     keys = Keys()
