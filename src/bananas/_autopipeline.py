@@ -124,9 +124,20 @@ class AutoPipeline:
         commands: Sequence[Command],
         then: Callable[[Optional[List[Reply]], Optional[BaseException]], None],
     ) -> None:
-        """Hand reads over, as ``call`` does, and have ``then`` called with replies or an error."""
+        """Hand reads over, as ``call`` does, and have ``then`` called with replies or an error.
+
+        Where nothing else is to be sent, they go out at once, and the books are kept afterwards.
+        """
+        marker = self._send_alone(commands)
         self._add(self._calls(commands, future=Callback(then)), soon=False)
-        self.send_now()
+        if marker is None:
+            self.send_now()
+        elif self._link is not None:
+            self.batches += 1
+            batch = self._in_flight = self._ledger.take()
+            batch.marker = marker
+            self._set_out(batch.transactions)
+            self._link.expect(len(commands) + 1, self._landed)
 
     def start_submit(
         self, entries: Sequence[Entry], *, exclusive: bool = False
@@ -398,6 +409,20 @@ class AutoPipeline:
         self._turn_awaited = False
         self.send_now()
 
+    def _send_alone(self, commands: Sequence[Command]) -> Optional[bytes]:
+        """Send reads if nothing is under way or waits; return their marker, or None if not sent."""
+        parked, link = self._parked, self._link
+        if parked is None or parked.done() or link is None or self._in_flight is not None:
+            return None
+        if self._closed or self._ledger.has_work or self._exclusive.watching or link.is_dirty:
+            return None
+        marker = self._new_marker()
+        try:
+            link.send([*commands, (b"ECHO", marker)])
+        except LinkLost:
+            return None  # nothing was written; the owner is told as well
+        return marker
+
     def _begin(self, link: Link, batch: Batch) -> None:
         self.batches += 1
         self._in_flight = batch
@@ -416,7 +441,6 @@ class AutoPipeline:
             batch.marker = self._new_marker()
             commands.append((b"ECHO", batch.marker))
         if commands:
-            # Sent first: the books are kept while Redis is at work.
             link.send(commands)
             self._set_out(batch.transactions)
             link.expect(len(commands), self._landed)
