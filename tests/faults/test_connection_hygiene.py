@@ -25,7 +25,8 @@ from tests.support.faults import Match
 
 from .inventory import nothing_left, queued_once
 from .submits import WAYS, Way
-from .timing import TOLERANCE, MachineLag, eventually
+from .timing import TOLERANCE, MachineLag, eventually, first_looks_over
+from .worker import finish
 
 pytestmark = pytest.mark.asyncio
 
@@ -135,6 +136,36 @@ async def test_stray_reply_before_a_read(
         jobs = await asyncio.gather(*[client.get_job(f"job-{number}") for number in range(5)])
         assert [job and job.payload for job in jobs] == list(range(5))
         assert await client.get_result("job-0") is None
+
+
+@every_stray
+async def test_stray_reply_before_an_awaited_result(
+    redis_server: RedisServer, proxy: FaultProxy, stray: bytes
+) -> None:
+    """A reply slipped in before a result that a wait reads by itself does not end the wait."""
+    async with AsyncClient(proxy.url(), safety_interval=3600) as client:
+        wait = asyncio.ensure_future(client.wait_for_result("job"))
+        await eventually(lambda: bool(redis_server.command("PUBSUB", "CHANNELS")), "a channel")
+        await first_looks_over(client, proxy, 1)
+        before = client.stats()
+        injected = proxy.on(command(b"HGETALL"), Inject(stray))
+        with redis_server.connect() as redis:
+            finish(redis, ["job"])
+        await injected.wait_async()
+        assert (await wait).get_result() == "job"
+        assert client.stats().connections == before.connections + 1
+
+
+async def test_a_wait_lets_go_of_watched_keys(redis_server: RedisServer, proxy: FaultProxy) -> None:
+    """What a submit with a known id has watched is let go of with the next read of a result."""
+    with redis_server.connect() as redis:
+        finish(redis, ["known"])
+    async with AsyncClient(proxy.url()) as client:
+        await client.submit_job("work", None, job_id="known")
+        await client.submit_job("work", None, job_id="known")
+        assert proxy.commands["UNWATCH"] == 0
+        await client.wait_for_result("known")
+        assert proxy.commands["UNWATCH"] == 1
 
 
 @every_way
