@@ -414,7 +414,7 @@ class AutoPipeline:
         parked, link = self._parked, self._link
         if parked is None or parked.done() or link is None or self._in_flight is not None:
             return None
-        if self._closed or self._ledger.has_work or self._exclusive.watching or link.is_dirty:
+        if self._ledger.has_work or self._exclusive.watching or link.is_dirty:
             return None
         marker = self._new_marker()
         try:

@@ -22,6 +22,7 @@ from tests.support import (
     command,
 )
 from tests.support.faults import Match
+from tests.support.framing import encode_command
 
 from .inventory import nothing_left, queued_once
 from .submits import WAYS, Way
@@ -154,6 +155,38 @@ async def test_stray_reply_before_an_awaited_result(
         await injected.wait_async()
         assert (await wait).get_result() == "job"
         assert client.stats().connections == before.connections + 1
+
+
+async def test_stray_result_behind_a_submit(redis_server: RedisServer, proxy: FaultProxy) -> None:
+    """What came behind the replies to a submit is not taken for the result that is read next."""
+    stray = encode_command("status", "completed", "result", '"stray"') + b"-NOPERM no ECHO\r\n"
+    with redis_server.connect() as redis:
+        finish(redis, ["job"])
+    async with AsyncClient(proxy.url(), safety_interval=3600) as client:
+        injected = proxy.on(command(b"EXEC"), Inject(stray, after=True))
+        await client.submit_job("work", None)
+        await injected.wait_async()
+        assert (await client.wait_for_result("job")).get_result() == "job"
+
+
+async def test_a_read_and_a_submit_of_one_turn(
+    redis_server: RedisServer, proxy: FaultProxy
+) -> None:
+    """A result that is looked at while a submit is about to be sent goes out with it."""
+    async with AsyncClient(proxy.url(), safety_interval=3600) as client:
+        first = asyncio.ensure_future(client.wait_for_result("job"))
+        await eventually(lambda: bool(redis_server.command("PUBSUB", "CHANNELS")), "a channel")
+        await first_looks_over(client, proxy, 1)
+        before = client.stats()
+        submit = asyncio.ensure_future(client.submit_job("work", None))
+        second = asyncio.ensure_future(client.wait_for_result("job"))  # looks at once
+        job_id = await submit
+        after = client.stats()
+        assert (after.pipelines, after.connections) == (before.pipelines + 1, before.connections)
+        with redis_server.connect() as redis:
+            finish(redis, ["job"])
+        assert (await first).get_result() == (await second).get_result() == "job"
+    queued_once(redis_server, job_id)
 
 
 async def test_a_wait_lets_go_of_watched_keys(redis_server: RedisServer, proxy: FaultProxy) -> None:
