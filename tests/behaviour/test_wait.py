@@ -511,6 +511,18 @@ async def test_one_of_two_ends_early(client: Facade, broker: Broker, worker: GoW
     assert (await long).get_result() == 7
 
 
+async def test_a_wait_that_has_ended_is_no_longer_counted(
+    async_client: AsyncClient, worker: GoWorker
+) -> None:
+    """Who has its result, or the news that its time is over, finds no wait in the figures."""
+    worker.store_success("a", "7")
+    await async_client.wait_for_result("a")
+    assert async_client.stats().waits == 0
+    with pytest.raises(TimeoutError):
+        await async_client.wait_for_result("b", 0)
+    assert async_client.stats().waits == 0
+
+
 async def test_cancel(async_client: AsyncClient, broker: Broker, worker: GoWorker) -> None:
     """Cancelling a wait ends it at once, and no other for the same job."""
     other = await subscribed(broker, "a", async_client.wait_for_result("a"))
