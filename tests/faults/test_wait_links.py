@@ -146,6 +146,34 @@ async def test_idle_link_that_answers_is_kept(proxy: FaultProxy) -> None:
             wait.cancel()
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"*3\r\n$7\r\nmessage\r\n*1\r\n:1\r\n$1\r\nx\r\n",
+        b"*3\r\n$9\r\nsubscribe\r\n$-1\r\n:0\r\n",
+        b"*3\r\n$7\r\nmessage\r\n$5\r\nother\r\n$1\r\nx\r\n",
+        b"*3\r\n$7\r\nmessage\r\n$3\r\n\xff\x00\xfe\r\n$1\r\nx\r\n",
+        b"*4\r\n$8\r\npmessage\r\n$1\r\n*\r\n$5\r\nother\r\n$1\r\nx\r\n",
+    ],
+    ids=["channel of the wrong type", "no channel", "other channel", "bytes", "pattern"],
+)
+async def test_message_that_nobody_subscribed_to(
+    redis_server: RedisServer, proxy: FaultProxy, message: bytes
+) -> None:
+    """It is passed over: the connection is kept, and the notification behind it is heard."""
+    async with AsyncClient(proxy.url(), safety_interval=NEVER) as client:
+        waits = _start(client, ["job"])
+        await _all_subscribed(redis_server, ["job"])
+        await first_looks_over(client, proxy, 1)
+        opened = proxy.connections_opened
+        proxy.inject(message, seen=b"SUBSCRIBE")
+        with redis_server.connect() as redis:
+            finish(redis, ["job"])
+        await _check_own(waits)
+        assert proxy.connections_opened == opened
+        assert client.stats().results_by_notification == 1
+
+
 async def test_output_buffer_kill(redis_server: RedisServer, proxy: FaultProxy) -> None:
     """Waits finish though the server drops the subscriber for an overfull output buffer."""
     job_ids = _ids(200)
