@@ -453,7 +453,8 @@ class AutoPipeline:
         assert batch is not None
         try:
             self._busy_since = None
-            _mark(batch.transactions, in_flight=False)
+            if batch.transactions:
+                _mark(batch.transactions, in_flight=False)
             if not self._judge(batch, replies) or batch.exclusive:
                 self._call_owner(batch)
                 return

@@ -128,7 +128,7 @@ class Watch:
     def _let_go(self, waiter: Waiter) -> None:
         """Have a wait unregistered once its caller has gone on: nobody waits for that."""
         if not self._left:
-            self._pipeline.running_loop().call_soon(self._unregister_left)
+            waiter.future.get_loop().call_soon(self._unregister_left)
         self._left.append(waiter)
 
     def _unregister_left(self) -> None:
@@ -440,7 +440,8 @@ def result_of(job_id: str, reply: Reply) -> JobResult[Any]:
             job_id=job_id,
             code=reply.code,
         )
-    return JobResult.from_hash(job_id, dict(zip(reply[::2], reply[1::2])))
+    parts = iter(reply)
+    return JobResult.from_hash(job_id, dict(zip(parts, parts)))
 
 
 def _is_refusal(reply: Reply) -> bool:

@@ -63,6 +63,7 @@ class JobPriority(str, enum.Enum):
 _WHOLE = re.compile(rb"-?[0-9]{1,19}\Z")
 
 _STATUSES: Dict[Any, JobStatus] = {status.value: status for status in JobStatus}
+_OUTCOMES = {b"completed": JobStatus.COMPLETED, b"failed": JobStatus.FAILED}
 _PRIORITIES: Dict[Any, JobPriority] = {priority.value: priority for priority in JobPriority}
 
 
@@ -453,8 +454,8 @@ class JobResult(Generic[T]):
         Raises:
             SerializationError: The hash is not what the protocol says.
         """
-        status = _STATUSES.get(fields.get(b"status", b"").decode("utf-8", "replace"))
-        if status is not JobStatus.COMPLETED and status is not JobStatus.FAILED:
+        status = _OUTCOMES.get(fields.get(b"status", b""))
+        if status is None:
             raise exc.SerializationError(
                 f"stored result of job {job_id} has no status of completed or failed",
                 job_id=job_id,
