@@ -128,16 +128,16 @@ class AutoPipeline:
 
         Where nothing else is to be sent, they go out at once, and the books are kept afterwards.
         """
-        marker = self._send_alone(commands)
+        marker, link = self._send_alone(commands), self._link
         self._add(self._calls(commands, future=Callback(then)), soon=False)
-        if marker is None:
+        if marker is None or link is None:
             self.send_now()
-        elif self._link is not None:
-            self.batches += 1
-            batch = self._in_flight = self._ledger.take()
-            batch.marker = marker
-            self._set_out(batch.transactions)
-            self._link.expect(len(commands) + 1, self._landed)
+            return
+        self.batches += 1
+        batch = self._in_flight = self._ledger.take()
+        batch.marker = marker
+        self._set_out(batch.transactions)
+        link.expect(len(commands) + 1, self._landed)
 
     def start_submit(
         self, entries: Sequence[Entry], *, exclusive: bool = False
@@ -419,8 +419,9 @@ class AutoPipeline:
         marker = self._new_marker()
         try:
             link.send([*commands, (b"ECHO", marker)])
-        except LinkLost:
-            return None  # nothing was written; the owner is told as well
+        except Exception as error:
+            self._call_owner(error)
+            return None
         return marker
 
     def _begin(self, link: Link, batch: Batch) -> None:

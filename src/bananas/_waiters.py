@@ -54,16 +54,13 @@ class Waiters:
         waiters.append(waiter)
         return False
 
-    def remove(self, waiter: Waiter) -> bool:
-        """Let a waiter go; true if it was the last for its job."""
-        waiters = self._by_job.get(waiter.job_id)
-        if waiters is None or waiter not in waiters:
-            return False
-        waiters.remove(waiter)
-        if waiters:
-            return False
-        del self._by_job[waiter.job_id]
-        return True
+    def remove(self, waiter: Waiter) -> None:
+        """Let a waiter go, if it is here."""
+        waiters = self._by_job.get(waiter.job_id, [])
+        if waiter in waiters:
+            waiters.remove(waiter)
+            if not waiters:
+                del self._by_job[waiter.job_id]
 
     def of(self, job_id: str) -> List[Waiter]:
         """Return those who wait for a job and are not served yet."""

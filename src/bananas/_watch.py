@@ -65,7 +65,6 @@ class Watch:
             on_refused=self._refuse_all,
         )
         self._closed = False
-        self._left: List[Waiter] = []
         self._soon: Dict[str, None] = {}
         self._looking = False
         self._fresh: Dict[str, float] = {}
@@ -78,7 +77,6 @@ class Watch:
         self.found_by_safety_read = 0
 
     def __len__(self) -> int:
-        self._unregister_left()
         return len(self._waiters)
 
     async def wait(
@@ -110,7 +108,9 @@ class Watch:
                 result = await self._last_look(waiter, timeout or 0.0)
             return result
         finally:
-            self._let_go(waiter)
+            self._waiters.remove(waiter)
+            # Once the caller has gone on: nobody waits for the rest.
+            waiter.future.get_loop().call_soon(self._forget, waiter)
 
     def register(self, job_id: str, *, any_attempt: bool) -> Waiter:
         """Take a wait in; nothing that is stored from now on is missed."""
@@ -119,38 +119,36 @@ class Watch:
         loop = self._pipeline.running_loop()
         waiter = Waiter(job_id, loop.create_future(), any_attempt=any_attempt)
         if self._waiters.add(waiter):
+            self._forget_looks(job_id)  # those of a wait that has only just ended
             self._fresh[job_id] = loop.time() + _FIRST_LOOK
         self.listener.subscribe(job_id)
         if self._tick is None:
             self._tick = loop.call_later(_TICK, self._on_tick, loop)
         return waiter
 
-    def _let_go(self, waiter: Waiter) -> None:
-        """Have a wait unregistered once its caller has gone on: nobody waits for that."""
-        if not self._left:
-            waiter.future.get_loop().call_soon(self._unregister_left)
-        self._left.append(waiter)
-
-    def _unregister_left(self) -> None:
-        left, self._left = self._left, []
-        for waiter in left:
-            self.unregister(waiter)
-
     def unregister(self, waiter: Waiter) -> None:
         """Let a wait go, whatever became of it."""
+        self._waiters.remove(waiter)
+        self._forget(waiter)
+
+    def _forget(self, waiter: Waiter) -> None:
+        """Give back what a wait held; its job may be awaited again by now."""
         job_id = waiter.job_id
         self._deadlines.discard(waiter)
-        if self._waiters.remove(waiter):
-            self._fresh.pop(job_id, None)
-            self._seen.pop(job_id, None)
-            self._grace.pop(job_id, None)
-            self._soon.pop(job_id, None)
+        if job_id not in self._waiters:
+            self._forget_looks(job_id)
             self.listener.unsubscribe(job_id)
         if waiter.future.done():
             if not waiter.future.cancelled():
                 waiter.future.exception()  # retrieved: nobody may be left to
         else:
             waiter.future.cancel()
+
+    def _forget_looks(self, job_id: str) -> None:
+        self._fresh.pop(job_id, None)
+        self._seen.pop(job_id, None)
+        self._grace.pop(job_id, None)
+        self._soon.pop(job_id, None)
 
     async def close(self) -> None:
         """End all waits."""
@@ -188,7 +186,11 @@ class Watch:
         self._looking = True
         result = self._keys.result
         commands: List[Command] = [(b"HGETALL", result(job_id)) for job_id in ids]
-        self._pipeline.start(commands, functools.partial(self._looked, ids))
+        try:
+            self._pipeline.start(commands, functools.partial(self._looked, ids))
+        except BaseException:
+            self._looking = False
+            raise
 
     def _looked(
         self, ids: Sequence[str], replies: Optional[List[Reply]], error: Optional[BaseException]

@@ -8,8 +8,9 @@ from typing import Any, Dict, List, Sequence
 
 import pytest
 
-from bananas import AsyncClient, JobResult
+from bananas import AsyncClient, JobResult, _redis
 from bananas import exceptions as exc
+from bananas._redis import Command
 from tests.support import Cut, FaultProxy, RedisServer, command
 
 from .timing import TOLERANCE, MachineLag, eventually, first_looks_over
@@ -193,6 +194,50 @@ async def test_output_buffer_kill(redis_server: RedisServer, proxy: FaultProxy) 
             assert "overcoming of output buffer limits" in redis_server.log()
     finally:
         redis_server.command("CONFIG", "SET", setting, before)
+
+
+async def test_first_look_of_a_wait_that_follows_another(
+    redis_server: RedisServer, proxy: FaultProxy
+) -> None:
+    """Where nothing notifies, a wait begun as another for its job ends is read half a second on."""
+    async with AsyncClient(proxy.url(), safety_interval=NEVER) as client:
+        await client.get_job("none")
+        proxy.refuse()
+        with pytest.raises(exc.TimeoutError):
+            await client.wait_for_result("job", 2.0)
+        assert proxy.commands["GET"] == 3  # of the job: the first look, and the last
+        with redis_server.connect() as redis:
+            finish(redis, ["job"])
+        assert (await client.wait_for_result("job", 20)).get_result() == "job"
+        assert client.stats().results_by_safety_read == 1
+
+
+async def test_read_that_can_not_be_sent(
+    redis_server: RedisServer, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lack of memory for the read of one result keeps nobody else from hearing of theirs."""
+    failed: List[Sequence[Command]] = []
+    pack = _redis.pack
+
+    def out_of_memory(commands: Sequence[Command]) -> bytes:
+        if commands[0][0] == b"HGETALL":
+            monkeypatch.setattr(_redis, "pack", pack)
+            failed.append(commands)
+            raise MemoryError
+        return pack(commands)
+
+    async with AsyncClient(proxy.url(), safety_interval=NEVER) as client:
+        waits = _start(client, ["unlucky", "job"])
+        await _all_subscribed(redis_server, ["job", "unlucky"])
+        await first_looks_over(client, proxy, len(waits))
+        monkeypatch.setattr(_redis, "pack", out_of_memory)
+        with redis_server.connect() as redis:
+            finish(redis, ["unlucky"])
+            await eventually(lambda: bool(failed), "a read that fails")
+            finish(redis, ["job"])
+        await _check_own({"job": waits["job"]})
+        assert client.stats().results_by_notification == 1
+        waits["unlucky"].cancel()
 
 
 async def test_lost_unsubscribe(redis_server: RedisServer, proxy: FaultProxy) -> None:

@@ -13,13 +13,16 @@ async def waiter(job_id: str = "a", any_attempt: bool = False) -> Waiter:
 
 
 async def test_first_and_last() -> None:
-    """The first wait for a job and the last one are told apart from the others."""
+    """The first wait for a job is told apart from the others; the last one takes it away."""
     waiters, first, second = Waiters(), await waiter(), await waiter()
     assert waiters.add(first) is True
     assert waiters.add(second) is False
-    assert waiters.remove(first) is False
-    assert waiters.remove(second) is True
-    assert waiters.remove(second) is False
+    waiters.remove(first)
+    assert "a" in waiters
+    waiters.remove(second)
+    assert "a" not in waiters
+    waiters.remove(second)
+    assert waiters.add(first) is True
 
 
 async def test_jobs() -> None:
@@ -36,7 +39,7 @@ async def test_removing_a_stranger() -> None:
     """A wait that was never taken in changes nothing."""
     waiters, known = Waiters(), await waiter()
     waiters.add(known)
-    assert waiters.remove(await waiter()) is False
+    waiters.remove(await waiter())
     assert waiters.of("a") == [known]
 
 
