@@ -200,6 +200,7 @@ async def test_first_look_of_a_wait_that_follows_another(
     redis_server: RedisServer, proxy: FaultProxy
 ) -> None:
     """Where nothing notifies, a wait begun as another for its job ends is read half a second on."""
+    places: List[List[str]] = []
     async with AsyncClient(proxy.url(), safety_interval=NEVER) as client:
         await client.get_job("none")
         proxy.refuse()
@@ -208,8 +209,11 @@ async def test_first_look_of_a_wait_that_follows_another(
         assert proxy.commands["GET"] == 3  # of the job: the first look, and the last
         with redis_server.connect() as redis:
             finish(redis, ["job"])
-        assert (await client.wait_for_result("job", 20)).get_result() == "job"
+        second = client.wait_for_result("job", 20)
+        asyncio.get_running_loop().call_soon(lambda: places.append(list(client._watch._seen)))
+        assert (await second).get_result() == "job"
         assert client.stats().results_by_safety_read == 1
+        assert places == [[]]  # not in the place of the first, before all that came later
 
 
 async def test_read_that_can_not_be_sent(
