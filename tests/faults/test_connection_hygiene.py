@@ -172,7 +172,7 @@ async def test_stray_result_behind_a_submit(redis_server: RedisServer, proxy: Fa
 async def test_a_read_and_a_submit_of_one_turn(
     redis_server: RedisServer, proxy: FaultProxy
 ) -> None:
-    """A result that is looked at while a submit is about to be sent goes out with it."""
+    """A result that is looked at while a submit is about to be sent is not sent in its place."""
     async with AsyncClient(proxy.url(), safety_interval=3600) as client:
         first = asyncio.ensure_future(client.wait_for_result("job"))
         await eventually(lambda: bool(redis_server.command("PUBSUB", "CHANNELS")), "a channel")
@@ -181,8 +181,7 @@ async def test_a_read_and_a_submit_of_one_turn(
         submit = asyncio.ensure_future(client.submit_job("work", None))
         second = asyncio.ensure_future(client.wait_for_result("job"))  # looks at once
         job_id = await submit
-        after = client.stats()
-        assert (after.pipelines, after.connections) == (before.pipelines + 1, before.connections)
+        assert client.stats().connections == before.connections
         with redis_server.connect() as redis:
             finish(redis, ["job"])
         assert (await first).get_result() == (await second).get_result() == "job"
