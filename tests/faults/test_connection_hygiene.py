@@ -8,7 +8,7 @@ from typing import Any, Awaitable, Callable, List, Sequence, Type
 
 import pytest
 
-from bananas import AsyncClient
+from bananas import AsyncClient, JobResult
 from bananas import exceptions as exc
 from tests.support import (
     Cut,
@@ -50,6 +50,16 @@ every_stray = pytest.mark.parametrize("stray", STRAY.values(), ids=STRAY.keys())
 
 def _share_of(name: bytes, share: float, rng: random.Random) -> Match:
     return lambda words: words[0].upper() == name and rng.random() < share
+
+
+async def _wait_for_news(
+    client: AsyncClient, server: RedisServer, proxy: FaultProxy
+) -> asyncio.Task[JobResult[Any]]:
+    """Begin a wait for the job ``job``, up to where only a notification will end it."""
+    wait = asyncio.ensure_future(client.wait_for_result("job"))
+    await eventually(lambda: bool(server.command("PUBSUB", "CHANNELS")), "a channel")
+    await first_looks_over(client, proxy, 1)
+    return wait
 
 
 async def _in_time(
@@ -145,9 +155,7 @@ async def test_stray_reply_before_an_awaited_result(
 ) -> None:
     """A reply slipped in before a result that a wait reads by itself does not end the wait."""
     async with AsyncClient(proxy.url(), safety_interval=3600) as client:
-        wait = asyncio.ensure_future(client.wait_for_result("job"))
-        await eventually(lambda: bool(redis_server.command("PUBSUB", "CHANNELS")), "a channel")
-        await first_looks_over(client, proxy, 1)
+        wait = await _wait_for_news(client, redis_server, proxy)
         before = client.stats()
         injected = proxy.on(command(b"HGETALL"), Inject(stray))
         with redis_server.connect() as redis:
@@ -174,9 +182,7 @@ async def test_a_read_and_a_submit_of_one_turn(
 ) -> None:
     """A result that is looked at while a submit is about to be sent is not sent in its place."""
     async with AsyncClient(proxy.url(), safety_interval=3600) as client:
-        first = asyncio.ensure_future(client.wait_for_result("job"))
-        await eventually(lambda: bool(redis_server.command("PUBSUB", "CHANNELS")), "a channel")
-        await first_looks_over(client, proxy, 1)
+        first = await _wait_for_news(client, redis_server, proxy)
         before = client.stats()
         submit = asyncio.ensure_future(client.submit_job("work", None))
         second = asyncio.ensure_future(client.wait_for_result("job"))  # looks at once
