@@ -370,7 +370,10 @@ class AutoPipeline:
         return link
 
     async def _back_off(self) -> None:
-        longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**self._failures)
+        # Who asks meanwhile is to see an attempt within the patience of a request.
+        longest = min(
+            _LONGEST_BACKOFF, self._connect_timeout / 2, _FIRST_BACKOFF * 2**self._failures
+        )
         self._failures = min(self._failures + 1, 10)
         await asyncio.sleep(longest * (0.5 + random.random() / 2))
 
