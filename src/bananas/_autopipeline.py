@@ -497,11 +497,7 @@ class AutoPipeline:
             end = at + len(request.commands)
             answer = replies[at:end]
             at = end
-            transient: Optional[ReplyError] = None
-            for reply in answer:
-                if reply.__class__ is ReplyError and reply.code in TRANSIENT:
-                    transient = reply
-                    break
+            transient: Optional[ReplyError] = next(filter(_is_transient, answer), None)
             if transient is None:
                 self._ledger.resolve(request, answer)
             else:
