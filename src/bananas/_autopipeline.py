@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from typing import Awaitable, Callable, List, Optional, Sequence, Union
@@ -12,10 +13,11 @@ from ._batch import TRANSIENT, Entry, Transaction, Verdicts
 from ._doubts import Doubt, settle
 from ._exclusive import ExclusiveSubmits
 from ._ledger import Batch, Ledger
+from ._lending import Flight, Lender, Loan
 from ._protocol import LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 from ._requests import Callback, Calls, Outcome, Request, Submit
-from ._tasks import cancel_and_wait
+from ._tasks import cancel_and_wait, go_to_the_loop
 
 __all__ = ["AutoPipeline"]
 
@@ -23,6 +25,7 @@ _log = logging.getLogger("bananas")
 
 _FIRST_BACKOFF = 0.02
 _LONGEST_BACKOFF = 0.5
+_A_MOMENT = 0.02
 
 
 class _Refused(Exception):
@@ -66,6 +69,7 @@ class AutoPipeline:
         self._link: Optional[Link] = None
         self._ledger = Ledger()
         self._in_flight: Optional[Batch] = None
+        self.lender = Lender()
         self._parked: Optional[asyncio.Future[Optional[Batch]]] = None
         self._turn_awaited = False
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -153,18 +157,20 @@ class AutoPipeline:
             where nothing was sent, and with ``OutcomeUnknownError`` where something was, and what
             became of it can't be found out before the deadline.
         """
-        loop = self.running_loop()
-        now = loop.time()
-        future: asyncio.Future[Optional[Outcome]] = loop.create_future()
-        request = Submit(
-            future,
-            now + self._submit_timeout,
-            now + min(self._submit_timeout, self._connect_timeout),
-            entries,
-            exclusive,
-        )
+        loop = asyncio._get_running_loop()
+        if loop is None or loop is not self._loop:
+            loop = self.running_loop()
+        request = self._submit(loop, entries, exclusive)
         self._add(request)
+        future: asyncio.Future[Optional[Outcome]] = request.future
         return future
+
+    def submit(self, entry: Entry, *, exclusive: bool = False) -> Awaitable[Optional[Outcome]]:
+        """Do what ``start_submit`` does, for one entry, and on a thread without a loop too."""
+        if asyncio._get_running_loop() is None and self.lender.is_willing:
+            assert not exclusive
+            return self._submit_here(entry)
+        return self.start_submit((entry,), exclusive=exclusive)
 
     def send_now(self) -> None:
         """Send what waits, if the owner has left the link to us, and nothing is on its way.
@@ -203,7 +209,9 @@ class AutoPipeline:
     @property
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
-        return self._link is not None
+        if self.lender.loan is not None:
+            self._recall()
+        return self._link is not None and not self._link.is_lost
 
     @property
     def open_requests(self) -> int:
@@ -211,6 +219,18 @@ class AutoPipeline:
         return len(self._ledger.open)
 
     # -- requests --------------------------------------------------------------------------------
+
+    def _submit(
+        self, loop: asyncio.AbstractEventLoop, entries: Sequence[Entry], exclusive: bool
+    ) -> Submit:
+        now = loop.time()
+        return Submit(
+            loop.create_future(),
+            now + self._submit_timeout,
+            now + min(self._submit_timeout, self._connect_timeout),
+            entries,
+            exclusive,
+        )
 
     def _calls(
         self,
@@ -251,6 +271,8 @@ class AutoPipeline:
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
         assert self._loop is not None
+        if self.lender.loan is not None:
+            self._recall()
         self._ledger.add(request)
         if self._timer is None or request.patience < self._timer_at:
             self._arm(request.patience)
@@ -378,6 +400,8 @@ class AutoPipeline:
         await asyncio.sleep(longest * (0.5 + random.random() / 2))
 
     async def _drop_link(self) -> None:
+        if self.lender.loan is not None:
+            self._recall()
         link, self._link = self._link, None
         batch, self._in_flight = self._in_flight, None
         self._busy_since = None
@@ -414,6 +438,8 @@ class AutoPipeline:
 
     def _send_alone(self, commands: Sequence[Command]) -> Optional[bytes]:
         """Send reads if nothing is under way or waits; return their marker, or None if not sent."""
+        if self.lender.loan is not None:
+            self._recall()
         parked, link = self._parked, self._link
         if parked is None or parked.done() or link is None or self._in_flight is not None:
             return None
@@ -463,11 +489,18 @@ class AutoPipeline:
                 self._call_owner(batch)
                 return
             self._failures = 0
+            idle = self._link if self.lender.is_willing and not self._ledger.has_work else None
+            if idle is not None:
+                # Before its caller is told, who would ask for the next before it could be lent.
+                self._in_flight = None
+                self.lender.offer(idle, batch)
             for verdicts in batch.judged:
                 self._ledger.hand_out(verdicts)
-            self._in_flight = None
+            if idle is None:
+                self._in_flight = None
             # Who came meanwhile does not wait for a turn in which those just answered go on.
             if self._ledger.has_work:
+                self.lender.has_company()
                 self.send_now()
         except Exception as error:
             self._call_owner(error)
@@ -517,6 +550,101 @@ class AutoPipeline:
             ledger.doubt(Doubt((), link, writes=True))
         ledger.submit_again(batch.exclusive, exclusive=True)
         ledger.call_again(batch.calls)
+
+    # -- lent to the threads of blocking callers ---------------------------------------------------
+
+    async def _submit_here(self, entry: Entry) -> Optional[Outcome]:
+        """Submit from a thread without a loop; what is out of the ordinary goes on in ours."""
+        loop, loan = self._loop, self.lender.loan
+        assert loop is not None
+        request = self._submit(loop, (entry,), exclusive=False)
+        flight = Flight(request)
+        try:
+            lent = loan if loan is not None and loan.take(flight) else None
+            if lent is not None and lent.carry(flight, self._reply_timeout):
+                if lent.give_back():
+                    self._have_loop(self._forget_flight, loan, flight)
+                return None
+            await go_to_the_loop()
+        except BaseException:
+            self._have_loop(self._forget_flight, loan, flight)
+            raise
+        self._take_over(loan, flight)
+        if request not in self._ledger.open and not request.future.done():
+            self._add(request)
+            self.send_now()
+        outcome: Optional[Outcome] = await request.future
+        return outcome
+
+    def _have_loop(self, function: Callable[..., object], *args: object) -> None:
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # it has ended, and the connection with it
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def _forget_flight(self, loan: Optional[Loan], flight: Flight) -> None:
+        """Bring a flight to its end that nobody awaits."""
+        flight.request.future.cancel()  # an error in it is then no longer one that nobody looked at
+        self._take_over(loan, flight)
+
+    def _recall(self) -> None:
+        """Take the connection back; what a thread has sent on it is in flight from now on."""
+        loan, flight = self.lender.recall()
+        self.batches += loan.flights
+        if flight is None:
+            self._look_again(loan)
+        else:
+            self.batches += 1
+            self._in_flight = flight.batch
+            self._ledger.open.add(flight.request)
+            _mark(flight.batch.transactions, in_flight=True)
+            self._busy_since = flight.request.deadline - self._submit_timeout
+            self._arm(self._busy_since + self._reply_timeout)
+            self._go_on_with(loan, flight, patient=True)
+
+    def _look_again(self, loan: Loan) -> None:
+        if self._link is not None:
+            if not loan.is_quiet:
+                self._link.abort()
+            self._link.take_back()
+
+    def _take_over(self, loan: Optional[Loan], flight: Flight) -> None:
+        """Go on with a flight that its thread does not go on with."""
+        if loan is not None:
+            if loan is self.lender.loan and loan.holder is flight:
+                self._recall()
+            self._go_on_with(loan, flight)
+
+    def _go_on_with(self, loan: Loan, flight: Flight, *, patient: bool = False) -> None:
+        """Go on where its thread has stopped, or has not begun; none of it is done twice.
+
+        Args:
+            loan: What the thread may have used.
+            flight: The flight.
+            patient: While the thread is just writing, or judging what it has read, leave it a
+                moment to be done with it.
+        """
+        link = self._link
+        if self._in_flight is not flight.batch or link is None or flight.is_taken_over:
+            return  # it has not begun, or has ended, or its link was lost, which others see to
+        unsent = flight.may_write(self)
+        if not unsent and not (flight.is_written and flight.may_read(self)) and patient:
+            assert self._loop is not None
+            self._loop.call_later(_A_MOMENT, self._go_on_with, loan, flight)
+        elif unsent or flight.is_over:
+            flight.is_taken_over = True
+            self._in_flight = self._busy_since = None
+            self._ledger.open.discard(flight.request)
+            _mark(flight.batch.transactions, in_flight=False)
+            self._look_again(loan)
+            self.send_now()
+        elif flight.is_written and (flight.received is not None or flight.may_read(self)):
+            flight.is_taken_over = True
+            loan.wake()
+            link.take_back(rung=True)
+            link.expect(flight.batch.transactions[0].reply_count, self._landed)
+            link.go_on(flight.data, flight.received or b"")
+        else:
+            link.abort()  # how far it has come can't be told
 
     # -- what the owner does of it -----------------------------------------------------------------
 

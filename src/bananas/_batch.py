@@ -7,10 +7,13 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from ._protocol import Reply, ReplyError
 from ._redis import Command
 
-__all__ = ["TRANSIENT", "Entry", "Transaction", "Verdicts"]
+__all__ = ["TRANSIENT", "Entry", "Transaction", "Verdicts", "is_applied"]
 
 #: Errors that pass: the server loads, runs a script, or is a replica that may be promoted.
 TRANSIENT = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN"})
+
+# MULTI, MSET, LPUSH or ZADD, and EXEC; an integer follows, the list's length or the number added.
+_APPLIED = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:"
 
 
 class Entry:
@@ -182,3 +185,12 @@ def _take_back(target: bytes, entry: Entry) -> Command:
     if entry.score is None:
         return (b"LREM", target, 1, entry.member)
     return (b"ZREM", target, entry.member)
+
+
+def is_applied(received: bytes) -> bool:
+    """Whether these are the replies to a transaction of one entry, all of them, and it is queued.
+
+    Where they are not, ``Transaction.verdicts`` tells more.
+    """
+    end = received[len(_APPLIED) :]
+    return received.startswith(_APPLIED) and end.endswith(b"\r\n") and end[:-2].isdigit()

@@ -139,7 +139,11 @@ class LoopThread:
                 raise
 
     def run(
-        self, coroutine: Coroutine[Any, Any, T], started: Optional[Callable[[], None]] = None
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        started: Optional[Callable[[], None]] = None,
+        *,
+        here: bool = False,
     ) -> T:
         """Run a coroutine in the loop and wait for it.
 
@@ -150,18 +154,12 @@ class LoopThread:
             coroutine: What to run.
             started: Called in the loop when this and all other calls of the moment have made their
                 first step; once, if they have it in common.
+            here: The first step is made in the caller's own thread, and may be the last.
         """
         call = Call(coroutine, started, self._open)
         try:
-            self._calls.append(call)
-            if not self._woken:
-                self.ring()
-            if self._ended:
-                self._take_back(call)
-            if not call.lock.acquire(timeout=_RING_AGAIN):
-                self._woken = False  # a Ctrl-C may have struck between this note and the ringing
-                self.ring()
-                call.lock.acquire()
+            if not (here and call.begin()):
+                self._hop(call)
         except BaseException:
             if not self._ended:
                 self.loop.call_soon_threadsafe(self._cancel, call)
@@ -174,6 +172,17 @@ class LoopThread:
                 del error, call  # the traceback refers to this frame: no cycle
         value: T = call.value
         return value
+
+    def _hop(self, call: Call) -> None:
+        self._calls.append(call)
+        if not self._woken:
+            self.ring()
+        if self._ended:
+            self._take_back(call)
+        if not call.lock.acquire(timeout=_RING_AGAIN):
+            self._woken = False  # a Ctrl-C may have struck between this note and the ringing
+            self.ring()
+            call.lock.acquire()
 
     def _cancel(self, call: Call) -> None:
         self._start_calls()  # Ctrl-C may have struck before the loop was woken for the call

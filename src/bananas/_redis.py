@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+import select
 import socket
 from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Type, Union
 
@@ -17,6 +19,7 @@ from redis.backoff import NoBackoff
 from . import exceptions as exc
 from ._config import Endpoint
 from ._protocol import LinkLost, Reply, ReplyError, ReplyProtocol, without_arguments
+from ._wire import Wire
 
 try:
     # Its stub knows tuples of one argument only.
@@ -31,6 +34,8 @@ Command = Tuple[Argument, ...]
 
 #: What CLIENT LIST calls our connections.
 _CLIENT_NAME = "bananas"
+
+_LENDS = hasattr(select, "poll")
 
 
 # redis-py takes the code off the text of the errors that it has a class for.
@@ -91,6 +96,7 @@ class Link:
         self._connection = _make_connection(endpoint)
         self._protocol: Optional[ReplyProtocol] = None
         self._writer: Any = None
+        self._wire: Optional[Wire] = None
         self._reading: Optional[asyncio.Future[List[Reply]]] = None
         #: Called once, with the reason, when the connection has ended or is given up.
         self.on_lost: Optional[Callable[[LinkLost], None]] = None
@@ -217,6 +223,41 @@ class Link:
             raise LinkLost("not connected")
         self._writer.transport.write(pack(commands))
 
+    def lend(self) -> Optional[Wire]:
+        """Look away until ``take_back``, and have a thread write and read; None if it can't be."""
+        if not _LENDS or self.endpoint.scheme == "rediss":
+            return None
+        if self.is_dirty or self.no_transactions is not None:
+            return None
+        transport = self._writer.transport
+        if self._wire is None:
+            try:
+                self._wire = Wire(transport.get_extra_info("socket").fileno())
+            except OSError:  # no descriptor is left
+                return None
+        transport.pause_reading()
+        return self._wire
+
+    def take_back(self, *, rung: bool = False) -> None:
+        """Look at what arrives again."""
+        if self._writer is not None:
+            if rung:
+                self._wire = None
+            self._writer.transport.resume_reading()
+
+    def go_on(self, data: bytes, received: bytes) -> None:
+        """Write and read on where a thread has stopped; more replies than expected are too many.
+
+        Args:
+            data: What is still to be written.
+            received: What has already arrived.
+        """
+        assert self._protocol is not None
+        if data:
+            self._writer.transport.write(data)
+        if received:
+            self._protocol.data_received(received)
+
     def expect(self, count: int, receiver: Callable[[List[Reply]], None]) -> None:
         """Have replies handed to ``receiver``, which must not raise; see ``ReplyProtocol``."""
         assert self._protocol is not None
@@ -263,6 +304,11 @@ class Link:
         await self._reading
 
     @property
+    def is_lost(self) -> bool:
+        """Whether the connection has ended, or was given up."""
+        return self._protocol is None or self._protocol.lost is not None
+
+    @property
     def is_dirty(self) -> bool:
         """Whether it is lost, or more has arrived than was asked for."""
         protocol = self._protocol
@@ -271,10 +317,18 @@ class Link:
     def abort(self) -> None:
         """Drop the connection at once; a read in progress ends with ``LinkLost``."""
         self._let_go()
+        if self._wire is not None:
+            self._wire = None
+            self._shut_down()
         if self._writer is not None:
             self._writer.transport.abort()
         if self._protocol is not None:
             self._protocol.lose(LinkLost("the connection was given up"))
+
+    def _shut_down(self) -> None:
+        """End the connection for whoever else has a descriptor of it, and may be reading."""
+        with contextlib.suppress(OSError):
+            self._writer.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     async def aclose(self) -> None:
         """Drop the connection and let the loop forget its transport."""

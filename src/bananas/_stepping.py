@@ -37,6 +37,18 @@ class Call:
         self.lock = threading.Lock()
         self.lock.acquire()
 
+    def begin(self) -> bool:
+        """Make the first step in the caller's own thread; return whether it was the last."""
+        try:
+            self.coroutine.send(None)
+        except StopIteration as end:
+            self.value = end.value
+        except BaseException as error:
+            self.error = error
+        else:
+            return False
+        return True
+
     def go_on(self, _: object = None) -> None:
         """Run the coroutine until it awaits something, or ends."""
         self.awaited = None
@@ -77,9 +89,11 @@ class Call:
         self.lock.release()
 
     def cancel(self) -> None:
-        """Cancel what it awaits, if it has not ended."""
+        """Cancel what it awaits, if it has not ended; one that has not come here ends at once."""
         if self.awaited is not None:
             self.awaited.cancel()
+        else:
+            self.coroutine.close()
 
 
 class _Future(asyncio.Future):  # type: ignore[type-arg]  # not subscriptable below Python 3.9

@@ -190,6 +190,7 @@ class AsyncClient:
             submit_timeout=settings.submit_timeout,
             read_timeout=settings.read_timeout,
         )
+        self._lender = self._pipeline.lender
         listen = functools.partial(Listener, connector, keys, ping_interval=settings.ping_interval)
         self._watch = Watch(self._pipeline, listen, keys, safety_interval=settings.safety_interval)
         self._queue = RedisQueue(self._pipeline, keys, routing_key=settings.routing_key)

@@ -224,7 +224,7 @@ class RedisQueue:
     async def submit(self, entry: Entry, if_exists: str = "return", *, fresh: bool = False) -> str:
         """Submit one entry; ``fresh`` says that nobody else can have its id."""
         _check_if_exists(if_exists)
-        outcome = await self._pipeline.start_submit((entry,), exclusive=not fresh)
+        outcome = await self._pipeline.submit(entry, exclusive=not fresh)
         if outcome is not None:
             _raise_refusals([outcome], if_exists, ())
         return entry.job_id

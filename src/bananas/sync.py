@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import os
 import weakref
@@ -168,7 +169,7 @@ class Client:
     def _set_up(self, make: Callable[[], AsyncClient]) -> None:
         self._make = make
         self._closed = True
-        self._inner = make()
+        self._inner = self._new_inner()
         self._closed = False
         _clients.add(self)
         try:
@@ -180,19 +181,32 @@ class Client:
     def __repr__(self) -> str:
         return repr(self._inner).replace(AsyncClient.__name__, type(self).__name__, 1)
 
-    def _run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine of the inner client in the loop thread; the one hop of every call."""
+    def _run(
+        self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]], *, here: bool = False
+    ) -> T:
+        """Run a coroutine of the inner client in the loop thread; the one hop of every call.
+
+        A call that may begin ``here`` does without the hop if the connection is lent.
+        """
         refuse_running_loop("use AsyncClient, or asyncio.to_thread")
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
         thread, inner = loop_thread(), self._inner
+        if here and inner._lender.loan is not None and asyncio._get_running_loop() is None:
+            return thread.run(call(inner), inner._send_now, here=True)
         thread.ring()
         return thread.run(call(inner), inner._send_now)
 
     def _after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone and start with none."""
+        self._inner._lender.abandon()
         keep_forever(self._inner)
-        self._inner = self._make()
+        self._inner = self._new_inner()
+
+    def _new_inner(self) -> AsyncClient:
+        inner = self._make()
+        inner._lender.is_willing = True
+        return inner
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -291,7 +305,8 @@ class Client:
                 routing_key=routing_key,
                 max_retries=max_retries,
                 if_exists=if_exists,
-            )
+            ),
+            here=job_id is None,
         )
 
     def submit_job_scheduled(
@@ -341,7 +356,8 @@ class Client:
                 routing_key=routing_key,
                 max_retries=max_retries,
                 if_exists=if_exists,
-            )
+            ),
+            here=job_id is None,
         )
 
     def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: str = "return") -> List[str]:

@@ -1,16 +1,20 @@
-"""The auto-pipeline where no connection is to be had."""
+"""The auto-pipeline where no connection is to be had, or nobody awaits what it does."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, List, Optional
+import gc
+from typing import Any, Dict, List, Optional
 
 import anyio
 
+from bananas import ClientClosedError
 from bananas import TimeoutError as BananasTimeoutError
 from bananas._autopipeline import AutoPipeline
 from bananas._batch import Entry
+from bananas._lending import Flight
 from bananas._redis import Link
+from bananas._requests import Submit
 
 
 async def never() -> Link:
@@ -36,3 +40,18 @@ async def test_what_is_asked_for_when_time_is_over_has_a_time_limit_too() -> Non
     assert not patient.done()
     patient.cancel()
     await pipeline.close()
+
+
+async def test_end_of_a_flight_that_nobody_awaits() -> None:
+    """asyncio has nothing to complain of where a caller was interrupted and its client closed."""
+    complaints: List[Dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, complaint: complaints.append(complaint))
+    pipeline = AutoPipeline(never, connect_timeout=60, submit_timeout=60, read_timeout=60)
+    entry = Entry("a", b"a", b"key", b"{}", b"list")
+    flight = Flight(Submit(loop.create_future(), 60.0, 60.0, (entry,), exclusive=False))
+    flight.request.future.set_exception(ClientClosedError("the client was closed"))
+    pipeline._forget_flight(None, flight)
+    del entry, flight
+    gc.collect()
+    assert complaints == []

@@ -91,6 +91,38 @@ class Busy(Idle):
         assert self.failures == []
 
 
+class Lent(Idle):
+    """A thread has been submitting alone, so that its submits do without the loop."""
+
+    def start(self) -> None:
+        while self.client._inner._lender.loan is None:
+            self.client.submit_job("work", None)
+
+
+class Lone(Lent):
+    """It goes on with it."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client)
+        self._ids: List[str] = []
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._submit)
+
+    def _submit(self) -> None:
+        while not self._ending.is_set():
+            self._ids.append(self.client.submit_job("work", None))
+
+    def start(self) -> None:
+        super().start()
+        self._thread.start()
+
+    def end(self, redis: RawClient) -> None:
+        self._ending.set()
+        self._thread.join(_LIMIT)
+        assert not self._thread.is_alive()
+        assert None not in self.client.get_jobs(self._ids)
+
+
 class Locked(Idle):
     """Another thread holds the lock that guards the start of the loop thread."""
 
@@ -180,7 +212,7 @@ def vanish(clients: List[Client], redis: RawClient) -> NoReturn:
     os._exit(0)
 
 
-STATES = {state.__name__: state for state in (Idle, Busy, Locked, Starting)}
+STATES = {state.__name__: state for state in (Idle, Busy, Lent, Lone, Locked, Starting)}
 ACTS: Mapping[str, Callable[[List[Client], RawClient], NoReturn]] = {
     act.__name__: act for act in (use, close, drop, use_and_drop, leave, vanish)
 }

@@ -6,6 +6,7 @@ import random
 import signal
 import sys
 import warnings
+from typing import List
 
 from bananas import Client
 
@@ -30,16 +31,22 @@ def main(url: str, times: int, seed: int) -> None:
     signal.signal(signal.SIGALRM, _interrupt)
     rng = random.Random(seed)
     client = Client(url)
+    ids: List[str] = []
     struck = 0
-    for _ in range(times):
+    for turn in range(times):
+        submits = turn // 50 % 2  # in a row, so that the connection is lent
         try:
             _armed = True
             signal.setitimer(signal.ITIMER_REAL, rng.expovariate(20_000))
-            assert client.get_job("none") is None
+            if submits:
+                ids.append(client.submit_job("work", turn))
+            else:
+                assert client.get_job("none") is None
             _armed = False
         except KeyboardInterrupt:
             struck += 1
-    assert client.get_job(client.submit_job("work", None)) is not None
+    ids.append(client.submit_job("work", None))
+    assert None not in client.get_jobs(ids)
     client.close()
     print("usable" if struck > times / 10 else f"struck {struck} times only", flush=True)
 
