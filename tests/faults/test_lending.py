@@ -478,7 +478,7 @@ def test_signal_handler_at_any_instruction(
     if through == "pieces":
         proxy.drip(0)
         url, stride = proxy.url(), 11
-    with Program("struck", url, deed, str(stride)) as program:
+    with Program("struck", url, deed, str(stride), redis_server.url()) as program:
         program.expect("usable")
         program.end()
     found = Inventory(redis_server)

@@ -81,7 +81,7 @@ def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def main(url: str, deed: str, stride: int) -> None:
+def main(url: str, deed: str, stride: int, direct_url: str) -> None:
     """Submit until a submit is shorter than the instructions it is given before the strike."""
     warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine may be left unstarted
     silences = Silences()
@@ -120,6 +120,7 @@ def main(url: str, deed: str, stride: int) -> None:
             if not strike.struck or silences.count:
                 break
             strikes += 1
+    with Client(direct_url) as client:  # thousands of documents, which need not come in pieces
         missing = [job_id for job_id, job in zip(ids, client.get_jobs(ids)) if job is None]
     if missing or silences.count or strikes * stride < 500:
         print(f"{len(missing)} missing, {silences.count} silences, {strikes} strikes", flush=True)
@@ -127,4 +128,4 @@ def main(url: str, deed: str, stride: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
