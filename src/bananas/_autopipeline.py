@@ -13,11 +13,11 @@ from ._batch import TRANSIENT, Entry, Transaction, Verdicts
 from ._doubts import Doubt, settle
 from ._exclusive import ExclusiveSubmits
 from ._ledger import Batch, Ledger
-from ._lending import Flight, Lender, Loan
+from ._lending import Flight, Lender, Loan, go_to_the_loop
 from ._protocol import LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 from ._requests import Callback, Calls, Outcome, Request, Submit
-from ._tasks import cancel_and_wait, go_to_the_loop
+from ._tasks import cancel_and_wait
 
 __all__ = ["AutoPipeline"]
 
@@ -25,6 +25,7 @@ _log = logging.getLogger("bananas")
 
 _FIRST_BACKOFF = 0.02
 _LONGEST_BACKOFF = 0.5
+# A thread that writes or reads what is here needs no longer, unless something holds it up.
 _A_MOMENT = 0.02
 
 
@@ -208,7 +209,7 @@ class AutoPipeline:
 
     @property
     def is_connected(self) -> bool:
-        """Whether there is a connection, as far as is known."""
+        """Whether there is a connection, as far as is known; one that is lent is taken back."""
         if self.lender.loan is not None:
             self._recall()
         return self._link is not None and not self._link.is_lost
@@ -620,31 +621,34 @@ class AutoPipeline:
         Args:
             loan: What the thread may have used.
             flight: The flight.
-            patient: While the thread is just writing, or judging what it has read, leave it a
-                moment to be done with it.
+            patient: Leave the thread a moment where it is writing, or has the replies.
         """
         link = self._link
         if self._in_flight is not flight.batch or link is None or flight.is_taken_over:
             return  # it has not begun, or has ended, or its link was lost, which others see to
-        unsent = flight.may_write(self)
-        if not unsent and not (flight.is_written and flight.may_read(self)) and patient:
-            assert self._loop is not None
-            self._loop.call_later(_A_MOMENT, self._go_on_with, loan, flight)
-        elif unsent or flight.is_over:
+        if flight.may_write(self):
             flight.is_taken_over = True
             self._in_flight = self._busy_since = None
             self._ledger.open.discard(flight.request)
             _mark(flight.batch.transactions, in_flight=False)
             self._look_again(loan)
             self.send_now()
-        elif flight.is_written and (flight.received is not None or flight.may_read(self)):
-            flight.is_taken_over = True
-            loan.wake()
-            link.take_back(rung=True)
-            link.expect(flight.batch.transactions[0].reply_count, self._landed)
-            link.go_on(flight.data, flight.received or b"")
+        elif flight.is_written and flight.may_read(self):
+            self._read_on(link, loan, flight)
+        elif patient:
+            assert self._loop is not None
+            self._loop.call_later(_A_MOMENT, self._go_on_with, loan, flight)
+        elif flight.received is not None:
+            self._read_on(link, loan, flight)
         else:
             link.abort()  # how far it has come can't be told
+
+    def _read_on(self, link: Link, loan: Loan, flight: Flight) -> None:
+        flight.is_taken_over = True
+        loan.wake()
+        link.take_back(rung=True)
+        link.expect(flight.batch.transactions[0].reply_count, self._landed)
+        link.go_on(flight.data, flight.received or b"")
 
     # -- what the owner does of it -----------------------------------------------------------------
 

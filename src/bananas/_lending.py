@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Optional, Tuple
+import types
+from typing import Dict, Generator, Optional, Tuple
 
 from ._batch import Transaction, is_applied
 from ._ledger import Batch
@@ -10,7 +11,7 @@ from ._redis import Link, pack
 from ._requests import Submit
 from ._wire import Wire
 
-__all__ = ["Flight", "Lender", "Loan"]
+__all__ = ["Flight", "Lender", "Loan", "go_to_the_loop"]
 
 # So many submits of one job each, and never two at once, before the next is sent without the loop.
 _LONE_BEFORE_LENDING = 5
@@ -28,7 +29,6 @@ class Flight:
         data: The bytes that are not written yet, once ``is_written``.
         received: What the thread has read; None before.
         is_written: Whether the thread has written what the network took at once.
-        is_over: Whether its job is queued, and nothing is left to be done.
         is_taken_over: Whether the loop has gone on with it.
     """
 
@@ -37,7 +37,6 @@ class Flight:
         "_writer",
         "batch",
         "data",
-        "is_over",
         "is_taken_over",
         "is_written",
         "received",
@@ -52,7 +51,6 @@ class Flight:
         self.data = pack(transaction.commands())
         self.received: Optional[bytes] = None
         self.is_written = False
-        self.is_over = False
         self.is_taken_over = False
         self._writer: Dict[str, object] = {}
         self._reader: Dict[str, object] = {}
@@ -116,7 +114,7 @@ class Loan:
         Where anything is out of the ordinary it returns at once, for the owner to go on with.
 
         Returns:
-            Whether the flight is over.
+            Whether its job is queued, and nothing else is to be done.
         """
         if not self.is_quiet or not flight.may_write(self):
             return False
@@ -130,8 +128,7 @@ class Loan:
             flight.received = wire.read()
         except OSError:
             return False
-        flight.is_over = is_applied(flight.received)
-        return flight.is_over
+        return is_applied(flight.received)
 
 
 class Lender:
@@ -183,3 +180,9 @@ class Lender:
         if flight is not None:
             self.has_company()
         return loan, flight
+
+
+@types.coroutine
+def go_to_the_loop() -> Generator[None, None, None]:
+    """Go on in the loop's thread; for a coroutine that ``LoopThread`` steps in its caller's."""
+    yield

@@ -1,14 +1,13 @@
-"""How a background task is ended by the one who owns it, and how a coroutine changes threads."""
+"""How a background task is ended by the one who owns it."""
 
 from __future__ import annotations
 
 import asyncio
-import types
-from typing import Any, Generator
+from typing import Any
 
 import anyio
 
-__all__ = ["cancel_and_wait", "go_to_the_loop"]
+__all__ = ["cancel_and_wait"]
 
 _PATIENCE = 0.1
 
@@ -28,9 +27,3 @@ async def cancel_and_wait(task: asyncio.Task[Any], limit: float = 2.0) -> None:
             # Below 3.11 a cancellation that comes with the end of a time limit gets lost in it.
             task.cancel()
             await asyncio.wait([task], timeout=_PATIENCE)
-
-
-@types.coroutine
-def go_to_the_loop() -> Generator[None, None, None]:
-    """Go on in the loop's thread; for a coroutine that ``LoopThread`` steps in its caller's."""
-    yield

@@ -1,14 +1,16 @@
-"""The ways to submit, so that one test covers them all."""
+"""The ways to submit, and to be cut off, so that one test covers them all."""
 
 from __future__ import annotations
 
 import itertools
 from datetime import timedelta
-from typing import Awaitable, Callable, Dict, List, Optional
+from typing import Awaitable, Callable, Dict, List, Optional, Tuple
 
 from bananas import AsyncClient, JobPriority, JobSpec
+from tests.support import Cut, CutAfterBytes
+from tests.support.faults import Action
 
-__all__ = ["WAYS", "Way"]
+__all__ = ["CUTS", "WAYS", "Way"]
 
 _numbers = itertools.count(1)
 
@@ -55,4 +57,15 @@ WAYS: Dict[str, Way] = {
     "routed": _routed,
     "idempotent": _idempotent,
     "batch": _batch,
+}
+
+#: By name: the command of a transaction that a connection is cut at, and how.
+CUTS: Dict[str, Tuple[bytes, Action]] = {
+    "before": (b"MULTI", Cut(before=True)),
+    "after one byte": (b"MULTI", CutAfterBytes(1)),
+    "inside the document": (b"MSET", CutAfterBytes(60)),
+    "one byte short": (b"EXEC", CutAfterBytes(13)),
+    "after EXEC": (b"EXEC", Cut()),
+    "reset after EXEC": (b"EXEC", Cut(reset=True)),
+    "client's side after EXEC": (b"EXEC", Cut(side="client")),
 }

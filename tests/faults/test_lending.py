@@ -10,7 +10,7 @@ import threading
 from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Callable, Dict, Iterator, List, Optional
+from typing import Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
@@ -18,8 +18,6 @@ from bananas import Client, JobPriority, JobSpec, _loop_thread, _wire
 from bananas import exceptions as exc
 from tests.behaviour.tls import CERTIFICATE, TlsRelay
 from tests.support import (
-    Cut,
-    CutAfterBytes,
     CutReply,
     FaultProxy,
     HoldReply,
@@ -27,7 +25,6 @@ from tests.support import (
     LoseReply,
     LoseReplySilently,
     RedisServer,
-    Reset,
     Signal,
     command,
 )
@@ -36,6 +33,7 @@ from tests.support.faults import Action
 from .inventory import Inventory, queued_once
 from .programs.struck import DEEDS
 from .running import Program
+from .submits import CUTS
 from .worker import finish
 
 _MANY = 20
@@ -157,27 +155,20 @@ def test_every_other_call_takes_it_back(redis_server: RedisServer) -> None:
         assert client.stats().reconnects == 0
 
 
+FAULTS: Dict[str, Tuple[bytes, Action]] = {
+    **CUTS,
+    "all replies lost": (b"MULTI", LoseReply()),
+    "last reply lost": (b"EXEC", LoseReply()),
+    "first reply in part": (b"MULTI", CutReply(3)),
+    "last reply in part": (b"EXEC", CutReply(9)),
+    "stray reply at first": (b"MULTI", Inject(b"+OK\r\n")),
+    "stray reply in between": (b"EXEC", Inject(b"+OK\r\n")),
+    "stray reply at last": (b"EXEC", Inject(b":1\r\n", after=True)),
+}
+
+
 @every_way
-@pytest.mark.parametrize(
-    ("first", "action"),
-    [
-        (b"MULTI", Cut(before=True)),
-        (b"MULTI", CutAfterBytes(1)),
-        (b"MSET", CutAfterBytes(60)),
-        (b"EXEC", CutAfterBytes(13)),
-        (b"EXEC", Cut()),
-        (b"EXEC", Reset()),
-        (b"EXEC", Cut(side="client")),
-        (b"EXEC", LoseReply()),
-        (b"MULTI", LoseReply()),
-        (b"MULTI", CutReply(3)),
-        (b"EXEC", CutReply(9)),
-        (b"MULTI", Inject(b"+OK\r\n")),
-        (b"EXEC", Inject(b"+OK\r\n")),
-        (b"EXEC", Inject(b":1\r\n", after=True)),
-    ],
-    ids=lambda value: value.decode() if isinstance(value, bytes) else type(value).__name__,
-)
+@pytest.mark.parametrize(("first", "action"), FAULTS.values(), ids=FAULTS.keys())
 def test_fault(
     redis_server: RedisServer,
     proxy: FaultProxy,
@@ -344,6 +335,8 @@ def test_others_join_while_a_reply_is_awaited(
         stats = client.stats()
         assert (stats.open_requests, stats.reconnects) == (0, 0)
         ids += lend(client)
+        with stopped_loop():  # it is as good as new
+            ids.append(client.submit_job("work", 3))
     queued_once(redis_server, *ids)
 
 

@@ -14,7 +14,7 @@ from tests.support import Cut, CutAfterBytes, CutReply, FaultProxy, LoseReply, R
 from tests.support.faults import Action
 
 from .inventory import nothing_left, queued_once
-from .submits import WAYS, Way
+from .submits import CUTS, WAYS, Way
 
 pytestmark = pytest.mark.asyncio
 
@@ -55,27 +55,7 @@ async def _size(server: RedisServer, submit: Way, *, from_hello_on: bool = False
 
 
 @every_way
-@pytest.mark.parametrize(
-    ("first", "action"),
-    [
-        (b"MULTI", Cut(before=True)),
-        (b"MULTI", CutAfterBytes(1)),
-        (b"MSET", CutAfterBytes(60)),
-        (b"EXEC", CutAfterBytes(13)),
-        (b"EXEC", Cut()),
-        (b"EXEC", Cut(reset=True)),
-        (b"EXEC", Cut(side="client")),
-    ],
-    ids=[
-        "before",
-        "after one byte",
-        "inside the document",
-        "one byte short",
-        "after EXEC",
-        "reset after EXEC",
-        "client's side after EXEC",
-    ],
-)
+@pytest.mark.parametrize(("first", "action"), CUTS.values(), ids=CUTS.keys())
 async def test_cut(
     redis_server: RedisServer, proxy: FaultProxy, submit: Way, first: bytes, action: Action
 ) -> None:

@@ -92,7 +92,7 @@ def test_the_loop_claims_the_writing_first(loan: Loan, flight: Flight, sockets: 
     assert loan.take(flight)
     assert flight.may_write("the loop")
     assert not loan.carry(flight, 10)
-    assert (flight.is_written, flight.received, flight.is_over) == (False, None, False)
+    assert (flight.is_written, flight.received) == (False, None)
     sockets[1].setblocking(False)
     with pytest.raises(BlockingIOError):
         sockets[1].recv(1)
@@ -104,7 +104,7 @@ def test_the_loop_claims_the_reading_first(loan: Loan, flight: Flight, sockets: 
     assert flight.may_read("the loop")
     loan._wire = Answering(*sockets)
     assert not loan.carry(flight, 10)
-    assert (flight.is_written, flight.received, flight.is_over) == (True, None, False)
+    assert (flight.is_written, flight.received) == (True, None)
     assert sockets[0].recv(100) == APPLIED
 
 
@@ -188,7 +188,7 @@ def test_carried(loan: Loan, flight: Flight, sockets: Sockets) -> None:
     wire = loan._wire = Answering(*sockets)
     assert loan.carry(flight, 10)
     assert wire.sent == data
-    assert (flight.is_over, flight.is_written, flight.data) == (True, True, b"")
+    assert (flight.is_written, flight.data) == (True, b"")
     assert flight.received == APPLIED
 
 
