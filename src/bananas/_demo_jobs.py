@@ -69,7 +69,7 @@ class Progress:
     def attempts(self) -> int:
         """Attempts so far that have ended, as far as the document and the result tell."""
         failed = 0 if self.document is None else self.document.attempts
-        return failed + (self.result is not None and self.result.is_success())
+        return failed + (self.result is not None and self.result.is_success)
 
     def judge(self, stored: Optional[JobResult[Any]], *, expect_data: bool) -> None:
         """Note what is not as it had to be; the job has ended, or its wait has failed.
@@ -92,7 +92,7 @@ class Progress:
         if isinstance(due, datetime) and (self.ended_at is None or self.ended_at < due):
             self.problems.append("it ran before it was due")
         data = _data(job.failures + 1)
-        if expect_data and result.is_success() and result.result != data:
+        if expect_data and result.is_success and result.result != data:
             self.problems.append(f"its result must be {data}")
         if (stored is not None) is not job.keeps_result:
             self.problems.append(f"a result is {'not ' if stored is None else ''}stored")

@@ -121,7 +121,7 @@ def _countdown(row: Progress) -> str:
 def _outcome(row: Progress) -> str:
     if row.result is None:
         return "no outcome"
-    if row.result.is_failed():
+    if row.result.is_failed:
         return f"failed: {row.result.error}"
     return f"completed: {json.dumps(row.result.result)}" if row.result.has_data else "completed"
 

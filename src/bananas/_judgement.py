@@ -40,7 +40,7 @@ def judge(job: Optional[Job], result: Optional[JobResult[Any]]) -> Judgement:
         job: The document; None where there is none, or none that can be read.
         result: The stored result; None where there is none.
     """
-    if result is not None and result.is_success():
+    if result is not None and result.is_success:
         return Judgement(State.ENDED, result)
     if result is None:
         if job is not None and job.status is JobStatus.FAILED:

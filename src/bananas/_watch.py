@@ -221,7 +221,7 @@ class Watch:
         result = self._read_result(job_id, reply)
         if result is None:
             return False
-        if result.is_success():
+        if result.is_success:
             self.found_by_notification += self._end(waiters, result)
             self._soon.pop(job_id, None)  # its notification may have come meanwhile
             return False
@@ -264,7 +264,7 @@ class Watch:
             if waiters:
                 document, reply = replies[2 * at : 2 * at + 2]
                 result = self._read_result(job_id, reply) if reply else None
-                if result is not None and result.is_failed() and _is_refusal(document):
+                if result is not None and result.is_failed and _is_refusal(document):
                     self._refuse(job_id, [w for w in waiters if not w.any_attempt], document)
                     waiters = [waiter for waiter in waiters if waiter.any_attempt]
                 if result is not None or not reply:
@@ -407,7 +407,7 @@ class Watch:
             result = result_of(job_id, stored) if stored else None
             found = judge(job, result)
             if found.state is State.ENDED and found.result is not None:
-                if not _is_refusal(document) or found.result.is_success():
+                if not _is_refusal(document) or found.result.is_success:
                     return found.result
             elif found.state is State.RESULT_GONE:
                 raise result_gone(job_id)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from ._arguments import check_job_id, check_text, check_timeout
+from ._as_completed import AsCompleted
 from ._autopipeline import AutoPipeline
 from ._config import DEFAULT_REDIS_URL, Endpoint, Settings, parse_url
 from ._connector import open_link
@@ -16,12 +17,11 @@ from ._keys import Keys
 from ._listener import Listener
 from ._types import NOT_GIVEN, JSONValue, NotGiven, Seconds
 from ._watch import Watch
-from .as_completed import AsCompleted
 from .models import Job, JobPriority, JobResult, JobSpec
 from .queue import RedisQueue
 from .result_backend import RedisResultBackend
 
-__all__ = ["AsyncClient", "ClientStats"]
+__all__ = ["AsCompleted", "AsyncClient", "ClientStats"]
 
 Self = TypeVar("Self", bound="AsyncClient")
 Due = Union[datetime, timedelta]

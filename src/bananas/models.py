@@ -356,7 +356,11 @@ class JobSpec:
 
 @dataclass(frozen=True)
 class JobResult(Generic[T]):
-    """How a job ended.
+    """How a job, or one attempt of it, ended.
+
+    A failed result that ``get_result`` of a client read may be that of an attempt that will be
+    retried. A failure is final only if ``wait_for_result``, ``submit_and_wait`` or
+    ``as_completed`` returned it, without ``wait_for_retries=False``.
 
     Attributes:
         job_id: The job.
@@ -389,12 +393,19 @@ class JobResult(Generic[T]):
         except OverflowError:  # 64 bits of milliseconds are more than a timedelta holds
             return timedelta.max if self.duration_ms > 0 else timedelta.min
 
+    @property
     def is_success(self) -> bool:
         """Whether the job completed."""
         return self.status is JobStatus.COMPLETED
 
+    @property
     def is_failed(self) -> bool:
-        """Whether the job failed for good."""
+        """Whether the attempt that stored this result failed.
+
+        A worker stores a failed result after every failed attempt. The failure is final if
+        ``wait_for_result``, ``submit_and_wait`` or ``as_completed`` returned it; one that
+        ``get_result`` read, or a wait with ``wait_for_retries=False``, may be followed by a retry.
+        """
         return self.status is JobStatus.FAILED
 
     @overload
@@ -416,7 +427,7 @@ class JobResult(Generic[T]):
             ValueError: The handler stored no data, as every plain Go handler does.
             SerializationError: The data do not fit ``result_type``; the message says where.
         """
-        if not self.is_success():
+        if not self.is_success:
             reason = f": {self.error}" if self.error else " without saying why"
             raise exc.JobFailedError(
                 f"job {self.job_id} failed{reason}", job_id=self.job_id, error=self.error
@@ -438,9 +449,9 @@ class JobResult(Generic[T]):
             "completed_at": format_timestamp(moment, "completed_at"),
             "duration_ms": str(duration),
         }
-        if self.is_failed() and self.error:
+        if self.is_failed and self.error:
             fields["error"] = check_text(self.error, "error")
-        elif self.is_success() and self.has_data:
+        elif self.is_success and self.has_data:
             fields["result"] = _json.dumps(self.result, "result").decode()
         return fields
 

@@ -71,7 +71,7 @@ class RedisResultBackend:
         job_id = check_job_id(result.job_id)
         fields = result.to_hash(utcnow())
         key = self._keys.result(job_id)
-        ttl = self._success_ttl if result.is_success() else self._failure_ttl
+        ttl = self._success_ttl if result.is_success else self._failure_ttl
         flat = [part for pair in fields.items() for part in pair]
         commands: List[Command] = [
             (b"MULTI",),

@@ -23,11 +23,11 @@ from typing import (
 )
 
 from . import exceptions as exc
+from ._as_completed import AsCompleted
 from ._config import DEFAULT_REDIS_URL
 from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
 from ._types import NOT_GIVEN, JSONValue, NotGiven, Seconds
-from .as_completed import AsCompleted
 from .client import AsyncClient, ClientStats, Due
 from .models import Job, JobPriority, JobResult, JobSpec
 

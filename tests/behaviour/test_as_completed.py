@@ -34,7 +34,7 @@ async def test_order(client: Facade, broker: Broker, worker: GoWorker) -> None:
         seen.append(await step)
     with pytest.raises(StopAsyncIteration):
         await results.__anext__()
-    assert [(result.job_id, result.is_success()) for result in seen] == [
+    assert [(result.job_id, result.is_success) for result in seen] == [
         ("b", True), ("c", False), ("a", True),
     ]  # fmt: skip
 

@@ -135,7 +135,7 @@ async def test_no_data(client: Facade, worker: GoWorker) -> None:
     """A result without data, as of a plain Go handler, is told from null."""
     worker.store_success("a")
     result = await client.get_result("a")
-    assert (result.is_success(), result.has_data) == (True, False)
+    assert (result.is_success, result.has_data) == (True, False)
     with pytest.raises(ValueError, match="^job a completed without data; its handler returns none"):
         result.get_result()
 

@@ -199,7 +199,7 @@ async def test_tls(real_broker: Broker, redis_server: RedisServer, connect: Conn
         client = await connect(url)
         job_id = await client.submit_job("work", 1)
         real_broker.command("HSET", f"bananas:result:{job_id}", "status", "completed")
-        assert (await client.wait_for_result(job_id)).is_success()
+        assert (await client.wait_for_result(job_id)).is_success
         await client.close()
 
 

@@ -138,7 +138,7 @@ async def test_a_scheduled_job_is_not_run_early(
     assert caught.value.whereabouts == "scheduled"
     assert list(broker.scheduled()) == [job_id]
     clock.advance(1)
-    assert (await async_client.wait_for_result(job_id, PATIENCE)).is_success()
+    assert (await async_client.wait_for_result(job_id, PATIENCE)).is_success
     assert ran_at == [clock.now()]
     assert clock.now() >= due
 

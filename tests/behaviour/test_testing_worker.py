@@ -491,7 +491,7 @@ async def test_as_many_jobs_at_a_time_as_was_said(
         worker.handle("meet", lambda job: meeting.wait() >= 0)
         ids = [await async_client.submit_job("meet", {}) for _ in range(2)]
         for job_id in ids:
-            assert (await async_client.wait_for_result(job_id)).is_success()
+            assert (await async_client.wait_for_result(job_id)).is_success
 
 
 async def test_stopping_waits_for_what_runs(broker: Broker, async_client: AsyncClient) -> None:
@@ -539,10 +539,10 @@ async def test_a_worker_survives_the_loss_of_its_connections(
     """It connects again and goes on."""
     async with WorkerEmulator(broker.url) as worker:
         worker.handle("work", lambda job: 1)
-        assert (await async_client.submit_and_wait("work", {})).is_success()
+        assert (await async_client.submit_and_wait("work", {})).is_success
         broker.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
         job_id = await async_client.submit_job("work", {})
-        assert (await async_client.wait_for_result(job_id)).is_success()
+        assert (await async_client.wait_for_result(job_id)).is_success
 
 
 async def test_a_redis_that_is_not_there_is_reported_at_the_start() -> None:
@@ -575,7 +575,7 @@ async def test_a_worker_goes_on_after_a_refusal(
             await asyncio.sleep(0.005)
         broker.command("DEL", "bananas:queue:low")
         result = await async_client.submit_and_wait("work", {}, JobPriority.LOW)
-    assert result.is_success()
+    assert result.is_success
 
 
 async def test_a_lost_reply_is_an_error(

@@ -252,7 +252,7 @@ def test_results_of_go(vector: Dict[str, Any]) -> None:
     assert result.duration_ms == int(fields["duration_ms"])
     expected = datetime.fromisoformat(fields["completed_at"].replace("Z", "+00:00"))
     assert result.completed_at == expected
-    if result.is_success():
+    if result.is_success:
         assert result.has_data is ("result" in fields)
         assert result.result == json.loads(fields.get("result", "null"))
         assert result.error == ""
@@ -267,7 +267,7 @@ def test_results_of_go_stored_again(vector: Dict[str, Any]) -> None:
     fields = dict(vector["hash"])
     result = JobResult.from_hash("a", as_redis_has_it(fields))
     again = result.to_hash(EPOCH)
-    if result.is_success():
+    if result.is_success:
         fields.pop("error", None)
     assert again.keys() == fields.keys()
     assert {**again, "completed_at": fields["completed_at"]} == fields

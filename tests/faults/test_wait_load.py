@@ -144,7 +144,7 @@ async def test_junk_in_a_document(redis_server: RedisServer, junk: bytes) -> Non
             await eventually(lambda: redis.command("PUBSUB", "CHANNELS"), "a subscription")
             store(redis, {"job": dict(FIELDS, status="failed", error="boom")})
         result = await wait
-        assert (result.is_failed(), result.error) == (True, "boom")
+        assert (result.is_failed, result.error) == (True, "boom")
 
 
 @contextlib.contextmanager

@@ -101,7 +101,7 @@ async def iterating(client: AsyncClient) -> AsyncIterator[str]:
         yield result.job_id
     async with client.as_completed(iter(["a"]), timeout=None) as results:
         async for result in results:
-            assert_type(result.is_success(), bool)
+            assert_type(result.is_success, bool)
 
 
 def converting(result: JobResult[Any]) -> None:

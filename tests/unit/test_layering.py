@@ -37,7 +37,7 @@ LAYERS = [
         "_autopipeline",
     ],
     ["_listener", "_watch"],
-    ["queue", "result_backend", "as_completed"],
+    ["_as_completed", "queue", "result_backend"],
     ["client", "_stepping", "_loop_thread"],
     ["sync"],
     [""],

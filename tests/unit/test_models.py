@@ -513,7 +513,7 @@ def test_a_success() -> None:
         ),
     )  # fmt: skip
     assert (result.job_id, result.status) == ("a", JobStatus.COMPLETED)
-    assert (result.is_success(), result.is_failed()) == (True, False)
+    assert (result.is_success, result.is_failed) == (True, False)
     assert result.get_result() == {"n": [1, None]}
     assert result.completed_at == datetime(2025, 1, 15, 10, 30, 5, tzinfo=UTC)
     assert (result.duration_ms, result.duration) == (1500, timedelta(seconds=1.5))
@@ -523,11 +523,20 @@ def test_a_success() -> None:
 def test_a_failure() -> None:
     """A failure has the text that the worker recorded, and no value."""
     result = JobResult.from_hash("a", stored(status="failed", error="boom \u00e9", duration_ms="5"))
-    assert (result.is_success(), result.is_failed()) == (False, True)
+    assert (result.is_success, result.is_failed) == (False, True)
     assert (result.error, result.result, result.has_data) == ("boom \u00e9", None, False)
     with pytest.raises(exc.JobFailedError, match="^job a failed: boom \u00e9$") as caught:
         result.get_result()
     assert (caught.value.job_id, caught.value.error) == ("a", "boom \u00e9")
+
+
+def test_outcomes_are_properties() -> None:
+    """``if result.is_success:`` does what it reads like; a method would always be true."""
+    failed, succeeded = JobResult("a", JobStatus.FAILED), JobResult("a", JobStatus.COMPLETED)
+    assert [failed.is_success, failed.is_failed] == [False, True]
+    assert [succeeded.is_success, succeeded.is_failed] == [True, False]
+    for name in ("is_success", "is_failed"):
+        assert isinstance(vars(JobResult)[name], property)
 
 
 def test_a_failure_without_a_reason() -> None:
@@ -541,7 +550,7 @@ def test_a_failure_without_a_reason() -> None:
 def test_a_success_without_data() -> None:
     """A plain Go handler returns nothing, and there is nothing to get."""
     result = JobResult.from_hash("a", stored(status="completed"))
-    assert (result.is_success(), result.result, result.has_data) == (True, None, False)
+    assert (result.is_success, result.result, result.has_data) == (True, None, False)
     expected = "job a completed without data; its handler returns none"
     with pytest.raises(ValueError, match=message(expected)) as caught:
         result.get_result()
@@ -630,7 +639,7 @@ def test_any_hash_is_a_result_or_refused(fields: Dict[bytes, bytes], status: byt
     except exc.SerializationError as error:
         assert error.job_id == "a"
         return
-    assert result.is_success() is not result.is_failed()
+    assert result.is_success is not result.is_failed
     assert timedelta.min <= result.duration <= timedelta.max
     if result.has_data:
         result.get_result()

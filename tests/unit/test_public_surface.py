@@ -18,8 +18,7 @@ SURFACE = {
         "OutcomeUnknownError", "ResultNotFoundError", "SerializationError", "ServerError",
         "TimeoutError", "__version__",
     ],
-    "as_completed": ["AsCompleted"],
-    "client": ["AsyncClient", "ClientStats"],
+    "client": ["AsCompleted", "AsyncClient", "ClientStats"],
     "exceptions": [
         "AuthenticationError", "BananasError", "ClientClosedError", "ConnectionError",
         "JobExistsError", "JobFailedError", "JobNotFoundError", "JobRejectedError",
@@ -46,6 +45,12 @@ def test_public_names(name: str) -> None:
 def test_public_modules() -> None:
     """No other module has a plain name."""
     assert {name for name in PLAIN if not name.startswith("_")} == set(SURFACE)
+
+
+def test_no_module_has_the_name_of_a_method() -> None:
+    """``from bananas import as_completed`` finds nothing, rather than a module of that name."""
+    methods = {*dir(bananas.AsyncClient), *dir(bananas.Client)} - {"queue"}
+    assert {name for name in PLAIN if name in methods} == set()
 
 
 @pytest.mark.parametrize("name", PLAIN, ids=lambda name: name or "bananas")
