@@ -39,8 +39,6 @@ def test_multiprocessing(
 ) -> None:
     """The processes of a pool work beside their parent, whichever way they are started."""
     monkeypatch.setenv("BANANAS_REDIS_URL", redis_server.url())
-    # From 3.12 on Python itself warns of a fork in a process with threads.
-    monkeypatch.setenv("PYTHONWARNINGS", "ignore:This process:DeprecationWarning")
     with Program("multiprocess", method) as program:
         program.expect("done")
         program.end()

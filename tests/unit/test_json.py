@@ -356,6 +356,15 @@ def with_a_deep_stack() -> Iterator[Callable[[Callable[[], None]], None]]:
     threading.stack_size(size)
 
 
+def succeeds(function: Callable[[Any], object], argument: Any) -> bool:
+    """Whether a call meets no limit, of Go's or of the interpreter's."""
+    try:
+        function(argument)
+    except (exc.SerializationError, RecursionError):
+        return False
+    return True
+
+
 @pytest.mark.parametrize(
     "value", [value_of_depth(100_000), {"a": value_of_depth(_json.MAX_NESTING)}],
     ids=["far too deep", "one too deep"],
@@ -376,13 +385,12 @@ def test_a_deep_stack_writes_nothing_that_go_refuses(
     """However deep the stack, a payload is written only if Go reads it inside its document."""
 
     def check() -> None:
-        assert len(_json.dumps(value_of_depth(5_000))) == 10_000
-        for depth in (_json.MAX_NESTING - 1, _json.MAX_NESTING, _json.MAX_NESTING + 1, 30_000):
-            try:
-                _json.dumps(value_of_depth(depth))
-            except exc.SerializationError:
-                continue
-            assert depth < _json.MAX_NESTING
+        assert succeeds(_json.dumps, value_of_depth(1_000))
+        # CPython 3.12 stops its own json at about 1,500 levels, whatever the recursion limit.
+        able = succeeds(json.dumps, value_of_depth(5_000))
+        assert succeeds(_json.dumps, value_of_depth(5_000)) == able
+        for depth in (_json.MAX_NESTING, _json.MAX_NESTING + 1, 30_000):
+            assert not succeeds(_json.dumps, value_of_depth(depth))
 
     deep(check)
 
@@ -392,18 +400,13 @@ def test_a_deep_stack_reads_nothing_that_go_refuses(
 ) -> None:
     """However deep the stack, what Go refuses is not read; it would be written on."""
 
-    def readable(read: Callable[[str], Any], text: str) -> bool:
-        try:
-            read(text)
-        except exc.SerializationError:
-            return False
-        return True
-
     def check() -> None:
-        assert readable(_json.loads, nested(5_000))
+        assert succeeds(_json.loads, nested(1_000))
+        able = succeeds(json.loads, nested(5_000))  # not on CPython 3.12: see above
+        assert succeeds(_json.loads, nested(5_000)) == able
         for depth in (_json.MAX_NESTING + 1, _json.MAX_NESTING + 2, 30_001):
-            assert not readable(_json.loads, nested(depth))
-            assert not readable(_json.loads_members, f'{{"payload":{nested(depth - 1)}}}')
+            assert not succeeds(_json.loads, nested(depth))
+            assert not succeeds(_json.loads_members, f'{{"payload":{nested(depth - 1)}}}')
 
     deep(check)
 
