@@ -100,7 +100,7 @@ class Request:
         """Return the error of a request that the server did not carry out."""
         return exc.ServerError(f"Redis refuses: {reply}", code=reply.code)
 
-    def unsent(self, failure: exc.ConnectionError) -> exc.ConnectionError:
+    def unsent(self, failure: exc.ConnectionError) -> exc.BananasError:
         """Return the error of a request for which no connection could be made."""
         return type(failure)(str(failure), permanent=failure.permanent)
 
@@ -210,7 +210,7 @@ class Submit(Request):
             code=reply.code,
         )
 
-    def unsent(self, failure: exc.ConnectionError) -> exc.ConnectionError:
+    def unsent(self, failure: exc.ConnectionError) -> exc.BananasError:
         """Return the error of a submit for which no connection could be made."""
         if self.may_be_applied:
             return self.unknown()

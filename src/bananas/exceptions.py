@@ -3,8 +3,8 @@
 ```text
 BananasError
 ├── ConnectionError            (also the builtin) Redis can't be reached; nothing was applied
-│   ├── AuthenticationError    Redis refuses the credentials; trying again is pointless
-│   └── OutcomeUnknownError    a submit may or may not have been applied; carries the id
+│   └── AuthenticationError    Redis refuses the credentials; trying again is pointless
+├── OutcomeUnknownError        a submit may or may not have been applied; carries the id
 ├── TimeoutError               (also the builtin) the caller's deadline passed
 ├── ServerError                Redis answered a command with an error
 │   └── JobRejectedError       a job was refused; nothing of it is left behind
@@ -23,7 +23,7 @@ never carries a payload or a password. ``asyncio.CancelledError`` is never trans
 from __future__ import annotations
 
 import builtins
-from typing import Any, Dict, Optional, Tuple, Type
+from typing import Any, Dict, FrozenSet, Optional, Set, Tuple, Type
 
 __all__ = [
     "AuthenticationError",
@@ -42,23 +42,42 @@ __all__ = [
 ]
 
 
-def _rebuild(cls: Type[BananasError], message: str, facts: Dict[str, Any]) -> BananasError:
-    return cls(message, **facts)
+def _rebuild(cls: Type[BananasError], args: Tuple[Any, ...]) -> BananasError:
+    # Not through __init__: a subclass may have one that takes something else than a message.
+    error = cls.__new__(cls, *args)
+    error.args = args
+    return error
+
+
+def _facts_of(cls: Type[BananasError]) -> FrozenSet[str]:
+    """Return the names of the facts that a class declares or inherits."""
+    names: Set[str] = set()
+    for base in cls.__mro__:
+        if issubclass(base, BananasError):
+            names.update(name for name, value in vars(base).items() if not callable(value))
+            names.update(getattr(base, "__annotations__", ()))
+    return frozenset(name for name in names if not name.startswith("_"))
 
 
 class BananasError(Exception):
     """Base of every error that this package raises on its own account.
+
+    A subclass declares further facts as class attributes with their defaults.
 
     Args:
         message: What happened and what to do about it; lower case, no full stop.
         job_id: The job that the error is about, where there is one.
         job_ids: All jobs that the error is about, where a call had several.
         submitted: Ids of the same call that *were* queued before the error.
+        facts: The facts that the class declares, by name.
+
+    Raises:
+        TypeError: The class declares no such fact.
     """
 
-    job_id: Optional[str]
-    job_ids: Tuple[str, ...]
-    submitted: Tuple[str, ...]
+    job_id: Optional[str] = None
+    job_ids: Tuple[str, ...] = ()
+    submitted: Tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -73,11 +92,20 @@ class BananasError(Exception):
         self.job_id = job_id
         self.job_ids = job_ids or (() if job_id is None else (job_id,))
         self.submitted = submitted
+        if facts:
+            self._set_facts(facts)
+
+    def _set_facts(self, facts: Dict[str, Any]) -> None:
+        known = _facts_of(type(self))
         for name, value in facts.items():
+            if name not in known:
+                raise TypeError(
+                    f"{type(self).__name__} has no fact {name!r}; it has {', '.join(sorted(known))}"
+                )
             setattr(self, name, value)
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return _rebuild, (type(self), str(self.args[0]), dict(self.__dict__))
+        return _rebuild, (type(self), self.args), self.__dict__
 
 
 class ConnectionError(BananasError, builtins.ConnectionError):
@@ -97,11 +125,12 @@ class AuthenticationError(ConnectionError):
     """Redis refuses the user name or the password; no attempt is repeated."""
 
 
-class OutcomeUnknownError(ConnectionError):
+class OutcomeUnknownError(BananasError):
     """The reply to a submit was lost and the client could not find out what became of it.
 
     The job ``job_id`` is queued once or not at all. Submitting again with that ``job_id`` is safe:
-    an existing job is returned as it is, and is not queued twice.
+    an existing job is returned as it is, and is not queued twice. This is no ``ConnectionError``,
+    after which nothing was sent: who submits again without the ``job_id`` may double the job.
     """
 
 
