@@ -3,12 +3,12 @@
 import os
 import sys
 
-from bananas import Client, Job, JobFailedError, TimeoutError
+import bananas
 from bananas.testing import LocalQueue
 
 
 def main(url: str) -> None:
-    with Client(url) as client:
+    with bananas.Client(url) as client:
         # A failed attempt is retried after two seconds; a wait returns only the final result.
         print("flaky:", client.submit_and_wait("flaky", {}).get_result())
 
@@ -17,23 +17,23 @@ def main(url: str) -> None:
         print("broken:", result.status, "-", result.error)
         try:
             result.get_result()
-        except JobFailedError as error:
+        except bananas.JobFailedError as error:
             print("get_result() raises it:", error.error)
 
         # A time-out ends the wait and not the job, and says where the job is.
         try:
             client.wait_for_result("no-such-job", timeout=0.2)
-        except TimeoutError as error:
+        except bananas.TimeoutError as error:
             print("no result in time, the job is", error.whereabouts)
 
 
-def flaky(job: Job) -> str:
+def flaky(job: bananas.Job) -> str:
     if job.attempts == 0:
         raise RuntimeError("the first attempt fails")
     return f"done in attempt {job.attempts + 1}"
 
 
-def broken(job: Job) -> None:
+def broken(job: bananas.Job) -> None:
     raise RuntimeError("nothing works today")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 import re
 import textwrap
@@ -41,6 +42,11 @@ def _blocks(*, snippets: bool) -> List[Tuple[str, str]]:
 
 _PROGRAMS = [(name, code) for name, code in _blocks(snippets=False) if name not in _NOT_RUN]
 _CHECKED = [(name, code) for name, code in _blocks(snippets=False) if name in _NOT_RUN]
+_SHOWN = _PROGRAMS + _CHECKED
+_SHOWN += [
+    (f"examples/{path.name}", path.read_text(encoding="utf-8"))
+    for path in sorted((ROOT / "examples").glob("*.py"))
+]
 
 
 def _ids(blocks: List[Tuple[str, str]]) -> List[str]:
@@ -72,11 +78,13 @@ def _greet(job: Job) -> str:
 def test_a_block_that_is_not_run_fits_the_api(name: str, code: str) -> None:
     """What a block imports from the package is there, and takes the calls that it makes."""
     tree = ast.parse(code)
-    imported = [
-        alias.name
+    imported = _imported(tree)
+    imported += [
+        node.attr
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "bananas"
-        for alias in node.names
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id == "bananas"
     ]
     assert imported
     assert set(imported) <= set(bananas.__all__)
@@ -94,6 +102,22 @@ def test_a_block_that_is_not_run_fits_the_api(name: str, code: str) -> None:
         keywords: Dict[str, None] = {str(keyword.arg): None for keyword in call.keywords}
         signature = inspect.signature(getattr(AsyncClient, call.func.attr))
         signature.bind(None, *call.args, **keywords)
+
+
+@pytest.mark.parametrize(("name", "code"), _SHOWN, ids=_ids(_SHOWN))
+def test_no_code_hides_a_builtin(name: str, code: str) -> None:
+    """A reader who copies a block does not change what ``except ConnectionError`` means."""
+    assert set(_imported(ast.parse(code))) & set(dir(builtins)) == set()
+
+
+def _imported(tree: ast.AST) -> List[str]:
+    """Return the names that code imports from the package."""
+    return [
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "bananas"
+        for alias in node.names
+    ]
 
 
 def test_what_is_included_is_whole() -> None:
