@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, TypeVar, Union, overload
 
 from ._arguments import check_job_id, check_text, check_timeout
 from ._as_completed import AsCompleted
@@ -15,9 +15,9 @@ from ._config import DEFAULT_REDIS_URL, Endpoint, Settings, parse_url
 from ._connector import open_link
 from ._keys import Keys
 from ._listener import Listener
-from ._types import NOT_GIVEN, JSONValue, NotGiven, Seconds
+from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._watch import Watch
-from .models import Job, JobPriority, JobResult, JobSpec
+from .models import Job, JobPriority, JobResult, JobSpec, Priority
 from .queue import RedisQueue
 from .result_backend import RedisResultBackend
 
@@ -272,20 +272,20 @@ class AsyncClient:
         self,
         name: str,
         payload: JSONValue,
-        priority: JobPriority = JobPriority.NORMAL,
+        priority: Priority = JobPriority.NORMAL,
         description: str = "",
         *,
         job_id: Optional[str] = None,
         routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
         max_retries: int = 3,
-        if_exists: str = "return",
+        if_exists: IfExists = "return",
     ) -> str:
         """Submit a job that a worker runs as soon as one is free.
 
         Args:
             name: The name of the handler that runs it.
             payload: The handler's input: any JSON value.
-            priority: Which of the three lists it waits in.
+            priority: A ``JobPriority`` or its word: which list the job waits in.
             description: Free text, for people.
             job_id: An id of your choice, which makes the submit idempotent: a job that exists,
                 whatever its name and payload, is left as it is and not queued again. None makes
@@ -317,27 +317,58 @@ class AsyncClient:
         )
         return await self._queue.submit(entry, if_exists, fresh=job_id is None)
 
+    @overload
     async def submit_job_scheduled(
         self,
         name: str,
         payload: JSONValue,
-        priority: JobPriority,
+        priority: Priority,
         scheduled_for: Due,
         description: str = "",
         *,
         job_id: Optional[str] = None,
         routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
         max_retries: int = 3,
-        if_exists: str = "return",
+        if_exists: IfExists = "return",
+    ) -> str: ...
+
+    @overload
+    async def submit_job_scheduled(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: Priority = JobPriority.NORMAL,
+        *,
+        scheduled_for: Due,
+        description: str = "",
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        if_exists: IfExists = "return",
+    ) -> str: ...
+
+    async def submit_job_scheduled(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: Priority = JobPriority.NORMAL,
+        scheduled_for: Union[Due, NotGiven] = NOT_GIVEN,
+        description: str = "",
+        *,
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        if_exists: IfExists = "return",
     ) -> str:
         """Submit a job that is run at a given time, never before it.
 
         Args:
             name: The name of the handler that runs it.
             payload: The handler's input: any JSON value.
-            priority: Which of the three lists it waits in once it is due.
-            scheduled_for: An aware datetime, or a timedelta from now. A time in the past is due
-                at once. Workers see it up to a second or two after it is due.
+            priority: A ``JobPriority`` or its word: which list the job waits in once it is due.
+            scheduled_for: Required, as the fourth argument or by keyword: an aware datetime, or a
+                timedelta from now, which must not be negative. A datetime in the past is due at
+                once. Workers see the job up to a second or two after it is due.
             description: Free text, for people.
             job_id: As for ``submit_job``.
             routing_key: As for ``submit_job``.
@@ -348,20 +379,20 @@ class AsyncClient:
             The job's id.
 
         Raises:
+            TypeError: ``scheduled_for`` is not given; nothing is written.
             ValueError: An argument is refused (a naive datetime, say); nothing is written.
             BananasError: As for ``submit_job``.
 
         Cancelling it may leave the job scheduled, once, or not at all.
         """
-        if scheduled_for is None:
-            raise ValueError("scheduled_for must be an aware datetime or a timedelta, not None")
+        due = required_time(scheduled_for)
         entry = self._queue.new_entry(
-            name, payload, priority, description, scheduled_for, job_id, routing_key, max_retries
+            name, payload, priority, description, due, job_id, routing_key, max_retries
         )
         return await self._queue.submit(entry, if_exists, fresh=job_id is None)
 
     async def submit_jobs(
-        self, specs: Iterable[JobSpec], *, if_exists: str = "return"
+        self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return"
     ) -> List[str]:
         """Submit many jobs, immediate and scheduled, in few round trips.
 
@@ -389,7 +420,7 @@ class AsyncClient:
         self,
         name: str,
         payload: JSONValue,
-        priority: JobPriority = JobPriority.NORMAL,
+        priority: Priority = JobPriority.NORMAL,
         timeout: Optional[Seconds] = 30.0,
         description: str = "",
         *,
@@ -403,7 +434,7 @@ class AsyncClient:
         Args:
             name: The name of the handler that runs it.
             payload: The handler's input: any JSON value.
-            priority: Which of the three lists it waits in.
+            priority: A ``JobPriority`` or its word: which list the job waits in.
             timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
                 None is no limit.
             description: Free text, for people.
@@ -585,6 +616,18 @@ class AsyncClient:
             results_by_notification=self._watch.found_by_notification,
             results_by_safety_read=self._watch.found_by_safety_read,
         )
+
+
+def required_time(scheduled_for: Union[Due, NotGiven]) -> Due:
+    """Return when a scheduled job is due, or raise TypeError where the caller did not say."""
+    if isinstance(scheduled_for, NotGiven):
+        raise TypeError(
+            "submit_job_scheduled() needs scheduled_for, an aware datetime or a timedelta from "
+            "now; to run a job at once, use submit_job()"
+        )
+    if scheduled_for is None:
+        raise ValueError("scheduled_for must be an aware datetime or a timedelta, not None")
+    return scheduled_for
 
 
 def _sentinel_endpoints(

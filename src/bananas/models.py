@@ -9,7 +9,19 @@ import uuid
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, Dict, Generic, Mapping, Optional, Tuple, Type, TypeVar, Union, overload
+from typing import (
+    Any,
+    Dict,
+    Generic,
+    Literal,
+    Mapping,
+    Optional,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+    overload,
+)
 
 from . import _json
 from . import exceptions as exc
@@ -31,6 +43,7 @@ __all__ = ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"]
 
 T = TypeVar("T")
 U = TypeVar("U")
+D = TypeVar("D")
 
 
 class JobStatus(str, enum.Enum):
@@ -59,6 +72,9 @@ class JobPriority(str, enum.Enum):
     def __str__(self) -> str:
         return self.value
 
+
+#: A priority, or its word on the wire.
+Priority = Union[JobPriority, Literal["high", "normal", "low"]]
 
 _WHOLE = re.compile(rb"-?[0-9]{1,19}\Z")
 
@@ -121,7 +137,7 @@ class Job:
         cls,
         name: str,
         payload: JSONValue,
-        priority: JobPriority = JobPriority.NORMAL,
+        priority: Priority = JobPriority.NORMAL,
         description: str = "",
         *,
         scheduled_for: Union[datetime, timedelta, None] = None,
@@ -135,7 +151,7 @@ class Job:
         Args:
             name: The name of the handler that runs it.
             payload: Any JSON value.
-            priority: Which list it waits in.
+            priority: A ``JobPriority`` or its word: which list the job waits in.
             description: Free text, for people.
             scheduled_for: When it is due: an aware datetime, or a timedelta from now. None is now.
             job_id: An id of the caller's choice; None makes a UUID.
@@ -335,10 +351,10 @@ class JobSpec:
     Attributes:
         name: The name of the handler that runs the job.
         payload: Any JSON value.
-        priority: Which list it waits in.
+        priority: A ``JobPriority`` or its word: which list the job waits in.
         description: Free text, for people.
-        scheduled_for: When it is due: an aware datetime, or a timedelta from the submit. None is
-            at once.
+        scheduled_for: When it is due: an aware datetime, or a timedelta from the submit, which
+            must not be negative. None is at once, and so is a datetime in the past.
         job_id: An id of the caller's choice; None makes a UUID.
         routing_key: The route; not given is the client's own, None the flat lists.
         max_retries: Attempts after which a failure is final.
@@ -346,7 +362,7 @@ class JobSpec:
 
     name: str
     payload: Any = field(repr=False)
-    priority: JobPriority = JobPriority.NORMAL
+    priority: Priority = JobPriority.NORMAL
     description: str = ""
     scheduled_for: Union[datetime, timedelta, None] = None
     job_id: Optional[str] = None
@@ -414,26 +430,49 @@ class JobResult(Generic[T]):
     @overload
     def get_result(self, result_type: Type[U]) -> U: ...
 
-    def get_result(self, result_type: Any = None) -> Any:
+    # To type checkers Optional[int], Union and Literal are not types.
+    @overload
+    def get_result(self, result_type: Any) -> Any: ...
+
+    @overload
+    def get_result(self, *, default: D) -> Union[T, D]: ...
+
+    @overload
+    def get_result(self, result_type: Type[U], *, default: D) -> Union[U, D]: ...
+
+    @overload
+    def get_result(self, result_type: Any, *, default: Any) -> Any: ...
+
+    def get_result(self, result_type: Any = None, *, default: Any = NOT_GIVEN) -> Any:
         """Return what the handler returned.
 
         Args:
             result_type: A type to convert to and check against: a dataclass, a TypedDict, a
                 pydantic model, a builtin, or ``Optional``, ``Union``, ``List``, ``Dict`` and such
                 of these. None returns the JSON value as it is.
+            default: What to return, unconverted, where the handler stored no data. It does not
+                stand in for the result of a job that failed.
 
         Raises:
             JobFailedError: The job failed; ``error`` says why.
-            ValueError: The handler stored no data, as every plain Go handler does.
+            ValueError: The handler stored no data, as every plain Go handler does, and no
+                ``default`` is given. The attribute ``result`` is None then.
             SerializationError: The data do not fit ``result_type``; the message says where.
         """
         if not self.is_success:
-            reason = f": {self.error}" if self.error else " without saying why"
+            # What follows the first line is a panic's stack; the attribute has it.
+            lines = self.error.strip().splitlines()
+            reason = f": {lines[0]}" if lines else " without saying why"
             raise exc.JobFailedError(
                 f"job {self.job_id} failed{reason}", job_id=self.job_id, error=self.error
             )
         if not self.has_data:
-            raise ValueError(f"job {self.job_id} completed without data; its handler returns none")
+            if default is not NOT_GIVEN:
+                return default
+            raise ValueError(
+                f"job {self.job_id} completed without data, as its handler returns none; "
+                "use .result, which is None then, or get_result(default=...)"
+            )
         if result_type is None:
             return self.result
         return convert(self.result, result_type, f"result of job {self.job_id}")

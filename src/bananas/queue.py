@@ -17,12 +17,13 @@ from ._protocol import Reply, ReplyError
 from ._redis import Command
 from ._requests import Outcome
 from ._timestamps import UTC, format_timestamp, stamp, utcnow
-from ._types import NOT_GIVEN, JSONValue, NotGiven
+from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
 from .models import (
     Job,
     JobPriority,
     JobSpec,
     JobStatus,
+    Priority,
     check_priority,
     new_document,
     new_job_id,
@@ -76,7 +77,7 @@ class RedisQueue:
     def __repr__(self) -> str:
         return f"<RedisQueue {self._keys!r} routing_key={self._routing_key!r}>"
 
-    async def enqueue(self, job: Job, *, if_exists: str = "return") -> str:
+    async def enqueue(self, job: Job, *, if_exists: IfExists = "return") -> str:
         """Put a job where workers take it, in one transaction: the document, then the id.
 
         Args:
@@ -106,7 +107,7 @@ class RedisQueue:
         return await self.submit(entry, if_exists)
 
     async def enqueue_scheduled(
-        self, job: Job, scheduled_for: Union[datetime, timedelta], *, if_exists: str = "return"
+        self, job: Job, scheduled_for: Union[datetime, timedelta], *, if_exists: IfExists = "return"
     ) -> str:
         """Put a job among the scheduled ones; the scheduler queues it when it is due.
 
@@ -185,7 +186,7 @@ class RedisQueue:
         self,
         name: str,
         payload: JSONValue,
-        priority: JobPriority,
+        priority: Priority,
         description: str,
         due: Union[datetime, timedelta, None],
         job_id: Optional[str],
@@ -221,7 +222,9 @@ class RedisQueue:
         )
         return self._entry(job_id, member, document, priority, route, moment)
 
-    async def submit(self, entry: Entry, if_exists: str = "return", *, fresh: bool = False) -> str:
+    async def submit(
+        self, entry: Entry, if_exists: IfExists = "return", *, fresh: bool = False
+    ) -> str:
         """Submit one entry; ``fresh`` says that nobody else can have its id."""
         _check_if_exists(if_exists)
         outcome = await self._pipeline.submit(entry, exclusive=not fresh)
@@ -229,7 +232,7 @@ class RedisQueue:
             _raise_refusals([outcome], if_exists, ())
         return entry.job_id
 
-    async def submit_specs(self, specs: Iterable[JobSpec], if_exists: str) -> List[str]:
+    async def submit_specs(self, specs: Iterable[JobSpec], if_exists: IfExists) -> List[str]:
         """Submit many, in transactions that are bounded in jobs and bytes, and return their ids.
 
         The next transaction is made while Redis works on the one before, and never more than two
@@ -342,7 +345,7 @@ class _Chunk:
 class _Progress:
     """What a submit of many has come to."""
 
-    def __init__(self, if_exists: str) -> None:
+    def __init__(self, if_exists: IfExists) -> None:
         self.ids: List[str] = []
         self._if_exists = if_exists
         self._under_way: List[Tuple[List[Entry], asyncio.Future[Optional[Outcome]]]] = []
@@ -389,7 +392,7 @@ class _Progress:
         return self.ids
 
 
-def _raise_refusals(outcomes: Sequence[Outcome], if_exists: str, ids: Sequence[str]) -> None:
+def _raise_refusals(outcomes: Sequence[Outcome], if_exists: IfExists, ids: Sequence[str]) -> None:
     """Raise what the caller is to be told of entries that were not queued, if anything."""
     rejected = [pair for outcome in outcomes for pair in outcome.rejected]
     existing = [entry.job_id for outcome in outcomes for entry in outcome.existing]

@@ -20,6 +20,7 @@ from typing import (
     Type,
     TypeVar,
     Union,
+    overload,
 )
 
 from . import exceptions as exc
@@ -27,9 +28,9 @@ from ._as_completed import AsCompleted
 from ._config import DEFAULT_REDIS_URL
 from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
-from ._types import NOT_GIVEN, JSONValue, NotGiven, Seconds
-from .client import AsyncClient, ClientStats, Due
-from .models import Job, JobPriority, JobResult, JobSpec
+from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
+from .client import AsyncClient, ClientStats, Due, required_time
+from .models import Job, JobPriority, JobResult, JobSpec, Priority
 
 __all__ = ["Client", "CompletedResults"]
 
@@ -255,20 +256,20 @@ class Client:
         self,
         name: str,
         payload: JSONValue,
-        priority: JobPriority = JobPriority.NORMAL,
+        priority: Priority = JobPriority.NORMAL,
         description: str = "",
         *,
         job_id: Optional[str] = None,
         routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
         max_retries: int = 3,
-        if_exists: str = "return",
+        if_exists: IfExists = "return",
     ) -> str:
         """Submit a job that a worker runs as soon as one is free.
 
         Args:
             name: The name of the handler that runs it.
             payload: The handler's input: any JSON value.
-            priority: Which of the three lists it waits in.
+            priority: A ``JobPriority`` or its word: which list the job waits in.
             description: Free text, for people.
             job_id: An id of your choice, which makes the submit idempotent: a job that exists,
                 whatever its name and payload, is left as it is and not queued again. None makes
@@ -309,27 +310,58 @@ class Client:
             here=job_id is None,
         )
 
+    @overload
     def submit_job_scheduled(
         self,
         name: str,
         payload: JSONValue,
-        priority: JobPriority,
+        priority: Priority,
         scheduled_for: Due,
         description: str = "",
         *,
         job_id: Optional[str] = None,
         routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
         max_retries: int = 3,
-        if_exists: str = "return",
+        if_exists: IfExists = "return",
+    ) -> str: ...
+
+    @overload
+    def submit_job_scheduled(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: Priority = JobPriority.NORMAL,
+        *,
+        scheduled_for: Due,
+        description: str = "",
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        if_exists: IfExists = "return",
+    ) -> str: ...
+
+    def submit_job_scheduled(
+        self,
+        name: str,
+        payload: JSONValue,
+        priority: Priority = JobPriority.NORMAL,
+        scheduled_for: Union[Due, NotGiven] = NOT_GIVEN,
+        description: str = "",
+        *,
+        job_id: Optional[str] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: int = 3,
+        if_exists: IfExists = "return",
     ) -> str:
         """Submit a job that is run at a given time, never before it.
 
         Args:
             name: The name of the handler that runs it.
             payload: The handler's input: any JSON value.
-            priority: Which of the three lists it waits in once it is due.
-            scheduled_for: An aware datetime, or a timedelta from now. A time in the past is due
-                at once. Workers see it up to a second or two after it is due.
+            priority: A ``JobPriority`` or its word: which list the job waits in once it is due.
+            scheduled_for: Required, as the fourth argument or by keyword: an aware datetime, or a
+                timedelta from now, which must not be negative. A datetime in the past is due at
+                once. Workers see the job up to a second or two after it is due.
             description: Free text, for people.
             job_id: As for ``submit_job``.
             routing_key: As for ``submit_job``.
@@ -340,17 +372,19 @@ class Client:
             The job's id.
 
         Raises:
+            TypeError: ``scheduled_for`` is not given; nothing is written.
             ValueError: An argument is refused (a naive datetime, say); nothing is written.
             BananasError: As for ``submit_job``.
 
         Cancelling it may leave the job scheduled, once, or not at all.
         """
+        due = required_time(scheduled_for)
         return self._run(
             lambda client: client.submit_job_scheduled(
                 name,
                 payload,
                 priority,
-                scheduled_for,
+                due,
                 description,
                 job_id=job_id,
                 routing_key=routing_key,
@@ -360,7 +394,7 @@ class Client:
             here=job_id is None,
         )
 
-    def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: str = "return") -> List[str]:
+    def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return") -> List[str]:
         """Submit many jobs, immediate and scheduled, in few round trips.
 
         They go out in transactions of up to 500 jobs or 1 MiB. A sequence of up to 10,000 is
@@ -387,7 +421,7 @@ class Client:
         self,
         name: str,
         payload: JSONValue,
-        priority: JobPriority = JobPriority.NORMAL,
+        priority: Priority = JobPriority.NORMAL,
         timeout: Optional[Seconds] = 30.0,
         description: str = "",
         *,
@@ -401,7 +435,7 @@ class Client:
         Args:
             name: The name of the handler that runs it.
             payload: The handler's input: any JSON value.
-            priority: Which of the three lists it waits in.
+            priority: A ``JobPriority`` or its word: which list the job waits in.
             timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
                 None is no limit.
             description: Free text, for people.

@@ -6,7 +6,7 @@ import asyncio
 import re
 import uuid
 from datetime import datetime, timedelta, timezone
-from typing import Any, Awaitable, Callable, Dict, List
+from typing import Any, Awaitable, Callable, Dict, List, Tuple
 
 import pytest
 
@@ -390,6 +390,29 @@ async def test_due_times_that_are_refused(
     with pytest.raises(ValueError, match=message(f"specs[0]: {text}")):
         await client.submit_jobs([JobSpec("work", None, scheduled_for=due)])
     assert broker.keys() == []
+
+
+@pytest.mark.parametrize("arguments", [(), ("high",)], ids=["no priority", "priority"])
+async def test_due_time_not_given(
+    client: Facade, broker: Broker, arguments: Tuple[Any, ...]
+) -> None:
+    """A call without a time is a call with too few arguments."""
+    with pytest.raises(TypeError, match=r"^submit_job_scheduled\(\) needs scheduled_for, an aware"):
+        await client.submit_job_scheduled("work", None, *arguments)
+    assert broker.keys() == []
+
+
+async def test_due_time_by_keyword(client: Facade, broker: Broker) -> None:
+    """The time may be named, which lets the priority be left out; it may be in the past."""
+    past = datetime(2001, 2, 3, tzinfo=timezone.utc)
+    job_id = await client.submit_job_scheduled("work", None, scheduled_for=past)
+    job = await client.get_job(job_id)
+    assert job is not None
+    assert (job.priority, job.scheduled_for) == (JobPriority.NORMAL, past)
+    job_id = await client.submit_job_scheduled("work", 1, "low", past, "daily")
+    job = await client.get_job(job_id)
+    assert job is not None
+    assert (job.priority, job.description) == (JobPriority.LOW, "daily")
 
 
 async def test_no_due_time(client: Facade, broker: Broker) -> None:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any, AsyncIterator, Dict, Iterator, List, Optional, Tuple, Type, Union
+from typing import (
+    Any,
+    AsyncIterator,
+    Dict,
+    Iterator,
+    List,
+    Literal,
+    NamedTuple,
+    Optional,
+    Tuple,
+    Type,
+    Union,
+)
 
 from typing_extensions import TypedDict, assert_type
 
@@ -49,6 +61,17 @@ class Report(TypedDict):
     pages: int
 
 
+class Point(NamedTuple):
+    """One that is written as an array."""
+
+    x: int
+    y: int
+
+
+class MyDict(Dict[str, int]):
+    """A subclass of dict."""
+
+
 async def submitting(client: AsyncClient) -> None:
     """Every way to submit returns ids."""
     assert_type(await client.submit_job("work", {"n": [1, 2.5, None, "x"]}), str)
@@ -64,9 +87,35 @@ async def submitting(client: AsyncClient) -> None:
     assert_type(
         await client.submit_job_scheduled("work", "x", JobPriority.LOW, timedelta(hours=1)), str
     )
-    specs = [JobSpec("work", 1), JobSpec("work", 2, scheduled_for=due, routing_key="eu")]
+    assert_type(await client.submit_job_scheduled("work", 1, "low", due, "text"), str)
+    assert_type(await client.submit_job_scheduled("work", 1, scheduled_for=due), str)
+    assert_type(
+        await client.submit_job_scheduled("work", 1, "high", scheduled_for=due, description="x"),
+        str,
+    )
+    specs = [
+        JobSpec("work", 1),
+        JobSpec("work", 1, "low"),
+        JobSpec("work", 2, scheduled_for=due, routing_key="eu"),
+    ]
     assert_type(await client.submit_jobs(specs), List[str])
     assert_type(await client.submit_jobs(spec for spec in specs), List[str])
+
+
+async def payloads(client: AsyncClient, report: Report, point: Point, mine: MyDict) -> None:
+    """Whatever is JSON at run time is a payload, named types too."""
+    await client.submit_job("work", report)
+    await client.submit_job("work", point)
+    await client.submit_job("work", (1, "x"))
+    await client.submit_job("work", mine)
+    await client.submit_job("work", [report, point])
+    counts: Dict[str, int] = {"a": 1}
+    await client.submit_job("work", counts)
+    names: List[str] = ["a"]
+    await client.submit_job("work", names)
+    await client.submit_and_wait("work", report, "high")
+    Job.create("work", point, "low")
+    JobSpec("work", report, "normal")
 
 
 async def reading(client: AsyncClient) -> None:
@@ -112,6 +161,16 @@ def converting(result: JobResult[Any]) -> None:
     assert_type(result.get_result(result_type=str), str)
     assert_type(result.get_result(List[int]), List[int])
     assert_type(result.get_result(Dict[str, Thumbnail]), Dict[str, Thumbnail])
+    optional: Optional[int] = result.get_result(Optional[int])
+    either: Union[int, str] = result.get_result(Union[int, str])
+    word: Literal["a", "b"] = result.get_result(Literal["a", "b"])
+    point: Point = result.get_result(Point)
+    assert_type(result.get_result(Point), Point)
+    print(optional, either, word, point)
+    assert_type(result.get_result(int, default=None), Optional[int])
+    assert_type(result.get_result(Report, default="x"), Union[Report, str])
+    maybe: Optional[int] = result.get_result(Optional[int], default=None)
+    print(maybe)
     thumbnail: Thumbnail = result.get_result()
     print(thumbnail.width)
 
@@ -119,6 +178,7 @@ def converting(result: JobResult[Any]) -> None:
 def typed_result(result: JobResult[Thumbnail]) -> None:
     """A result may carry the type of what it holds."""
     assert_type(result.get_result(), Thumbnail)
+    assert_type(result.get_result(default=None), Optional[Thumbnail])
     assert_type(result.result, Optional[Thumbnail])
     assert_type(result.error, str)
     assert_type(result.completed_at, Optional[datetime])
@@ -208,7 +268,14 @@ def refused(client: Client, result: JobResult[int]) -> None:
     """What is wrong is seen before it runs."""
     client.submit_job("work", object())  # type: ignore[arg-type]
     client.submit_job("work", 1, 2)  # type: ignore[arg-type]
-    client.submit_job_scheduled("work", 1, JobPriority.LOW, 60)  # type: ignore[arg-type]
+    client.submit_job("work", b"1")  # type: ignore[arg-type]
+    client.submit_job("work", 1, "urgent")  # type: ignore[arg-type]
+    client.submit_job("work", 1, if_exists="skip")  # type: ignore[arg-type]
+    client.submit_job_scheduled("work", 1)  # type: ignore[call-overload]
+    client.submit_job_scheduled("work", 1, JobPriority.LOW)  # type: ignore[call-overload]
+    client.submit_job_scheduled("work", 1, JobPriority.LOW, 60)  # type: ignore[call-overload]
+    client.submit_job_scheduled("work", 1, scheduled_for=None)  # type: ignore[call-overload]
+    JobSpec("work", 1, "urgent")  # type: ignore[arg-type]
     client.wait_for_result(1)  # type: ignore[arg-type]
     client.submit_jobs([{"name": "work"}])  # type: ignore[list-item]
     text: str = result.get_result()  # type: ignore[assignment]

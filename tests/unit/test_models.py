@@ -530,6 +530,26 @@ def test_a_failure() -> None:
     assert (caught.value.job_id, caught.value.error) == ("a", "boom \u00e9")
 
 
+def test_a_default_stands_in_for_data_that_were_not_stored() -> None:
+    """A default is given as it is, also with a type; null is data, and a failure is a failure."""
+    empty = JobResult[Any]("a", JobStatus.COMPLETED)
+    assert empty.get_result(default=None) is None
+    assert empty.get_result(int, default="nothing") == "nothing"
+    null = JobResult[Any]("a", JobStatus.COMPLETED, None, has_data=True)
+    assert null.get_result(default=1) is None
+    assert JobResult("a", JobStatus.COMPLETED, 7).get_result(int, default=1) == 7
+    with pytest.raises(exc.JobFailedError):
+        JobResult[Any]("a", JobStatus.FAILED, error="boom").get_result(default=1)
+
+
+def test_a_panic_is_told_in_one_line() -> None:
+    """A worker records a panic with its stack; the message has its first line."""
+    text = "panic: boom\n\ngoroutine 7 [running]:\nmain.main()\n" + "x" * 1500
+    with pytest.raises(exc.JobFailedError, match="^job a failed: panic: boom$") as caught:
+        JobResult[Any]("a", JobStatus.FAILED, error=text).get_result()
+    assert caught.value.error == text
+
+
 def test_outcomes_are_properties() -> None:
     """``if result.is_success:`` does what it reads like; a method would always be true."""
     failed, succeeded = JobResult("a", JobStatus.FAILED), JobResult("a", JobStatus.COMPLETED)
@@ -551,7 +571,10 @@ def test_a_success_without_data() -> None:
     """A plain Go handler returns nothing, and there is nothing to get."""
     result = JobResult.from_hash("a", stored(status="completed"))
     assert (result.is_success, result.result, result.has_data) == (True, None, False)
-    expected = "job a completed without data; its handler returns none"
+    expected = (
+        "job a completed without data, as its handler returns none; "
+        "use .result, which is None then, or get_result(default=...)"
+    )
     with pytest.raises(ValueError, match=message(expected)) as caught:
         result.get_result()
     assert not isinstance(caught.value, exc.BananasError)
