@@ -1,19 +1,50 @@
-"""The brokers that tests of every kind share."""
+"""What tests of every kind share: brokers, the number of workers, the limit of a run's end."""
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import inspect
+import os
 import sys
-from typing import Iterator
+from typing import Iterator, Optional
 
 import pytest
 
 from bananas.testing import EmbeddedBroker
-from tests.faults.seed import pytest_addoption, pytest_report_header
+from tests.faults.seed import pytest_addoption, pytest_configure, pytest_report_header
 from tests.support import RedisServer
 
-__all__ = ["embedded_broker", "pytest_addoption", "pytest_report_header", "redis_server"]
+__all__ = [
+    "embedded_broker",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_report_header",
+    "pytest_unconfigure",
+    "pytest_xdist_auto_num_workers",
+    "redis_server",
+]
+
+_WORKERS_PER_CORE = 3
+_MOST_WORKERS = 12
+_LEAVING_S = 120.0
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Coverage measures this worker, but none of the programs that tests run, as without workers.
+    os.environ.pop("COVERAGE_PROCESS_START", None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Optional[int]:
+    """Answer ``-n auto``: the tests mostly wait, so a core bears several workers."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # xdist reads it
+    return min(_WORKERS_PER_CORE * (os.cpu_count() or 1), _MOST_WORKERS)
+
+
+def pytest_unconfigure() -> None:
+    """Have the process end even where a thread that a test left behind does not."""
+    faulthandler.dump_traceback_later(_LEAVING_S, exit=True, file=sys.__stderr__)
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
 import threading
+import time
 from datetime import timedelta
 from typing import Any, Callable, Dict, List, NamedTuple, Tuple
 
@@ -21,6 +23,7 @@ from bananas._demo_jobs import HANDLER, handle
 from bananas.testing import LocalQueue
 from tests.behaviour.broker import Broker
 from tests.behaviour.programs import ROOT, environment, python, run
+from tests.support import Child
 from tests.support.ports import free_port
 
 # A bound for a test that hangs, not an expectation.
@@ -266,24 +269,12 @@ def test_a_defect_of_ours_is_not_a_missing_extra(monkeypatch: pytest.MonkeyPatch
 
 def _interrupted(*arguments: str) -> Done:
     """Run the demo, and press Ctrl-C once its jobs are submitted."""
-    with subprocess.Popen(
-        python("-m", "bananas", "demo", *arguments),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        env=environment(),
-        cwd=str(ROOT),
-    ) as process:
-        assert process.stdout is not None
-        said = ""
-        while "jobs submitted" not in said:
-            line = process.stdout.readline()
-            assert line, said
-            said += line
-        process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=_PATIENCE)
-        return Done(process.returncode, said + out, err)
+    command = python("-X", "faulthandler", "-m", "bananas", "demo", *arguments)
+    with Child(command, cwd=ROOT, env=environment()) as child:
+        while "jobs submitted" not in child.output:
+            assert child.line(_PATIENCE), child.output + child.errors
+        child.process.send_signal(signal.SIGINT)
+        return Done(child.end(_PATIENCE), child.output, child.errors)
 
 
 def test_ctrl_c_ends_the_demo() -> None:
@@ -340,27 +331,39 @@ async def test_what_is_not_interrupted_returns() -> None:
 def _on_a_terminal(**variables: str) -> str:
     """Return what the demo writes to a terminal."""
     ours, theirs = os.openpty()
-    with subprocess.Popen(
+    process = subprocess.Popen(
         python("-m", "bananas", "demo"),
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
         env=environment(TERM="xterm-256color", LINES="50", **variables),
         cwd=str(ROOT),
-    ) as process:
+    )
+    try:
         os.close(theirs)
-        said = b""
-        while True:
-            try:
-                data = os.read(ours, 65536)
-            except OSError:  # Linux says so that the terminal's other end is closed
-                break
-            if not data:
-                break
-            said += data
-        os.close(ours)
+        said = _read_to_the_end(ours)
         assert process.wait(_PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait(_PATIENCE)
+        os.close(ours)
     return said.decode()
+
+
+def _read_to_the_end(terminal: int) -> bytes:
+    """Return what is written to a terminal until its other end is closed."""
+    said = b""
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        ready, _, _ = select.select([terminal], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"no end after {_PATIENCE} s of {said.decode(errors='replace')}"
+        try:
+            data = os.read(terminal, 65536)
+        except OSError:  # Linux says so that the terminal's other end is closed
+            return said
+        if not data:
+            return said
+        said += data
 
 
 def test_a_terminal_shows_a_live_table() -> None:

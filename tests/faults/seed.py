@@ -6,16 +6,26 @@ import random
 
 import pytest
 
-__all__ = ["OPTION", "fault_seed", "pytest_addoption", "pytest_report_header"]
+__all__ = [
+    "OPTION",
+    "fault_seed",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_report_header",
+]
 
 OPTION = "--fault-seed"
-
-_chosen = random.SystemRandom().randrange(1 << 32)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a seed be given."""
     parser.addoption(OPTION, type=int, help="repeat the faults of a run that printed this seed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose a seed where none was given; xdist hands the options on to its workers."""
+    if config.option.fault_seed is None:
+        config.option.fault_seed = random.SystemRandom().randrange(1 << 32)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
@@ -25,5 +35,4 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def fault_seed(config: pytest.Config) -> int:
     """Return the seed of this run."""
-    given = config.getoption(OPTION, default=None)
-    return _chosen if given is None else int(given)
+    return int(config.option.fault_seed)

@@ -37,7 +37,7 @@ def test_interrupt(redis_server: RedisServer, proxy: FaultProxy, call: str) -> N
         release.set()
         program.say("go on")
         program.expect("usable")
-        program.end()
+        program.end_well()
     found = Inventory(redis_server)
     assert set(found.queued.values()) == {1}
     assert set(found.queued) == found.documents
@@ -48,7 +48,7 @@ def test_storm_of_interrupts(redis_server: RedisServer, seed: int) -> None:
     nor is what was returned missing."""
     with Program("storm", redis_server.url(), "5000", str(seed)) as program:
         program.expect("usable")
-        program.end()
+        program.end_well()
     found = Inventory(redis_server)
     assert set(found.queued.values()) == {1}
     assert set(found.queued) == found.documents

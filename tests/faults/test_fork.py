@@ -30,7 +30,7 @@ def test_fork(redis_server: RedisServer, state: str) -> None:
     with Program("forking", state, redis_server.url(), str(redis_server.port)) as program:
         for act in ACTS:
             program.expect(act)
-        program.end()
+        program.end_well()
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
@@ -41,7 +41,7 @@ def test_multiprocessing(
     monkeypatch.setenv("BANANAS_REDIS_URL", redis_server.url())
     with Program("multiprocess", method) as program:
         program.expect("done")
-        program.end()
+        program.end_well()
     assert redis_server.command("LLEN", "bananas:queue:normal") == 201
 
 

@@ -473,7 +473,7 @@ def test_signal_handler_at_any_instruction(
         url, stride = proxy.url(), 11
     with Program("struck", url, deed, str(stride), redis_server.url()) as program:
         program.expect("usable")
-        program.end()
+        program.end_well()
     found = Inventory(redis_server)
     assert set(found.queued.values()) == {1}
     assert set(found.queued) == found.documents

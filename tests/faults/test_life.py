@@ -303,7 +303,7 @@ def test_process_ends(redis_server: RedisServer, proxy: FaultProxy, way: str) ->
         proxy.mute()
     with MachineLag() as lag, Program("leaving", way, proxy.url()) as program:
         program.expect("leaving")
-        assert program.end() < 3 + lag.allowance
+        assert program.end_well() < 3 + lag.allowance
 
 
 def test_exit_hook_after_the_loop_has_ended(redis_server: RedisServer) -> None:
@@ -311,4 +311,4 @@ def test_exit_hook_after_the_loop_has_ended(redis_server: RedisServer) -> None:
     with Program("late_hook", redis_server.url()) as program:
         program.expect("leaving")
         program.expect("closed")
-        program.end()
+        program.end_well()

@@ -1,5 +1,6 @@
 """Real servers, and a proxy with faults on order, for the tests of the whole project."""
 
+from .child import Child
 from .faults import (
     Action,
     Cut,
@@ -28,6 +29,7 @@ from .watch import Signal
 
 __all__ = [
     "Action",
+    "Child",
     "Cut",
     "CutAfterBytes",
     "CutReply",
