@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,9 +99,16 @@ def with_redis(session: nox.Session) -> Dict[str, str]:
     return {"PATH": os.pathsep.join([session.bin, str(server.parent), os.environ["PATH"]])}
 
 
-def run_pytest(session: nox.Session, *arguments: str) -> None:
-    """Run pytest on a real redis-server as well as on the embedded broker."""
-    session.run("python", "-m", "pytest", *arguments, env=with_redis(session))
+# Given by the caller: how many processes, a debugger, or a file, which one process ends sooner.
+UNDIVIDED = re.compile(r"-n|--numprocesses|--pdb|--trace|.*no:xdist|.*\.py")
+
+
+def run_pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
+    """Run pytest on a real redis-server as well as on the embedded broker, in several processes."""
+    divided = not any(UNDIVIDED.match(argument) for argument in arguments)
+    workers = ("-n", "auto", "--dist", "worksteal") if divided else ()
+    env = {**with_redis(session), **environment}
+    session.run("python", "-m", "pytest", *workers, *arguments, env=env)
 
 
 @nox.session
@@ -125,12 +133,27 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         run_pytest(session, *session.posargs)
         return
-    env = {**with_redis(session), "COVERAGE_FILE": str(Path(session.create_tmp()) / "coverage")}
-    session.run("coverage", "erase", env=env)
-    # Not pytest-cov: our own pytest plugin imports the package before that begins to measure.
-    session.run("coverage", "run", "-m", "pytest", env=env)
-    session.run("coverage", "combine", "--quiet", env=env)
-    session.run("coverage", "report", env=env)
+    tmp = Path(session.create_tmp()).resolve()
+    settings = {"COVERAGE_FILE": str(tmp / "coverage")}
+    session.run("coverage", "erase", env=settings)
+    # Neither pytest-cov nor ``coverage run``: measuring has to begin in each worker, and before
+    # our own pytest plugin imports the package.
+    measure_from_the_start(session)
+    start = str(ROOT / "pyproject.toml")
+    run_pytest(session, COVERAGE_PROCESS_START=start, **settings)
+    session.run("coverage", "combine", "--quiet", env=settings)
+    session.run("coverage", "report", env=settings)
+
+
+def measure_from_the_start(session: nox.Session) -> None:
+    """Have Python begin to measure coverage where COVERAGE_PROCESS_START is set.
+
+    New versions of coverage bring such a file along, the last one for Python 3.8 does not.
+    """
+    program = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = session.run("python", "-c", program, silent=True)
+    path = Path(str(packages).strip(), "coverage_of_workers.pth")
+    path.write_text("import coverage; coverage.process_startup()\n")
 
 
 def tests_on(version: str) -> None:

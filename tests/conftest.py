@@ -12,13 +12,19 @@ from typing import Iterator, Optional
 import pytest
 
 from bananas.testing import EmbeddedBroker
-from tests.faults.seed import pytest_addoption, pytest_configure, pytest_report_header
+from tests.faults.seed import (
+    pytest_addoption,
+    pytest_configure,
+    pytest_configure_node,
+    pytest_report_header,
+)
 from tests.support import RedisServer
 
 __all__ = [
     "embedded_broker",
     "pytest_addoption",
     "pytest_configure",
+    "pytest_configure_node",
     "pytest_report_header",
     "pytest_unconfigure",
     "pytest_xdist_auto_num_workers",

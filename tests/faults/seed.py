@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ __all__ = [
     "fault_seed",
     "pytest_addoption",
     "pytest_configure",
+    "pytest_configure_node",
     "pytest_report_header",
 ]
 
@@ -23,9 +25,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose a seed where none was given; xdist hands the options on to its workers."""
+    """Choose a seed where none was given; a worker of xdist has that of the whole run."""
     if config.option.fault_seed is None:
-        config.option.fault_seed = random.SystemRandom().randrange(1 << 32)
+        chosen = random.SystemRandom().randrange(1 << 32)
+        config.option.fault_seed = getattr(config, "workerinput", {}).get("fault_seed", chosen)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed on to a worker of xdist."""
+    node.workerinput["fault_seed"] = fault_seed(node.config)
 
 
 def pytest_report_header(config: pytest.Config) -> str:
