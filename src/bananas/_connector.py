@@ -51,6 +51,8 @@ async def _ask_sentinels(settings: Settings) -> Endpoint:
             with anyio.fail_after(limit):
                 link.send([command])
                 (reply,) = await link.read_replies(1)
+            if isinstance(reply, ReplyError) and reply.code == "NOAUTH":
+                raise link.login_refusal(reply)
         except exc.AuthenticationError:
             raise
         except (exc.ConnectionError, LinkLost, TimeoutError) as error:

@@ -29,10 +29,11 @@ class Batch:
         exclusive: Submits of jobs that may exist.
         unwatch: Whether an UNWATCH goes before them.
         marker: What the ECHO after the calls repeats; None without one.
+        is_checked: Whether the marker came back, so that no reply was slipped in.
         judged: The verdicts, once the replies are here.
     """
 
-    __slots__ = ("calls", "exclusive", "judged", "marker", "transactions", "unwatch")
+    __slots__ = ("calls", "exclusive", "is_checked", "judged", "marker", "transactions", "unwatch")
 
     def __init__(self) -> None:
         self.calls: List[Calls] = []
@@ -40,6 +41,7 @@ class Batch:
         self.transactions: List[Transaction] = []
         self.unwatch = False
         self.marker: Optional[bytes] = None
+        self.is_checked = False
         self.judged: List[Verdicts] = []
 
     def __bool__(self) -> bool:

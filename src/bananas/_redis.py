@@ -40,7 +40,7 @@ _LENDS = hasattr(select, "poll")
 
 # redis-py takes the code off the text of the errors that it has a class for.
 _CODES: Dict[Type[BaseException], str] = {
-    redis_errors.AuthenticationError: "NOAUTH",
+    redis_errors.AuthenticationError: "",  # NOAUTH, WRONGPASS or ERR: it does not tell which
     redis_errors.AuthenticationWrongNumberOfArgsError: "ERR",
     redis_errors.BusyLoadingError: "LOADING",
     redis_errors.ExecAbortError: "EXECABORT",
@@ -149,9 +149,7 @@ class Link:
         if isinstance(hello, ReplyError) and hello.code in ("LOADING", "MASTERDOWN"):
             raise ConnectionRefusedError(str(hello))
         if isinstance(client_id, ReplyError) and client_id.code == "NOAUTH":
-            raise exc.AuthenticationError(
-                f"Redis at {self.endpoint} wants a password, and was given none", permanent=True
-            )
+            raise self.login_refusal(client_id)
         self.client_id = client_id if isinstance(client_id, int) else None
         if isinstance(discard, ReplyError) and discard.code == "NOPERM":
             # Who may not use DISCARD may not use MULTI either, as a rule, but has to be asked.
@@ -170,9 +168,7 @@ class Link:
         if isinstance(error, _Permanent):
             return exc.ConnectionError(f"{where} {error}", permanent=True)
         if isinstance(error, _REFUSALS):
-            return exc.AuthenticationError(
-                f"{where} refuses the user name or password: {reply_error(error)}", permanent=True
-            )
+            return self.login_refusal(reply_error(error))
         if isinstance(error, redis_errors.ResponseError):
             return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
         if isinstance(error, redis_errors.BusyLoadingError):
@@ -180,6 +176,40 @@ class Link:
         if isinstance(error, (TimeoutError, asyncio.TimeoutError, redis_errors.TimeoutError)):
             return exc.ConnectionError(f"{where} did not answer within {self._connect_timeout:g} s")
         return exc.ConnectionError(f"can't reach {where}: {_cause(error)}")
+
+    def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
+        """Say that the server wants a login, or refuses the one that it was given.
+
+        Servers differ in which command of the handshake they refuse first, and in what they say.
+        """
+        endpoint = self.endpoint
+        where = f"Redis at {endpoint}"
+        if endpoint.password is None and reply.code in ("", "NOAUTH"):
+            host = "/path" if endpoint.scheme == "unix" else "host"
+            return exc.AuthenticationError(
+                f"{where} wants a password, and was given none: put it into the URL, as in "
+                f"{endpoint.scheme}://:password@{host}, or with the name of an ACL user as in "
+                f"{endpoint.scheme}://user:password@{host}",
+                permanent=True,
+            )
+        return exc.AuthenticationError(
+            f"{where} refuses the user name or password: {reply}", permanent=True
+        )
+
+    async def check_order(self) -> None:
+        """Make sure that no reply was slipped in, on a server that refuses nearly everything.
+
+        HELLO is answered in every state, also while a script runs, data are loaded or a replica
+        has lost its primary; and its reply looks like no other.
+
+        Raises:
+            LinkLost: Another reply came.
+        """
+        self.send([("HELLO", 2)])
+        (reply,) = await self.read_replies(1)
+        denied = isinstance(reply, ReplyError) and reply.code == "NOPERM"
+        if not denied and not (isinstance(reply, list) and reply[:1] == [b"server"]):
+            raise LinkLost("it has a reply that nobody asked for")
 
     def _take_over(self) -> None:
         """Read for ourselves from here on, each reply in the turn of the loop that it arrives in.

@@ -120,7 +120,7 @@ def test_no_argument_of_a_command_is_repeated() -> None:
     ("error", "kind", "permanent", "words"),
     [
         (redis_errors.AuthenticationError("invalid password"), exc.AuthenticationError, True,
-         "refuses the user name or password: NOAUTH invalid password"),
+         "refuses the user name or password: invalid password"),
         (redis_errors.AuthenticationWrongNumberOfArgsError("wrong number"),
          exc.AuthenticationError, True, "refuses the user name or password: ERR wrong number"),
         (redis_errors.NoPermissionError("no right"), exc.AuthenticationError, True,
