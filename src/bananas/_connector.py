@@ -8,7 +8,8 @@ from typing import List
 import anyio
 
 from . import exceptions as exc
-from ._config import Endpoint, Settings
+from ._config import Settings
+from ._endpoint import Endpoint
 from ._protocol import LinkLost, ReplyError
 from ._redis import Link
 

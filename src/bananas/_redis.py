@@ -17,7 +17,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from . import exceptions as exc
-from ._config import Endpoint
+from ._endpoint import Endpoint
 from ._protocol import LinkLost, Reply, ReplyError, ReplyProtocol, without_arguments
 from ._wire import Wire
 

@@ -11,10 +11,11 @@ from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, TypeVar
 from ._arguments import check_job_id, check_text, check_timeout
 from ._as_completed import AsCompleted
 from ._autopipeline import AutoPipeline
-from ._config import DEFAULT_REDIS_URL, Endpoint, Settings, parse_url
+from ._config import DEFAULT_REDIS_URL, Settings
 from ._connector import open_link
 from ._keys import Keys
 from ._listener import Listener
+from ._sentinels import sentinel_endpoints
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._watch import Watch
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
@@ -173,7 +174,7 @@ class AsyncClient:
                 read_timeout=read_timeout,
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
-                sentinels=_sentinel_endpoints(sentinels),
+                sentinels=sentinel_endpoints(sentinels),
                 service_name=_service_name(service_name),
             )
         )
@@ -628,24 +629,6 @@ def required_time(scheduled_for: Union[Due, NotGiven]) -> Due:
     if scheduled_for is None:
         raise ValueError("scheduled_for must be an aware datetime or a timedelta, not None")
     return scheduled_for
-
-
-def _sentinel_endpoints(
-    sentinels: Sequence[Union[str, Tuple[str, int]]],
-) -> Tuple[Endpoint, ...]:
-    if isinstance(sentinels, str) or not sentinels:
-        raise ValueError("sentinels must be a list of (host, port) pairs or URLs, and not empty")
-    endpoints: List[Endpoint] = []
-    for index, sentinel in enumerate(sentinels):
-        argument = f"sentinels[{index}]"
-        if not isinstance(sentinel, str):
-            try:
-                host, port = sentinel
-            except (TypeError, ValueError):
-                raise ValueError(f"{argument} must be a (host, port) pair or a URL") from None
-            sentinel = f"redis://[{host}]:{port}" if ":" in str(host) else f"redis://{host}:{port}"
-        endpoints.append(parse_url(sentinel, argument))
-    return tuple(endpoints)
 
 
 def _service_name(value: object) -> str:

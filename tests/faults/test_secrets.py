@@ -129,7 +129,17 @@ async def _wrong_password(stage: Stage) -> None:
 
 async def _malformed_urls(stage: Stage) -> None:
     for url in (
-        "redis://:{}@127.0.0.1:port-xyzzy/0",
+        "redis://:{}@127.0.0.1:port/0",
+        "redis://{}:port-xyzzy/0",
+        "redis://h?{}",
+        "redis://h?xyzzy=1&xyzzy=2",
+        "redis://{},h2:1",
+        "redis://:{}@h1:1,:{}@h2:2",
+        "redis://:{}@a..b",
+        "redis://xyzzy{}",
+        "'redis://:{}@h'",
+        "redis-cli -u redis://:{}@h",
+        "redis://redis://:{}@h",
         "redis://:{}@127.0.0.1:99999",
         "redis://{}:1/0/0",
         "redis://u:{}@[::1/0",
@@ -143,7 +153,8 @@ async def _malformed_urls(stage: Stage) -> None:
         "redis://u:xyzzy/{}@h:6379",
         "unix://u:{}@",
     ):
-        for text in (url.format(_PASSWORD), url.format(quote(_PASSWORD, safe=""))):
+        for password in (_PASSWORD, quote(_PASSWORD, safe="")):
+            text = url.replace("{}", password)
             for make in (AsyncClient, Client):
                 try:
                     made: Any = make(text, connect_timeout=0.2)

@@ -15,7 +15,16 @@ from tests.unit.source_tree import docstrings, imports, modules
 LAYERS = [
     ["exceptions", "_types", "_version"],
     ["_timestamps", "_json", "_arguments", "_convert", "_tasks"],
-    ["models", "_config"],
+    [
+        "models",
+        "_endpoint",
+        "_url_words",
+        "_url_options",
+        "_url_text",
+        "_url",
+        "_sentinels",
+        "_config",
+    ],
     [
         "_keys",
         "_waiters",

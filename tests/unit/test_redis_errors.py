@@ -10,9 +10,9 @@ import redis.exceptions as redis_errors
 
 from bananas import _redis
 from bananas import exceptions as exc
-from bananas._config import parse_url
 from bananas._protocol import ReplyError
 from bananas._redis import Link, reply_error
+from bananas._url import parse_url
 from tests.support import RedisServer
 
 #: Replies that redis-py has a class for; the first word is what Redis says.

@@ -1,0 +1,80 @@
+"""Reads the sentinels that a caller names."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any, Iterable, Tuple
+
+from ._endpoint import Endpoint
+from ._url import check_host, parse_url
+from ._url_words import MANY_HOSTS, Refused
+
+__all__ = ["SENTINEL_PORT", "sentinel_endpoints"]
+
+#: Where a sentinel listens unless it is told otherwise.
+SENTINEL_PORT = 26379
+
+_PAIR = "or be a pair (host, port)"
+
+
+def sentinel_endpoints(sentinels: Any) -> Tuple[Endpoint, ...]:
+    """Return the endpoints of sentinels, each a pair of host and port, or a URL.
+
+    Raises:
+        ValueError: One is neither; the message gives its place in the list.
+    """
+    if isinstance(sentinels, (str, bytes, dict)) or not isinstance(sentinels, Iterable):
+        raise ValueError("sentinels must be a list of (host, port) pairs or URLs, and not empty")
+    found = tuple(_endpoint(item, f"sentinels[{place}]") for place, item in enumerate(sentinels))
+    if not found:
+        raise ValueError("sentinels must be a list of (host, port) pairs or URLs, and not empty")
+    return found
+
+
+def _endpoint(sentinel: object, argument: str) -> Endpoint:
+    if isinstance(sentinel, str):
+        return _by_url(str.__str__(sentinel), argument)
+    if not isinstance(sentinel, (tuple, list)):
+        kind = type(sentinel).__name__
+        raise ValueError(f"{argument} must be a (host, port) pair or a URL, not {kind}")
+    if len(sentinel) != 2:
+        raise ValueError(f"{argument} must be a (host, port) pair or a URL")
+    host, port = sentinel
+    if not isinstance(host, str) or not host:
+        raise ValueError(f"{argument} must be a (host, port) pair, its host a string")
+    return Endpoint(host=_host(str.__str__(host), argument), port=_port(port, argument))
+
+
+def _by_url(url: str, argument: str) -> Endpoint:
+    try:
+        return parse_url(url, argument, default_port=SENTINEL_PORT)
+    except ValueError as error:
+        text = str(error)
+        if text.endswith(MANY_HOSTS):
+            text = f"{argument} names several hosts: give each its own place in the list"
+        elif "must start with" in text:
+            text = f"{text}, {_PAIR}"
+        raise ValueError(text) from None
+
+
+def _host(host: str, argument: str) -> str:
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        ipaddress.IPv6Address(bare.partition("%")[0])
+    except ValueError:
+        pass
+    else:
+        return bare
+    try:
+        check_host(host, shown="@" not in host)
+    except Refused as refused:
+        raise ValueError(f"{argument} {refused}") from None
+    return host
+
+
+def _port(port: object, argument: str) -> int:
+    if isinstance(port, str) and port.isascii() and port.isdigit() and len(port) <= 5:
+        port = int(port)
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
+        raise ValueError(f"{argument} must have a port from 1 to 65535")
+    return int(port)
