@@ -67,9 +67,9 @@ def embedded_broker() -> Iterator[EmbeddedBroker]:
         yield broker
 
 
-if sys.version_info < (3, 9):
-    # The last pytest-asyncio for Python 3.8 leaves an open loop behind each asynchronous test, and
-    # an asyncio.run() in a later test would drop it without closing it.
+if sys.version_info < (3, 10):
+    # The last pytest-asyncio for Python 3.8 and 3.9 leaves an open loop behind each asynchronous
+    # test, and an asyncio.run() in a later test would drop it without closing it.
 
     @pytest.fixture(autouse=True)
     def _no_loop_of_an_earlier_test(request: pytest.FixtureRequest) -> None:

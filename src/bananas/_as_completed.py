@@ -13,6 +13,8 @@ from typing import Any, Deque, Dict, List, Optional, Sequence, Type
 import anyio
 
 from . import exceptions as exc
+from ._in_process import InProcess
+from ._surroundings import running_loop
 from ._waiters import Waiter
 from ._watch import Watch
 from .models import JobResult
@@ -20,7 +22,7 @@ from .models import JobResult
 __all__ = ["AsCompleted"]
 
 
-class AsCompleted:
+class AsCompleted(InProcess):
     """Gives the results of many jobs in the order in which the jobs end.
 
     Made by ``AsyncClient.as_completed``. A plain class: no cancel scope stays open between two
@@ -89,7 +91,7 @@ class AsCompleted:
         return [*(self._pending or {}).values(), *self._done]
 
     def _start(self) -> None:
-        loop = self._loop = asyncio.get_running_loop()
+        loop = self._loop = running_loop()
         # The waits must not keep alive an iterator that everybody else has forgotten.
         myself = weakref.ref(self)
         if self._timeout is not None:

@@ -17,6 +17,7 @@ from ._lending import Flight, Lender, Loan, go_to_the_loop
 from ._protocol import LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 from ._requests import Callback, Calls, Outcome, Request, Submit
+from ._surroundings import running_loop
 from ._tasks import cancel_and_wait
 
 __all__ = ["AutoPipeline"]
@@ -257,20 +258,24 @@ class AutoPipeline:
         """Return the running loop, once the client's for good.
 
         Raises:
-            RuntimeError: It is another one.
+            RuntimeError: It is another one, or there is none.
+            exceptions.ClientClosedError: The client was closed, in whichever loop.
         """
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
+        loop = asyncio._get_running_loop()
+        if loop is None or loop is not self._loop:
+            self._refuse_closed()
+            loop = running_loop()
             if self._loop is not None:
-                raise RuntimeError(
-                    "this client belongs to another event loop; make one client for each loop"
-                )
+                raise RuntimeError(_foreign(self._loop))
             self._loop = loop
         return loop
 
-    def _add(self, request: Request, *, soon: bool = True) -> None:
+    def _refuse_closed(self) -> None:
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
+
+    def _add(self, request: Request, *, soon: bool = True) -> None:
+        self._refuse_closed()
         assert self._loop is not None
         if self.lender.loan is not None:
             self._recall()
@@ -759,6 +764,15 @@ class AutoPipeline:
             settled.again = []
         ledger.note_existing(doubt.existing)
         ledger.hand_out(settled, exclusive=doubt.exclusive)
+
+
+def _foreign(loop: asyncio.AbstractEventLoop) -> str:
+    if loop.is_closed():
+        return (
+            "this client belongs to another event loop, which has ended: close() the client before "
+            "its asyncio.run ends, and make a new one in the next"
+        )
+    return "this client belongs to another event loop; make one client for each loop"
 
 
 def _mark(transactions: Sequence[Transaction], *, in_flight: bool) -> None:

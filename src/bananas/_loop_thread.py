@@ -58,12 +58,22 @@ class LoopThread:
         self.loop.add_reader(self._bell, self._on_bell)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread.
+
+        Raises:
+            RuntimeError: The system refuses one more.
+            exceptions.ClientClosedError: The interpreter is shutting down.
+        """
         try:
             self.thread.start()
-        except RuntimeError:
+        except (RuntimeError, MemoryError) as error:
             self._close()
-            raise shutting_down() from None
+            if sys.is_finalizing() or "shutdown" in str(error):
+                raise shutting_down() from None
+            raise RuntimeError(
+                f"can't start the thread of the blocking client: {error} "
+                "(is there a limit on processes, or on memory?)"
+            ) from error
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -13,9 +13,11 @@ from ._as_completed import AsCompleted
 from ._autopipeline import AutoPipeline
 from ._config import DEFAULT_REDIS_URL, Settings
 from ._connector import open_link
+from ._in_process import InProcess
 from ._keys import Keys
 from ._listener import Listener
 from ._sentinels import sentinel_endpoints
+from ._surroundings import refuse_green_threads
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._watch import Watch
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
@@ -59,7 +61,7 @@ class ClientStats:
     results_by_safety_read: int
 
 
-class AsyncClient:
+class AsyncClient(InProcess):
     """Submits jobs and waits for results, on one event loop.
 
     Everything shares one connection, and all waits share a second one, however many there are.
@@ -182,6 +184,7 @@ class AsyncClient:
 
     def _set_up(self, settings: Settings) -> None:
         """Remember everything; nothing here is bound to an event loop."""
+        refuse_green_threads()
         self._settings = settings
         keys = Keys(settings.key_prefix)
         connector = functools.partial(open_link, settings)

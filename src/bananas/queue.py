@@ -12,6 +12,7 @@ from . import exceptions as exc
 from ._arguments import check_integer, check_job_id, check_routing_key, due_time, shown
 from ._autopipeline import AutoPipeline
 from ._batch import Entry
+from ._in_process import InProcess
 from ._keys import Keys
 from ._protocol import Reply, ReplyError
 from ._redis import Command
@@ -56,7 +57,7 @@ class QueueLengths:
     dead: int = 0
 
 
-class RedisQueue:
+class RedisQueue(InProcess):
     """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
 
     Made by a client, as ``client.queue``; it shares the client's connection.

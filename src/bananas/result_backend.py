@@ -7,6 +7,7 @@ from typing import Any, Iterable, List, Optional
 from . import exceptions as exc
 from ._arguments import check_job_id, check_timeout
 from ._autopipeline import AutoPipeline
+from ._in_process import InProcess
 from ._keys import Keys
 from ._protocol import Reply, ReplyError
 from ._redis import Command
@@ -20,7 +21,7 @@ __all__ = ["RedisResultBackend"]
 _CHUNK = 500
 
 
-class RedisResultBackend:
+class RedisResultBackend(InProcess):
     """The results' part of a deployment.
 
     Made by a client, as ``client.results``; it shares the client's connections.

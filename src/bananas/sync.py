@@ -26,6 +26,7 @@ from typing import (
 from . import exceptions as exc
 from ._as_completed import AsCompleted
 from ._config import DEFAULT_REDIS_URL
+from ._in_process import InProcess
 from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
@@ -40,7 +41,7 @@ Self = TypeVar("Self", bound="Client")
 _clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
 
-class Client:
+class Client(InProcess):
     """Submits jobs and waits for results, for callers that block.
 
     The same names and meanings as ``AsyncClient``, whose coroutines run in one daemon thread for
@@ -609,7 +610,7 @@ class Client:
         return self._run(_stats)
 
 
-class CompletedResults:
+class CompletedResults(InProcess):
     """The blocking iterator that ``Client.as_completed`` returns."""
 
     def __init__(

@@ -14,7 +14,7 @@ from tests.unit.source_tree import docstrings, imports, modules
 #: it. A package stands for all of its modules.
 LAYERS = [
     ["exceptions", "_types", "_version"],
-    ["_timestamps", "_json", "_arguments", "_convert", "_tasks"],
+    ["_timestamps", "_json", "_arguments", "_convert", "_tasks", "_surroundings", "_in_process"],
     [
         "models",
         "_endpoint",

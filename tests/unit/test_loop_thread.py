@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
-from typing import Any, Coroutine, Iterator, List
+from typing import Any, Coroutine, Iterator, List, Type
 
 import pytest
 
@@ -217,14 +218,23 @@ def test_a_pair_of_sockets_does_where_pipes_can_not_be_awaited(
         thread.run(answer())
 
 
-def test_a_thread_that_can_not_be_started_refuses_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("reason", "error", "words"),
+    [
+        ("can't start new thread", RuntimeError, "is there a limit on processes, or on memory?"),
+        ("can't create new thread at interpreter shutdown", ClientClosedError, "shutting down"),
+    ],
+)
+def test_a_thread_that_can_not_be_started_refuses_calls(
+    monkeypatch: pytest.MonkeyPatch, reason: str, error: Type[Exception], words: str
+) -> None:
     def fail(_: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
+        raise RuntimeError(reason)
 
     thread = LoopThread()
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", fail)
-        with pytest.raises(ClientClosedError):
+        with pytest.raises(error, match=re.escape(words)):
             thread.start()
     with pytest.raises(ClientClosedError):
         thread.run(answer())
