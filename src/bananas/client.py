@@ -316,10 +316,10 @@ class AsyncClient(InProcess):
 
         Cancelling it may leave the job queued, once, or not at all.
         """
-        entry = self._queue.new_entry(
+        entry = self._queue._new_entry(
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
-        return await self._queue.submit(entry, if_exists, fresh=job_id is None)
+        return await self._queue._submit(entry, if_exists, fresh=job_id is None)
 
     @overload
     async def submit_job_scheduled(
@@ -390,10 +390,10 @@ class AsyncClient(InProcess):
         Cancelling it may leave the job scheduled, once, or not at all.
         """
         due = required_time(scheduled_for)
-        entry = self._queue.new_entry(
+        entry = self._queue._new_entry(
             name, payload, priority, description, due, job_id, routing_key, max_retries
         )
-        return await self._queue.submit(entry, if_exists, fresh=job_id is None)
+        return await self._queue._submit(entry, if_exists, fresh=job_id is None)
 
     async def submit_jobs(
         self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return"
@@ -418,7 +418,7 @@ class AsyncClient(InProcess):
 
         Cancelling it may leave any of the jobs queued, each once.
         """
-        return await self._queue.submit_specs(specs, if_exists)
+        return await self._queue._submit_specs(specs, if_exists)
 
     async def submit_and_wait(
         self,
@@ -457,13 +457,13 @@ class AsyncClient(InProcess):
         Cancelling it ends the wait, not the job.
         """
         limit = check_timeout(timeout)
-        entry = self._queue.new_entry(
+        entry = self._queue._new_entry(
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
         # Subscribing at once saves a round trip, and nothing can be missed in between.
         waiter = self._watch.register(entry.job_id, any_attempt=not wait_for_retries)
         try:
-            await self._queue.submit(entry, fresh=job_id is None)
+            await self._queue._submit(entry, fresh=job_id is None)
         except BaseException:
             self._watch.unregister(waiter)
             raise

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple, Union
+from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
 
 from . import exceptions as exc
 from ._arguments import check_integer, check_job_id, check_routing_key, due_time, shown
@@ -16,7 +14,7 @@ from ._in_process import InProcess
 from ._keys import Keys
 from ._protocol import Reply, ReplyError
 from ._redis import Command
-from ._requests import Outcome
+from ._submission import JOBS_AT_ONCE, Chunk, Submission, raise_refusals
 from ._timestamps import UTC, format_timestamp, stamp, utcnow
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
 from .models import (
@@ -105,7 +103,7 @@ class RedisQueue(InProcess):
             job.routing_key,
             job.scheduled_for,
         )
-        return await self.submit(entry, if_exists)
+        return await self._submit(entry, if_exists)
 
     async def enqueue_scheduled(
         self, job: Job, scheduled_for: Union[datetime, timedelta], *, if_exists: IfExists = "return"
@@ -183,7 +181,7 @@ class RedisQueue(InProcess):
 
     # -- submitting, on the way from the client --------------------------------------------------
 
-    def new_entry(
+    def _new_entry(
         self,
         name: str,
         payload: JSONValue,
@@ -223,64 +221,53 @@ class RedisQueue(InProcess):
         )
         return self._entry(job_id, member, document, priority, route, moment)
 
-    async def submit(
+    async def _submit(
         self, entry: Entry, if_exists: IfExists = "return", *, fresh: bool = False
     ) -> str:
         """Submit one entry; ``fresh`` says that nobody else can have its id."""
         _check_if_exists(if_exists)
         outcome = await self._pipeline.submit(entry, exclusive=not fresh)
         if outcome is not None:
-            _raise_refusals([outcome], if_exists, ())
+            raise_refusals([outcome], if_exists, ())
         return entry.job_id
 
-    async def submit_specs(self, specs: Iterable[JobSpec], if_exists: IfExists) -> List[str]:
-        """Submit many, in transactions that are bounded in jobs and bytes, and return their ids.
+    async def _submit_specs(self, specs: Iterable[JobSpec], if_exists: IfExists) -> List[str]:
+        """Submit many, in transactions that are bounded in jobs and bytes, and return their ids."""
+        chunks, submission = self._begin(specs, if_exists)
+        return await submission.run(chunks)
 
-        The next transaction is made while Redis works on the one before, and never more than two
-        are held. A sequence of moderate length is checked as a whole before anything is sent;
-        else every spec of a transaction is checked before that transaction is sent.
+    def _begin(
+        self, specs: Iterable[JobSpec], if_exists: IfExists
+    ) -> Tuple[Union[List[Chunk], Iterator[Chunk]], Submission]:
+        """Return what a submit of many sends, and the submission that sends it.
+
+        A sequence of moderate length is checked as a whole before anything is sent, and becomes a
+        list; else every spec of a chunk is checked before that chunk is sent.
         """
         _check_if_exists(if_exists)
-        chunks: Iterable[_Chunk] = self._chunks(specs)
+        chunks: Union[List[Chunk], Iterator[Chunk]] = self._chunks(specs)
         if isinstance(specs, Sequence) and len(specs) <= _CHECKED_AT_ONCE:
             chunks = list(chunks)
-        progress = _Progress(if_exists)
-        try:
-            for chunk in chunks:
-                for entries, exclusive in ((chunk.fresh, False), (chunk.chosen, True)):
-                    if entries:
-                        future = self._pipeline.start_submit(entries, exclusive=exclusive)
-                        progress.begin(entries, future)
-                progress.ids.extend(chunk.ids)
-                await asyncio.sleep(0)  # lets it be sent before the next one is made
-                await progress.settle(leave=2)
-            await progress.settle(leave=0)
-        except asyncio.CancelledError:
-            progress.abandon()
-            raise
-        except (exc.BananasError, ValueError) as error:
-            await progress.add_facts(error)
-            raise
-        return progress.finish()
+        return chunks, Submission(self._pipeline, if_exists)
 
-    def _chunks(self, specs: Iterable[JobSpec]) -> Iterator[_Chunk]:
-        chunk = _Chunk()
+    def _chunks(self, specs: Iterable[JobSpec]) -> Iterator[Chunk]:
+        chunk = Chunk()
         for index, spec in enumerate(specs):
             entry = self._entry_of_spec(index, spec, chunk)
             (chunk.fresh if spec.job_id is None else chunk.chosen).append(entry)
             chunk.ids.append(entry.job_id)
             chunk.size += len(entry.document)
-            if len(chunk.ids) >= _CHUNK or chunk.size >= _CHUNK_BYTES:
+            if len(chunk.ids) >= JOBS_AT_ONCE or chunk.size >= _CHUNK_BYTES:
                 yield chunk
-                chunk = _Chunk()
+                chunk = Chunk()
         if chunk.ids:
             yield chunk
 
-    def _entry_of_spec(self, index: int, spec: JobSpec, chunk: _Chunk) -> Entry:
+    def _entry_of_spec(self, index: int, spec: JobSpec, chunk: Chunk) -> Entry:
         if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):
             raise ValueError(f"specs[{index}] must be a JobSpec, not {type(spec).__name__}")
         try:
-            return self.new_entry(
+            return self._new_entry(
                 spec.name,
                 spec.payload,
                 spec.priority,
@@ -322,103 +309,6 @@ class RedisQueue(InProcess):
             target = keys.ready(priority, routing_key)
             return Entry(job_id, member, keys.document(member), document, target)
         return Entry(job_id, member, keys.document(member), document, keys.scheduled, _score(due))
-
-
-class _Chunk:
-    """What of a submit of many goes out at once: jobs with ids of ours, and of the caller's."""
-
-    __slots__ = ("_entropy", "chosen", "fresh", "ids", "now", "size")
-
-    def __init__(self) -> None:
-        self.fresh: List[Entry] = []
-        self.chosen: List[Entry] = []
-        self.ids: List[str] = []
-        self.size = 0
-        self.now = stamp()
-        self._entropy = os.urandom(16 * _CHUNK)
-
-    def take_entropy(self) -> bytes:
-        """Return the random bytes of the next job's id."""
-        start = 16 * len(self.ids)
-        return self._entropy[start : start + 16]
-
-
-class _Progress:
-    """What a submit of many has come to."""
-
-    def __init__(self, if_exists: IfExists) -> None:
-        self.ids: List[str] = []
-        self._if_exists = if_exists
-        self._under_way: List[Tuple[List[Entry], asyncio.Future[Optional[Outcome]]]] = []
-        self._refusals: List[Outcome] = []
-        self._failed: Set[str] = set()
-
-    def begin(self, entries: List[Entry], future: asyncio.Future[Optional[Outcome]]) -> None:
-        self._under_way.append((entries, future))
-
-    async def settle(self, *, leave: int) -> None:
-        """Await the oldest transactions until ``leave`` are under way."""
-        while len(self._under_way) > leave:
-            entries, future = self._under_way[0]
-            try:
-                outcome = await future
-            except exc.BananasError as error:
-                self._failed.update(error.job_ids or [entry.job_id for entry in entries])
-                del self._under_way[0]
-                raise
-            del self._under_way[0]
-            if outcome is not None:
-                self._refusals.append(outcome)
-
-    def abandon(self) -> None:
-        for _, future in self._under_way:
-            future.cancel()
-
-    async def add_facts(self, error: Exception) -> None:
-        """Tell what was submitted before, and beside, what failed."""
-        while self._under_way:
-            try:
-                await self.settle(leave=0)
-            except exc.BananasError:
-                continue  # the first error is the one to be raised; its ids are noted
-        rejected = {entry.job_id for outcome in self._refusals for entry, _ in outcome.rejected}
-        done = tuple(i for i in self.ids if i not in self._failed and i not in rejected)
-        error.submitted = done  # type: ignore[attr-defined]
-        if isinstance(error, exc.BananasError) and self._failed:
-            error.job_ids = tuple(i for i in self.ids if i in self._failed)
-
-    def finish(self) -> List[str]:
-        if self._refusals:
-            _raise_refusals(self._refusals, self._if_exists, self.ids)
-        return self.ids
-
-
-def _raise_refusals(outcomes: Sequence[Outcome], if_exists: IfExists, ids: Sequence[str]) -> None:
-    """Raise what the caller is to be told of entries that were not queued, if anything."""
-    rejected = [pair for outcome in outcomes for pair in outcome.rejected]
-    existing = [entry.job_id for outcome in outcomes for entry in outcome.existing]
-    if rejected:
-        refused = tuple(entry.job_id for entry, _ in rejected)
-        entry, reply = rejected[0]
-        which = f"job {refused[0]} was" if len(refused) == 1 else f"{len(refused)} jobs were"
-        raise exc.JobRejectedError(
-            f"{which} refused by Redis, and nothing is left of it: "
-            f"{reply} (at {entry.target.decode()})",
-            job_id=refused[0],
-            job_ids=refused,
-            submitted=tuple(i for i in ids if i not in set(refused)),
-            code=reply.code,
-        )
-    if existing and if_exists == "raise":
-        which = f"job {existing[0]} exists" if len(existing) == 1 else f"{len(existing)} jobs exist"
-        raise exc.JobExistsError(
-            f"{which} already, and was left as it is"
-            if len(existing) == 1
-            else f"{which} already, and were left as they are",
-            job_id=existing[0],
-            job_ids=tuple(existing),
-            submitted=tuple(i for i in ids if i not in set(existing)),
-        )
 
 
 def _check_if_exists(value: str) -> None:

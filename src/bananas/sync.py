@@ -29,6 +29,7 @@ from ._config import DEFAULT_REDIS_URL
 from ._in_process import InProcess
 from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
+from ._submission import Chunk, Submission
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from .client import AsyncClient, ClientStats, Due, required_time
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
@@ -190,14 +191,17 @@ class Client(InProcess):
 
         A call that may begin ``here`` does without the hop if the connection is lent.
         """
-        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
-        if self._closed:
-            raise exc.ClientClosedError("the client is closed; make a new one")
+        self._refuse_misuse()
         thread, inner = loop_thread(), self._inner
         if here and inner._lender.loan is not None and asyncio._get_running_loop() is None:
             return thread.run(call(inner), inner._send_now, here=True)
         thread.ring()
         return thread.run(call(inner), inner._send_now)
+
+    def _refuse_misuse(self) -> None:
+        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
+        if self._closed:
+            raise exc.ClientClosedError("the client is closed; make a new one")
 
     def _after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone and start with none."""
@@ -416,7 +420,31 @@ class Client(InProcess):
 
         Cancelling it may leave any of the jobs queued, each once.
         """
-        return self._run(lambda client: client.submit_jobs(specs, if_exists=if_exists))
+        self._refuse_misuse()
+        # The caller's iterable runs here: it may be bound to its thread, or be slow.
+        chunks, submission = self._inner._queue._begin(specs, if_exists)
+        if isinstance(chunks, list):
+            return self._run(lambda client: submission.run(chunks))
+        try:
+            for chunk in chunks:
+                self._send(submission, chunk)
+            self._run(lambda client: submission.settle())
+        except Exception as error:
+            self._add_facts(submission, error)
+            raise
+        except BaseException:
+            self._run(lambda client: _abandon(submission))
+            raise
+        return submission.outcome()
+
+    def _send(self, submission: Submission, chunk: Chunk) -> None:
+        self._run(lambda client: submission.send(chunk))
+
+    def _add_facts(self, submission: Submission, error: Exception) -> None:
+        try:
+            self._run(lambda client: submission.add_facts(error))
+        except exc.ClientClosedError:
+            submission.tell(error)
 
     def submit_and_wait(
         self,
@@ -501,7 +529,8 @@ class Client(InProcess):
         Raises:
             BananasError: As for ``get_job``.
         """
-        return self._run(lambda client: client.get_jobs(job_ids))
+        ids = list(job_ids)  # in the caller's thread
+        return self._run(lambda client: client.get_jobs(ids))
 
     def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
         """Read the stored result of a job, without waiting.
@@ -532,7 +561,8 @@ class Client(InProcess):
         Raises:
             BananasError: As for ``get_job``.
         """
-        return self._run(lambda client: client.get_results(job_ids))
+        ids = list(job_ids)  # in the caller's thread
+        return self._run(lambda client: client.get_results(ids))
 
     def wait_for_result(
         self, job_id: str, timeout: Optional[Seconds] = 30.0, *, wait_for_retries: bool = True
@@ -658,6 +688,10 @@ async def _next(results: AsCompleted) -> Optional[JobResult[Any]]:
         return await results.__anext__()
     except StopAsyncIteration:
         return None
+
+
+async def _abandon(submission: Submission) -> None:
+    submission.abandon()
 
 
 async def _stats(client: AsyncClient) -> ClientStats:

@@ -481,7 +481,9 @@ async def test_some_of_many(client: Facade, broker: Broker, chosen: bool) -> Non
         JobSpec("work", number, priority, job_id=f"job-{number}" if chosen else None)
         for number, priority in enumerate([JobPriority.HIGH, JobPriority.LOW, "high"] * 2)
     ]
-    with pytest.raises(JobRejectedError, match="^4 jobs were refused by Redis, and ") as caught:
+    with pytest.raises(
+        JobRejectedError, match="^4 jobs were refused by Redis, and nothing is left of them: "
+    ) as caught:
         await client.submit_jobs(specs)
     refused, submitted = caught.value.job_ids, caught.value.submitted
     assert (len(refused), len(submitted)) == (4, 2)

@@ -44,6 +44,7 @@ LAYERS = [
         "_lending",
         "_exclusive",
         "_autopipeline",
+        "_submission",
     ],
     ["_listener", "_watch"],
     ["_as_completed", "queue", "result_backend"],

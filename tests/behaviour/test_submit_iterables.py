@@ -1,0 +1,187 @@
+"""Iterables given to a submit of many: where they run, and what is told when they raise."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, Callable, Iterator, List
+
+import pytest
+
+from bananas import Client, ClientClosedError, JobSpec
+from tests.behaviour.broker import Broker
+from tests.behaviour.conftest import Facade
+
+PATIENCE = 60.0
+
+
+class ForeignError(Exception):
+    """An error of the caller's own."""
+
+
+class SealedError(Exception):
+    """One that takes no attributes."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(name)
+
+
+class Stop(BaseException):
+    """What ends a program, as Ctrl-C does."""
+
+
+def raising(error: BaseException, after: int) -> Iterator[JobSpec]:
+    """Give some specs and raise."""
+    for number in range(after):
+        yield JobSpec("work", number)
+    raise error
+
+
+@pytest.mark.parametrize(
+    "error", [ForeignError("boom"), KeyError("x"), OSError(5, "disk")], ids=repr
+)
+@pytest.mark.parametrize(("after", "sent"), [(0, 0), (700, 500), (1600, 1500)])
+async def test_a_foreign_error_passes_and_tells_what_was_sent(
+    client: Facade, broker: Broker, error: Exception, after: int, sent: int
+) -> None:
+    """Whatever the iterable raises is raised, unchanged, with the ids of what was queued."""
+    with pytest.raises(type(error)) as caught:
+        await client.submit_jobs(raising(error, after))
+    assert caught.value is error
+    submitted: List[str] = list(error.submitted)  # type: ignore[attr-defined]
+    assert len(submitted) == sent
+    assert broker.queued("queue:normal") == submitted
+
+
+async def test_an_error_that_takes_no_attributes(client: Facade, broker: Broker) -> None:
+    """It passes all the same, and what was sent is queued."""
+    with pytest.raises(SealedError):
+        await client.submit_jobs(raising(SealedError(), 600))
+    assert len(broker.queued("queue:normal")) == 500
+
+
+def test_it_runs_in_the_callers_thread(real_broker: Broker) -> None:
+    """A Django queryset, or a cursor of sqlite3, may be used in its own thread only."""
+    threads: List[threading.Thread] = []
+
+    def specs() -> Iterator[JobSpec]:
+        for number in range(1100):
+            threads.append(threading.current_thread())
+            yield JobSpec("work", number)
+
+    with Client(real_broker.url) as client:
+        assert len(client.submit_jobs(specs())) == 1100
+        assert len(client.submit_jobs(list(specs()))) == 1100
+        ids = client.submit_jobs([JobSpec("work", 1)])
+        assert [job and job.id for job in client.get_jobs(_noted(ids, threads))] == ids
+        assert client.get_results(_noted(ids, threads)) == [None]
+        client.as_completed(_noted(ids, threads)).close()
+    assert set(threads) == {threading.current_thread()}
+
+
+def _noted(ids: List[str], threads: List[threading.Thread]) -> Iterator[str]:
+    for job_id in ids:
+        threads.append(threading.current_thread())
+        yield job_id
+
+
+@pytest.mark.parametrize("call", [
+    lambda client, slow: client.submit_jobs(JobSpec("work", number) for number in slow),
+    lambda client, slow: client.get_jobs(f"job-{number}" for number in slow),
+    lambda client, slow: client.get_results(f"job-{number}" for number in slow),
+    lambda client, slow: client.as_completed(f"job-{number}" for number in slow).close(),
+], ids=["submit_jobs", "get_jobs", "get_results", "as_completed"])  # fmt: skip
+def test_a_slow_one_holds_up_nobody_else(
+    real_broker: Broker, call: Callable[[Client, Iterator[int]], Any]
+) -> None:
+    """While one thread waits for its iterable, others submit and read."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Iterator[int]:
+        yield 1
+        begun.set()
+        assert go_on.wait(PATIENCE)
+        yield 2
+
+    with Client(real_broker.url) as client:
+        other = threading.Thread(target=call, args=(client, slow()))
+        other.start()
+        try:
+            assert begun.wait(PATIENCE)
+            job_id = client.submit_job("work", 1)
+            assert client.get_job(job_id) is not None
+        finally:
+            go_on.set()
+            other.join(PATIENCE)
+        assert not other.is_alive()
+
+
+def test_it_may_use_the_client_itself(real_broker: Broker) -> None:
+    """A generator may submit and read jobs between those that it gives."""
+    with Client(real_broker.url) as client:
+
+        def specs() -> Iterator[JobSpec]:
+            for number in range(600):
+                if number % 200 == 0:
+                    assert client.get_job(client.submit_job("work", number)) is not None
+                yield JobSpec("work", number)
+
+        client.submit_jobs(specs())
+    assert len(real_broker.queued("queue:normal")) == 603
+
+
+def test_it_is_not_read_ahead(real_broker: Broker) -> None:
+    """Specs are taken as they are sent: of many jobs only some are held at a time."""
+    most = 0
+    with Client(real_broker.url) as client:
+
+        def specs() -> Iterator[JobSpec]:
+            nonlocal most
+            for number in range(4000):
+                if number % 500 == 499:
+                    most = max(most, number - real_broker.command("LLEN", "bananas:queue:normal"))
+                yield JobSpec("work", number)
+
+        client.submit_jobs(specs())
+    assert most <= 1999  # two transactions on their way, one made, one being made
+
+
+def test_ctrl_c_in_it(real_broker: Broker) -> None:
+    """What was sent is queued, and the client goes on."""
+    with Client(real_broker.url) as client:
+        with pytest.raises(Stop):
+            client.submit_jobs(raising(Stop(), 1200))
+        assert client.submit_job("work", 1) in real_broker.queued("queue:normal")
+        assert client.submit_jobs(JobSpec("work", number) for number in range(3))
+    assert len(real_broker.queued("queue:normal")) == 1004
+
+
+def test_closing_in_it(real_broker: Broker) -> None:
+    """A client that is closed meanwhile says so, and which jobs are queued for certain."""
+    client = Client(real_broker.url)
+
+    def specs() -> Iterator[JobSpec]:
+        yield from raising_after(1100, client.close)
+
+    with pytest.raises(ClientClosedError) as caught:
+        client.submit_jobs(specs())
+    queued = set(real_broker.queued("queue:normal"))
+    assert set(caught.value.submitted) <= queued
+    assert len(queued) in (500, 1000)
+
+
+def raising_after(count: int, call: Callable[[], None]) -> Iterator[JobSpec]:
+    """Give some specs, make a call, and give more."""
+    for number in range(2 * count):
+        if number == count:
+            call()
+        yield JobSpec("work", number)
+
+
+def test_a_misused_client_takes_nothing_from_it(real_broker: Broker) -> None:
+    """A closed client refuses before it iterates."""
+    client = Client(real_broker.url)
+    client.close()
+    specs = iter([JobSpec("work", 1)])
+    with pytest.raises(ClientClosedError):
+        client.submit_jobs(specs)
+    assert list(specs) != []
