@@ -17,6 +17,7 @@ from .exceptions import (
     ServerError,
     TimeoutError,
 )
+from .location import JobPlace, Location
 from .models import Job, JobPriority, JobResult, JobSpec, JobStatus
 from .sync import Client
 
@@ -31,11 +32,13 @@ __all__ = [
     "JobExistsError",
     "JobFailedError",
     "JobNotFoundError",
+    "JobPlace",
     "JobPriority",
     "JobRejectedError",
     "JobResult",
     "JobSpec",
     "JobStatus",
+    "Location",
     "OutcomeUnknownError",
     "ResultNotFoundError",
     "SerializationError",

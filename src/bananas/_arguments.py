@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Optional, Union
+from typing import Iterable, List, Optional, Union
 
 from ._types import Seconds
 
@@ -13,6 +13,7 @@ __all__ = [
     "MAX_INT64",
     "check_integer",
     "check_job_id",
+    "check_job_ids",
     "check_key_prefix",
     "check_name",
     "check_routing_key",
@@ -40,6 +41,21 @@ def check_job_id(value: object, argument: str = "job_id") -> str:
     raise ValueError(
         f"{argument} must be 1 to 256 letters, digits, '.', '_' or '-', not {shown(value)}"
     )
+
+
+def check_job_ids(values: Iterable[object], argument: str = "job_ids") -> List[str]:
+    """Return a list of job ids; a string is none, though its letters might pass for ids."""
+    if isinstance(values, (str, bytes, bytearray, memoryview)):
+        raise ValueError(
+            f"{argument} must be a list of job ids, not {type(values).__name__}: for one job write "
+            "[job_id]"
+        )
+    return [
+        value
+        if value.__class__ is str and _is_job_id(value)
+        else check_job_id(value, f"{argument}[{index}]")
+        for index, value in enumerate(values)
+    ]
 
 
 def check_routing_key(value: object, argument: str = "routing_key") -> Optional[str]:

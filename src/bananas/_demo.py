@@ -13,6 +13,7 @@ from . import exceptions as exc
 from ._demo_jobs import HANDLER, DemoJob, Progress, handle, new_jobs
 from ._keys import Keys
 from .client import AsyncClient
+from .location import JobPlace
 from .testing import LocalQueue
 from .testing._wire import Wire, emulator_settings
 
@@ -131,24 +132,21 @@ async def _look(client: AsyncClient, rows: Sequence[Progress]) -> None:
         documents = await client.get_jobs(row.job.job_id for row in rows)
     except exc.BananasError:
         return  # the waits outlive a lost connection, and report what they do not outlive
-    words = await asyncio.gather(*(_whereabouts(client, row.job.job_id) for row in rows))
-    for row, document, word in zip(rows, documents, words):
-        # The document was read first: it may not yet count the failure that the word speaks of.
-        stale = word == "retrying" and (document is None or not document.attempts)
+    places = await asyncio.gather(*(_place(client, row.job.job_id) for row in rows))
+    for row, document, place in zip(rows, documents, places):
+        # The document was read first: it may not yet count the failure that the place speaks of.
+        stale = place is JobPlace.RETRYING and (document is None or not document.attempts)
         if row.ended_at is None and not stale:
             row.document = document
-            row.where = word or row.where
+            row.where = row.where if place is None else str(place)
 
 
-async def _whereabouts(client: AsyncClient, job_id: str) -> Optional[str]:
-    """Ask the client in a word where a job is; None where it can't tell."""
+async def _place(client: AsyncClient, job_id: str) -> Optional[JobPlace]:
+    """Ask the client where a job is; None where it can't tell."""
     try:
-        await client.wait_for_result(job_id, timeout=0)
-    except exc.TimeoutError as error:
-        return None if error.whereabouts == "unknown" else error.whereabouts
+        return (await client.locate(job_id)).place
     except exc.BananasError:
-        pass
-    return None
+        return None
 
 
 async def _settle(client: AsyncClient, rows: Sequence[Progress]) -> None:

@@ -21,7 +21,7 @@ __all__ = ["View", "outcomes", "summary"]
 _STYLES = {
     "completed": "green",
     "failed": "red",
-    "processing": "cyan",
+    "taken": "cyan",
     "retrying": "yellow",
     "scheduled": "blue",
     "unknown": "bold red",
@@ -103,7 +103,7 @@ def _state(row: Progress) -> str:
         return ""
     if row.where == "retrying":
         return f'retrying after "{document.error}"'
-    if row.where == "processing":
+    if row.where == "taken":
         return f"running, attempt {document.attempts + 1}"
     if row.where == "queued":
         return f"queued, priority {document.priority}"

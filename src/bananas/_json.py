@@ -12,9 +12,11 @@ from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-define
 from typing import Any, Callable, Iterable, List, NoReturn, Optional, Set, Tuple, Union
 
 from . import exceptions as exc
+from ._json_scan import Undecoded, scan_members
 
 __all__ = [
     "MAX_NESTING",
+    "Undecoded",
     "dumps",
     "loads",
     "loads_members",
@@ -160,16 +162,24 @@ def loads_members(
         what: What the text is to the caller, for messages.
 
     Returns:
-        Each member's name, its value, and where the value stands in the text.
+        Each member's name, its value, and where the value stands in the text. A value that Go
+        reads and this interpreter can't, for its nesting or its digits, is an ``Undecoded``.
 
     Raises:
-        SerializationError: As for ``loads``, and where the text is no object.
+        SerializationError: The text is not JSON to Go, or no object.
     """
     text = to_text(data)
     try:
         _check_depth(text)
         return _members(text)
     except (ValueError, IndexError, StopIteration, RecursionError):
+        pass
+    try:
+        return [
+            (loads(name), _value_or_reason(text[start:end]), (start, end))
+            for name, (start, end) in scan_members(text, MAX_NESTING)
+        ]
+    except ValueError:
         pass
     value = loads(text, what)  # says what is wrong
     if value is None:
@@ -192,6 +202,13 @@ def _members(text: str) -> List[Tuple[str, Any, Tuple[int, int]]]:
     if text[at + 1 :].strip(_WHITESPACE):
         raise ValueError
     return found
+
+
+def _value_or_reason(text: str) -> Any:
+    try:
+        return loads(text, "")
+    except exc.SerializationError as error:  # the text is JSON, so that it is a limit of ours
+        return Undecoded(str(error).strip())
 
 
 def _expect(text: str, at: int, character: str) -> int:

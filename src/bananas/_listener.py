@@ -68,6 +68,7 @@ class Listener:
         self._beat: Optional[asyncio.TimerHandle] = None
         self._last_read = 0.0
         self._pinged = False
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
         self.connections = 0
 
     def subscribe(self, job_id: str) -> None:
@@ -101,10 +102,10 @@ class Listener:
         return self._link is not None
 
     def silence(self) -> Optional[float]:
-        """Seconds since the server was last heard of; None without a connection."""
-        if self._link is None:
+        """Seconds since the server was last heard of; None without a connection; on any thread."""
+        if self._link is None or self._loop is None:
             return None
-        return asyncio.get_running_loop().time() - self._last_read
+        return self._loop.time() - self._last_read
 
     async def close(self) -> None:
         """End the owner and drop the connection."""
@@ -115,7 +116,7 @@ class Listener:
     # -- the owner -------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         failures = 0
         while True:
             if not self._wanted:

@@ -17,14 +17,23 @@ class Waiter:
             none can come.
         tick: When its deadline is, for whoever keeps that; None without one.
         any_attempt: Whether the first stored result will do, though a retry may follow.
+        must_exist: Whether a job without document and result ends it.
     """
 
-    __slots__ = ("any_attempt", "future", "job_id", "tick")
+    __slots__ = ("any_attempt", "future", "job_id", "must_exist", "tick")
 
-    def __init__(self, job_id: str, future: asyncio.Future[Any], *, any_attempt: bool) -> None:
+    def __init__(
+        self,
+        job_id: str,
+        future: asyncio.Future[Any],
+        *,
+        any_attempt: bool,
+        must_exist: bool = False,
+    ) -> None:
         self.job_id = job_id
         self.future = future
         self.any_attempt = any_attempt
+        self.must_exist = must_exist
         self.tick: Optional[int] = None
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import functools
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from . import exceptions as exc
 from ._autopipeline import AutoPipeline
@@ -12,26 +13,30 @@ from ._deadlines import Deadlines
 from ._judgement import Judgement, State, judge
 from ._keys import Keys
 from ._listener import Listener
+from ._lookup import final_result, is_listed, look_up, read_taken, result_gone
 from ._protocol import Reply, ReplyError
 from ._redis import Command
+from ._stored import Document, document_of, read_document, read_end, result_of
+from ._timestamps import utcnow
 from ._waiters import Waiter, Waiters
-from ._whereabouts import describe
-from .models import Job, JobResult
+from ._whereabouts import Known, describe, locate
+from .location import Location
+from .models import JobResult
 
-__all__ = ["Watch"]
-
-T = TypeVar("T")
+__all__ = ["Watch", "is_short"]
 
 _TICK = 0.25
 # Ten thousand idle waits may cost a small part of a core: this many documents a second at most.
 _LOOKS_PER_TICK = 100
 _RESULTS_PER_LOOK = 500
 _FIRST_LOOK = 0.5
-# A failed result beside a document that has not moved for this long: whoever stored it is no Go
-# worker, and nobody will rewrite the document.
+# A failed result beside a document that has not moved for this long, of a job that no worker has
+# taken: whoever stored it is no Go worker, and nobody will rewrite the document.
 _GRACE = 0.5
 _DEAD_LETTERS = 100
+# The last look of a wait may take so long, but that of a short wait longer: each looks properly.
 _LAST_LOOK = 0.1
+_PROPER_LOOK = 1.0
 
 
 class Watch:
@@ -45,6 +50,7 @@ class Watch:
         listen: Makes the listener from its two callbacks.
         keys: The names of results, documents and the dead letters.
         safety_interval: Seconds between two periodic reads of one result, where they are few.
+        read_timeout: Seconds for a read.
     """
 
     def __init__(
@@ -54,10 +60,12 @@ class Watch:
         keys: Keys,
         *,
         safety_interval: float,
+        read_timeout: float,
     ) -> None:
         self._pipeline = pipeline
         self._keys = keys
         self._safety_interval = safety_interval
+        self._proper_look = min(read_timeout, _PROPER_LOOK)
         self._waiters = Waiters()
         self._deadlines = Deadlines(_reached)
         self.listener = listen(
@@ -70,6 +78,7 @@ class Watch:
         self._fresh: Dict[str, float] = {}
         self._seen: Dict[str, float] = {}
         self._grace: Dict[str, Tuple[Tuple[Any, ...], float]] = {}
+        self._long: Dict[str, Reply] = {}
         self._tick: Optional[asyncio.TimerHandle] = None
         self._ticks = 0
         self._dead_head: Optional[bytes] = None
@@ -85,39 +94,45 @@ class Watch:
         timeout: Optional[float],
         *,
         any_attempt: bool = False,
+        must_exist: bool = False,
         waiter: Optional[Waiter] = None,
     ) -> JobResult[Any]:
         """Wait for the final result of a job, or for any stored one.
 
         Args:
             job_id: The job.
-            timeout: Limit in seconds; None is no limit.
+            timeout: Limit in seconds; None is no limit, 0 only looks.
             any_attempt: Whether the first stored result will do, though a retry may follow.
+            must_exist: Whether a job without document and result ends the wait.
             waiter: One that was registered before, for this job; let go of in any case.
         """
         # One coroutine for all of it: ten thousand of them wait at once.
         if waiter is None:
-            waiter = self.register(job_id, any_attempt=any_attempt)
+            if timeout == 0:
+                return await self._last_look(job_id, 0.0, any_attempt, must_exist)
+            waiter = self.register(job_id, any_attempt=any_attempt, must_exist=must_exist)
         try:
-            result: Optional[JobResult[Any]] = None
-            if timeout:
+            if timeout is not None:
                 self._deadlines.add(waiter, self._pipeline.running_loop().time() + timeout)
-            if timeout != 0 or waiter.future.done():
-                result = await waiter.future
+            if must_exist or is_short(timeout):
+                self._look_closely([job_id], periodic=False)
+            result: Optional[JobResult[Any]] = await waiter.future
             if result is None:
-                result = await self._last_look(waiter, timeout or 0.0)
+                result = await self._last_look(job_id, timeout or 0.0, any_attempt, must_exist)
             return result
         finally:
             self._waiters.remove(waiter)
             # Once the caller has gone on: nobody waits for the rest.
             waiter.future.get_loop().call_soon(self._forget, waiter)
 
-    def register(self, job_id: str, *, any_attempt: bool) -> Waiter:
+    def register(self, job_id: str, *, any_attempt: bool, must_exist: bool = False) -> Waiter:
         """Take a wait in; nothing that is stored from now on is missed."""
         if self._closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
         loop = self._pipeline.running_loop()
-        waiter = Waiter(job_id, loop.create_future(), any_attempt=any_attempt)
+        waiter = Waiter(
+            job_id, loop.create_future(), any_attempt=any_attempt, must_exist=must_exist
+        )
         if self._waiters.add(waiter):
             self._forget_looks(job_id)  # those of a wait that has only just ended
             self._fresh[job_id] = loop.time() + _FIRST_LOOK
@@ -125,6 +140,12 @@ class Watch:
         if self._tick is None:
             self._tick = loop.call_later(_TICK, self._on_tick, loop)
         return waiter
+
+    def look_now(self, job_ids: Sequence[str]) -> None:
+        """Look at jobs that are waited for only for a short while."""
+        for start in range(0, len(job_ids), _RESULTS_PER_LOOK):
+            ids = job_ids[start : start + _RESULTS_PER_LOOK]
+            self._look_closely(ids, periodic=False)
 
     def unregister(self, waiter: Waiter) -> None:
         """Let a wait go, whatever became of it."""
@@ -148,6 +169,7 @@ class Watch:
         self._fresh.pop(job_id, None)
         self._seen.pop(job_id, None)
         self._grace.pop(job_id, None)
+        self._long.pop(job_id, None)
         self._soon.pop(job_id, None)
 
     async def close(self) -> None:
@@ -221,12 +243,13 @@ class Watch:
         result = self._read_result(job_id, reply)
         if result is None:
             return False
+        again = functools.partial(result_of, job_id, reply)
         if result.is_success:
-            self.found_by_notification += self._end(waiters, result)
+            self.found_by_notification += self._end(waiters, result, again)
             self._soon.pop(job_id, None)  # its notification may have come meanwhile
             return False
         content = [waiter for waiter in waiters if waiter.any_attempt]
-        self.found_by_notification += self._end(content, result)
+        self.found_by_notification += self._end(content, result, again)
         return len(content) < len(waiters)
 
     def _read_result(self, job_id: str, reply: Reply) -> Optional[JobResult[Any]]:
@@ -234,24 +257,31 @@ class Watch:
         try:
             return result_of(job_id, reply)
         except (exc.SerializationError, exc.ServerError) as error:
-            for waiter in self._waiters.of(job_id):
-                waiter.future.set_exception(error)
-            return None
+            made: List[exc.BananasError] = [error]
+        for waiter in self._waiters.of(job_id):  # each gets an error of its own
+            waiter.future.set_exception(copy.copy(made[0]))
+        return None
 
     # -- looking at documents --------------------------------------------------------------------
 
-    def _look_closely(self, ids: Sequence[str], *, periodic: bool) -> None:
+    def _look_closely(self, ids: Sequence[str], *, periodic: bool, whole: bool = False) -> None:
         keys = self._keys
         commands: List[Command] = []
-        for job_id in ids:  # the document first: see judge()
-            commands.append((b"GET", keys.job(job_id)))
+        asked = [job_id in self._grace for job_id in ids]
+        for job_id, is_asked in zip(ids, asked):  # the document before the result: see judge()
+            if is_asked:  # and after this: Go rewrites the document before it lets go of the job
+                commands.append(read_taken(keys, job_id))
+            commands.append((read_document if whole else read_end)(keys, job_id))
             commands.append((b"HGETALL", keys.result(job_id)))
-        self._pipeline.start(commands, functools.partial(self._looked_closely, ids, periodic))
+        then = functools.partial(self._looked_closely, ids, asked, periodic, whole)
+        self._pipeline.start(commands, then)
 
     def _looked_closely(
         self,
         ids: Sequence[str],
+        asked: Sequence[bool],
         periodic: bool,
+        whole: bool,
         replies: Optional[List[Reply]],
         error: Optional[BaseException],
     ) -> None:
@@ -259,16 +289,22 @@ class Watch:
             self._read_failed(error)
         if replies is None:
             return
-        for at, job_id in enumerate(ids):
+        rest = iter(replies)
+        long: List[str] = []
+        for job_id, is_asked in zip(ids, asked):
+            taken = is_listed(next(rest)) if is_asked else None
+            end, stored = next(rest), next(rest)
             waiters = self._waiters.of(job_id)
-            if waiters:
-                document, reply = replies[2 * at : 2 * at + 2]
-                result = self._read_result(job_id, reply) if reply else None
-                if result is not None and result.is_failed and _is_refusal(document):
-                    self._refuse(job_id, [w for w in waiters if not w.any_attempt], document)
-                    waiters = [waiter for waiter in waiters if waiter.any_attempt]
-                if result is not None or not reply:
-                    self._conclude(job_id, read_document(document), result, waiters, periodic)
+            if not waiters:
+                continue
+            document = document_of(job_id, end, whole=whole)
+            if document is not None:
+                self._conclude(job_id, document, stored, taken, waiters, periodic)
+            elif stored or self._long.get(job_id) != end:
+                self._long[job_id] = end
+                long.append(job_id)
+        if long:
+            self._look_closely(long, periodic=periodic, whole=True)
 
     @staticmethod
     def _refuse(job_id: str, waiters: List[Waiter], reply: ReplyError) -> None:
@@ -287,37 +323,57 @@ class Watch:
     def _conclude(
         self,
         job_id: str,
-        job: Optional[Job],
-        result: Optional[JobResult[Any]],
+        document: Document,
+        stored: Reply,
+        taken: Optional[bool],
         waiters: List[Waiter],
         periodic: bool,
     ) -> None:
-        found = judge(job, result)
+        result = self._read_result(job_id, stored) if stored else None
+        if stored and result is None:
+            return
+        if document.refusal is not None and result is not None and result.is_failed:
+            self._refuse(job_id, [w for w in waiters if not w.any_attempt], document.refusal)
+            waiters = [waiter for waiter in waiters if waiter.any_attempt]
+        if result is None and not document.is_there:
+            for waiter in waiters:
+                if waiter.must_exist:
+                    waiter.future.set_exception(_not_found(job_id))
+            return
+        found = judge(document.job, result)
         if found.state is State.UNSETTLED:
-            found = self._after_grace(job_id, job, found)
+            found = self._after_grace(job_id, document, found, taken)
         else:
             self._grace.pop(job_id, None)
         ended = 0
+        again = functools.partial(_again, job_id, document, stored)
         if found.state is State.ENDED and found.result is not None:
-            ended = self._end(waiters, found.result)
+            ended = self._end(waiters, found.result, again)
         elif found.state is State.RESULT_GONE:
             for waiter in waiters:
                 waiter.future.set_exception(result_gone(job_id))
         elif result is not None:
-            ended = self._end([waiter for waiter in waiters if waiter.any_attempt], result)
+            ended = self._end([w for w in waiters if w.any_attempt], result, again)
         if periodic:
             self.found_by_safety_read += ended
         else:
             self.found_by_notification += ended
 
-    def _after_grace(self, job_id: str, job: Optional[Job], found: Judgement) -> Judgement:
-        """Believe an unsettled state once the document has not moved for a while."""
+    def _after_grace(
+        self, job_id: str, document: Document, found: Judgement, taken: Optional[bool]
+    ) -> Judgement:
+        """Believe an unsettled state once no worker has the job, and nothing moves for a while.
+
+        A worker that is paused, or was killed, has it for as long as that lasts. Where Redis does
+        not tell who has it, the wait goes on.
+        """
+        job = document.job
         assert job is not None
         now = asyncio.get_running_loop().time()
         mark = (job.status, job.attempts, job.updated_at,
                 found.result and found.result.completed_at)  # fmt: skip
         known = self._grace.get(job_id)
-        if known is None or known[0] != mark:
+        if known is None or known[0] != mark or taken is not False:
             self._grace[job_id] = (mark, now)
             return found
         if now - known[1] < _GRACE:
@@ -369,59 +425,82 @@ class Watch:
     # -- ends ------------------------------------------------------------------------------------
 
     @staticmethod
-    def _end(waiters: Sequence[Waiter], result: JobResult[Any]) -> int:
+    def _end(
+        waiters: Sequence[Waiter],
+        result: JobResult[Any],
+        again: Callable[[], Optional[JobResult[Any]]],
+    ) -> int:
+        """Give a result to the first waiter, and to each of the others one of its own."""
         for waiter in waiters:
-            waiter.future.set_result(result)
+            waiter.future.set_result(result if waiter is waiters[0] else again())
         return len(waiters)
 
     def _refuse_all(self, error: exc.ConnectionError) -> None:
-        self._end_all(lambda job_id: type(error)(
-            f"can't wait for job {job_id}: {error}", job_id=job_id, permanent=error.permanent
-        ))  # fmt: skip
+        self._end_all(functools.partial(_refused, error))
 
     def _end_all(self, reason: Callable[[str], exc.BananasError]) -> None:
         for job_id in list(self._waiters):
             for waiter in self._waiters.of(job_id):
                 waiter.future.set_exception(reason(job_id))
 
-    async def _last_look(self, waiter: Waiter, timeout: float) -> JobResult[Any]:
-        """At the deadline, return what is there after all, or say where the job is."""
-        job_id = waiter.job_id
-        commands: List[Command] = [
-            (b"GET", self._keys.job(job_id)),
-            (b"HGETALL", self._keys.result(job_id)),
-            (b"LPOS", self._keys.processing, job_id, b"MAXLEN", 1000),
-        ]
-        replies: Optional[List[Reply]] = None
+    # -- looking on behalf of a caller -----------------------------------------------------------
+
+    async def locate(self, job_id: str) -> Location:
+        """Say where a job is."""
+        (known,) = await look_up(self._pipeline, self._keys, [job_id], everywhere=True)
+        return locate(known)
+
+    async def last_looks(
+        self, job_ids: Sequence[str], timeout: float
+    ) -> Tuple[Sequence[Optional[Known]], str]:
+        """Look at jobs whose wait is over, once and properly.
+
+        Args:
+            job_ids: The jobs.
+            timeout: How long the wait has lasted, in seconds.
+
+        Returns:
+            What is known of each job, in their order; nothing where Redis could not be asked, and
+            the reason for that.
+        """
+        limit = self._proper_look if timeout < self._proper_look else _LAST_LOOK
+        trouble: Optional[exc.BananasError] = None
+        found: List[Optional[Known]] = [None] * len(job_ids)
         try:
-            replies = await self._pipeline.call(commands, timeout=_LAST_LOOK)
-        except (exc.ConnectionError, exc.TimeoutError, exc.ServerError):
-            pass  # it can't be reached, or is loading, say
+            found = list(await look_up(self._pipeline, self._keys, job_ids, timeout=limit))
+        except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
+            trouble = error  # not raised here: it would be the context of what is
         if self._closed:
-            raise exc.ClientClosedError("the client was closed during the wait", job_id=job_id)
-        if replies is None:
-            word, text = "unknown", "Redis does not say where the job is"
-        else:
-            document, stored, position = replies
-            job = read_document(document)
-            result = result_of(job_id, stored) if stored else None
-            found = judge(job, result)
-            if found.state is State.ENDED and found.result is not None:
-                if not _is_refusal(document) or found.result.is_success:
-                    return found.result
-            elif found.state is State.RESULT_GONE:
-                raise result_gone(job_id)
-            if waiter.any_attempt and result is not None:
+            raise exc.ClientClosedError("the client was closed during the wait", job_id=job_ids[0])
+        if isinstance(trouble, exc.ConnectionError) and trouble.permanent:
+            raise _refused(trouble, job_ids[0])
+        return found, str(trouble or "")
+
+    async def _last_look(
+        self, job_id: str, timeout: float, any_attempt: bool, must_exist: bool
+    ) -> JobResult[Any]:
+        """At the deadline, return what is there after all, or say where the job is."""
+        (known,), reason = await self.last_looks([job_id], timeout)
+        where: Optional[Location] = None
+        text = f"where the job is can't be found out: {reason}"
+        if known is not None:
+            result = final_result(job_id, known, any_attempt=any_attempt)
+            if result is not None:
                 return result
-            held = None if isinstance(position, ReplyError) else position is not None
-            word, text = describe(job, result, held=held, readable=not document or job is not None)
-            if _is_refusal(document):
-                word, text = "unknown", f"Redis refuses to show its document: {document}"
+            if must_exist and known.result is None and not known.document.is_there:
+                raise _not_found(job_id)
+            where = locate(known)
+            text = describe(where, known, utcnow())
         raise exc.TimeoutError(
             f"no final result of job {job_id} within {timeout:g} s: {text}",
             job_id=job_id,
-            whereabouts=word,
+            whereabouts=None if where is None else where.place,
         )
+
+
+def is_short(timeout: Optional[float]) -> bool:
+    """Whether a wait may be over before the first of the periodic looks has been answered."""
+    return timeout is not None and timeout < 2 * _PROPER_LOOK
 
 
 def _reached(waiter: Waiter) -> None:
@@ -429,44 +508,21 @@ def _reached(waiter: Waiter) -> None:
         waiter.future.set_result(None)
 
 
-def result_of(job_id: str, reply: Reply) -> JobResult[Any]:
-    """Read the reply to HGETALL of a result.
-
-    Raises:
-        ServerError: Redis refused.
-        SerializationError: What is stored is no result.
-    """
-    if isinstance(reply, ReplyError):
-        raise exc.ServerError(
-            f"Redis refuses to read the result of job {job_id}: {reply}",
-            job_id=job_id,
-            code=reply.code,
-        )
-    parts = iter(reply)
-    return JobResult.from_hash(job_id, dict(zip(parts, parts)))
+def _refused(error: exc.ConnectionError, job_id: str) -> exc.ConnectionError:
+    return type(error)(
+        f"can't wait for job {job_id}: {error}", job_id=job_id, permanent=error.permanent
+    )
 
 
-def _is_refusal(reply: Reply) -> bool:
-    """Whether there may be a document that we may not read; one of another type is none."""
-    return isinstance(reply, ReplyError) and reply.code != "WRONGTYPE"
-
-
-def read_document(reply: Reply) -> Optional[Job]:
-    """Read the reply to GET of a document; None where there is none that can be read.
-
-    A document that can't be read says nothing here: a worker will make a dead letter of it.
-    """
-    if not isinstance(reply, bytes):
-        return None
-    try:
-        return Job.from_json(reply)
-    except exc.SerializationError:
-        return None
-
-
-def result_gone(job_id: str) -> exc.ResultNotFoundError:
-    """Say that a job has completed and its result can't be had."""
-    return exc.ResultNotFoundError(
-        f"job {job_id} has completed, and its result is gone: it expired, or the worker keeps none",
+def _not_found(job_id: str) -> exc.JobNotFoundError:
+    return exc.JobNotFoundError(
+        f"there is no job {job_id}: it was never submitted here, expired, or was evicted",
         job_id=job_id,
     )
+
+
+def _again(job_id: str, document: Document, stored: Reply) -> Optional[JobResult[Any]]:
+    """Make the result that a look has found once more."""
+    if stored:
+        return result_of(job_id, stored)
+    return judge(document.job, None).result

@@ -6,9 +6,22 @@ import functools
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Iterable, List, Optional, Sequence, Tuple, Type, TypeVar, Union, overload
+from typing import (
+    Any,
+    Iterable,
+    List,
+    Literal,
+    Optional,
+    Sequence,
+    Tuple,
+    Type,
+    TypeVar,
+    Union,
+    overload,
+)
 
-from ._arguments import check_job_id, check_text, check_timeout
+from . import exceptions as exc
+from ._arguments import check_job_id, check_job_ids, check_text, check_timeout
 from ._as_completed import AsCompleted
 from ._autopipeline import AutoPipeline
 from ._config import DEFAULT_REDIS_URL, Settings
@@ -20,6 +33,7 @@ from ._sentinels import sentinel_endpoints
 from ._surroundings import refuse_green_threads
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._watch import Watch
+from .location import Location
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
 from .queue import RedisQueue
 from .result_backend import RedisResultBackend
@@ -196,7 +210,13 @@ class AsyncClient(InProcess):
         )
         self._lender = self._pipeline.lender
         listen = functools.partial(Listener, connector, keys, ping_interval=settings.ping_interval)
-        self._watch = Watch(self._pipeline, listen, keys, safety_interval=settings.safety_interval)
+        self._watch = Watch(
+            self._pipeline,
+            listen,
+            keys,
+            safety_interval=settings.safety_interval,
+            read_timeout=settings.read_timeout,
+        )
         self._queue = RedisQueue(self._pipeline, keys, routing_key=settings.routing_key)
         self._results = RedisResultBackend(
             self._pipeline,
@@ -460,6 +480,9 @@ class AsyncClient(InProcess):
         entry = self._queue._new_entry(
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
+        if limit == 0:  # only looks: nothing is to be subscribed for that
+            await self._queue.submit(entry, fresh=job_id is None)
+            return await self._watch.wait(entry.job_id, limit, any_attempt=not wait_for_retries)
         # Subscribing at once saves a round trip, and nothing can be missed in between.
         waiter = self._watch.register(entry.job_id, any_attempt=not wait_for_retries)
         try:
@@ -492,19 +515,35 @@ class AsyncClient(InProcess):
         """
         return await self._queue.get_job(job_id)
 
-    async def get_jobs(self, job_ids: Iterable[str]) -> List[Optional[Job]]:
+    @overload
+    async def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: Literal[False] = ...
+    ) -> List[Optional[Job]]: ...
+
+    @overload
+    async def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: bool
+    ) -> List[Union[Job, None, exc.BananasError]]: ...
+
+    async def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: bool = False
+    ) -> List[Any]:
         """Read many documents in one round trip for every 500.
 
         Args:
             job_ids: The jobs.
+            return_exceptions: Whether a document that can't be read has its error in its place;
+                otherwise the first such error is raised. Trouble with the connection is raised in
+                either case.
 
         Returns:
             One job for each id, in their order; None where there is none.
 
         Raises:
-            BananasError: As for ``get_job``.
+            ValueError: An id is refused, or ``job_ids`` is one string.
+            BananasError: As for ``get_job``; it names the job.
         """
-        return await self._queue.get_jobs(job_ids)
+        return await self._queue.get_jobs(job_ids, return_exceptions=return_exceptions)
 
     async def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
         """Read the stored result of a job, without waiting.
@@ -523,22 +562,64 @@ class AsyncClient(InProcess):
         """
         return await self._results.get_result(job_id)
 
-    async def get_results(self, job_ids: Iterable[str]) -> List[Optional[JobResult[Any]]]:
+    @overload
+    async def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: Literal[False] = ...
+    ) -> List[Optional[JobResult[Any]]]: ...
+
+    @overload
+    async def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: bool
+    ) -> List[Union[JobResult[Any], None, exc.BananasError]]: ...
+
+    async def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: bool = False
+    ) -> List[Any]:
         """Read many stored results in one round trip for every 500.
 
         Args:
             job_ids: The jobs.
+            return_exceptions: Whether a result that can't be read has its error in its place;
+                otherwise the first such error is raised. Trouble with the connection is raised in
+                either case.
 
         Returns:
             One result for each id, in their order; None where none is stored.
 
         Raises:
-            BananasError: As for ``get_job``.
+            ValueError: An id is refused, or ``job_ids`` is one string.
+            BananasError: As for ``get_job``; it names the job.
         """
-        return await self._results.get_results(job_ids)
+        return await self._results.get_results(job_ids, return_exceptions=return_exceptions)
+
+    async def locate(self, job_id: str) -> Location:
+        """Say where a job is, in one round trip.
+
+        It reads the job's document and result, and looks for the job among those that workers have
+        taken and among the dead letters. The lists in which jobs wait are not searched: a job that
+        is in no other place counts as queued.
+
+        Args:
+            job_id: The job.
+
+        Returns:
+            Where it is, its failed attempts, the last error, and when it is due. A job that does
+            not exist is in the place ``JobPlace.MISSING``.
+
+        Raises:
+            ValueError: The id is refused.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+        """
+        return await self._watch.locate(check_job_id(job_id))
 
     async def wait_for_result(
-        self, job_id: str, timeout: Optional[Seconds] = 30.0, *, wait_for_retries: bool = True
+        self,
+        job_id: str,
+        timeout: Optional[Seconds] = 30.0,
+        *,
+        wait_for_retries: bool = True,
+        must_exist: bool = False,
     ) -> JobResult[Any]:
         """Wait until a job has ended.
 
@@ -550,14 +631,19 @@ class AsyncClient(InProcess):
         Args:
             job_id: The job; one that does not exist is waited for too, since it may come.
             timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
-                looks.
+                looks. However short it is, one look is given ``read_timeout``, or a second if that
+                is less, and may exceed it.
             wait_for_retries: False returns the first stored result, though a retry may follow.
+            must_exist: Whether a job that has neither a document nor a result ends the wait with
+                ``JobNotFoundError``, at once.
 
         Returns:
             The result of a success or of a final failure.
 
         Raises:
-            TimeoutError: The time is over; the message says where the job is. The job goes on.
+            TimeoutError: The time is over; ``whereabouts`` and the message say where the job is.
+                The job goes on.
+            JobNotFoundError: With ``must_exist``, there is no such job.
             ResultNotFoundError: The job has completed, and its result is gone.
             SerializationError: What is stored is no result.
             ServerError: Redis refuses to read the result, or, after an attempt has failed, the
@@ -569,7 +655,10 @@ class AsyncClient(InProcess):
         Cancelling it ends this wait, and no other for the same job.
         """
         return await self._watch.wait(
-            check_job_id(job_id), check_timeout(timeout), any_attempt=not wait_for_retries
+            check_job_id(job_id),
+            check_timeout(timeout),
+            any_attempt=not wait_for_retries,
+            must_exist=must_exist,
         )
 
     def as_completed(
@@ -584,19 +673,22 @@ class AsyncClient(InProcess):
         Args:
             job_ids: The jobs, each once.
             timeout: Limit for all of them together, in seconds from the first step, or a
-                timedelta; None is no limit. When it is over, a step raises ``TimeoutError`` with
-                the ``job_ids`` that are missing, and the iteration has ended.
+                timedelta; None is no limit, 0 only looks. When it is over, all results that are
+                stored are given, then a step raises ``TimeoutError`` with the ``job_ids`` that are
+                missing, and the iteration has ended. A short one may be exceeded as in
+                ``wait_for_result``.
             wait_for_retries: As for ``wait_for_result``.
 
         Returns:
-            An async iterator of results. Leaving the loop early ends the waits when the iterator
+            An async iterator of results; several consumers may share it, and each result goes to
+            one of them. Leaving the loop early ends the waits when the iterator
             is closed (``async with`` it to be sure) or forgotten. A step raises what
             ``wait_for_result`` would for that job; iterating on gives the other results.
 
         Raises:
             ValueError: An id is refused, or stands twice.
         """
-        ids = [check_job_id(job_id) for job_id in job_ids]
+        ids = check_job_ids(job_ids)
         return AsCompleted(
             self._watch, ids, check_timeout(timeout), any_attempt=not wait_for_retries
         )

@@ -25,6 +25,8 @@ from __future__ import annotations
 import builtins
 from typing import Any, Dict, FrozenSet, Optional, Set, Tuple, Type
 
+from .location import JobPlace
+
 __all__ = [
     "AuthenticationError",
     "BananasError",
@@ -138,11 +140,11 @@ class TimeoutError(BananasError, builtins.TimeoutError):
     """The caller's deadline passed; the message of a wait says where the job is.
 
     Attributes:
-        whereabouts: In a word: ``queued``, ``scheduled``, ``retrying``, ``processing``,
-            ``nowhere``, ``ended`` or ``unknown``; None where the error is about no job.
+        whereabouts: Where the job is; of several jobs, if all of them are in the same place. None
+            where that is not known, and where the error is about no wait.
     """
 
-    whereabouts: Optional[str] = None
+    whereabouts: Optional[JobPlace] = None
 
 
 class ServerError(BananasError):

@@ -100,7 +100,9 @@ class Job:
     Attributes:
         id: The id; a UUID unless the submitter chose it.
         name: The name of the handler that runs the job; empty in a dead letter's stub.
-        payload: The handler's input, any JSON value.
+        payload: The handler's input, any JSON value. Reading it raises ``SerializationError`` where
+            Go reads a payload that this interpreter can't (nesting or digits beyond its limits);
+            all else of such a job can be read, and ``to_json`` writes it back as it was.
         status: What the document says; None where it says nothing that the protocol knows.
         priority: The list it waits in; a word that the protocol does not know counts as normal.
         created_at: When it was submitted, in UTC, to the microsecond.
@@ -182,6 +184,16 @@ class Job:
             _verbatim=(payload, text) if _is_immutable(payload) else None,
         )
 
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    def _compared(self) -> Dict[str, Any]:
+        facts = dict(self.__dict__)
+        verbatim = facts.pop("_verbatim")
+        return facts if "payload" in facts else {**facts, "text": verbatim and verbatim[1]}
+
     @property
     def is_dead_letter_stub(self) -> bool:
         """Whether this is what a worker leaves of a missing or unreadable document."""
@@ -191,10 +203,13 @@ class Job:
         """Return the document as Go would write it: fields that are empty there are left out."""
         if self.is_dead_letter_stub:
             return self._stub()
+        return self._to_dict(self.payload)
+
+    def _to_dict(self, payload: Any) -> Dict[str, Any]:
         document: Dict[str, Any] = {"id": self.id, "name": self.name}
         if self.description:
             document["description"] = self.description
-        document["payload"] = self.payload
+        document["payload"] = payload
         document["status"] = "" if self.status is None else self.status.value
         document["priority"] = self.priority.value
         for name in ("created_at", "updated_at", "scheduled_for"):
@@ -216,10 +231,11 @@ class Job:
             SerializationError: The payload is not JSON that Go accepts.
             ValueError: A time is naive, or a count does not fit 64 bits.
         """
-        document = self.to_dict()
-        if "payload" not in document:
-            return _json.dumps(document, "document").decode()
-        payload = document.pop("payload")
+        if self.is_dead_letter_stub:
+            return _json.dumps(self._stub(), "document").decode()
+        payload = self.__dict__.get("payload")
+        document = self._to_dict(payload)
+        del document["payload"]
         head = {key: document.pop(key) for key in ("id", "name", "description") if key in document}
         text = self._unchanged_text() or _json.dumps(payload).decode()
         start = _json.dumps(head, "document").decode()[:-1]
@@ -230,6 +246,8 @@ class Job:
         return {key: value for key, value in stub.items() if value is not None}
 
     def _unchanged_text(self) -> Optional[str]:
+        if "payload" not in self.__dict__ and self._verbatim is not None:
+            return self._verbatim[1]
         if self._verbatim is None or self._verbatim[0] is not self.payload:
             return None
         text = self._verbatim[1]
@@ -270,9 +288,11 @@ class Job:
         without regard to case, the last of several members counts, and the stub of a dead letter
         is read as a failed job without name and payload.
 
+        A payload that this interpreter can't decode (nesting or digits beyond its limits) raises
+        when it is read, and not here.
+
         Raises:
-            SerializationError: Go would not read it either, or this interpreter can't (nesting or
-                digits beyond its limits).
+            SerializationError: Go would not read it either.
         """
         text = _json.to_text(text)
         data: Dict[str, Any] = {}
@@ -282,7 +302,26 @@ class Job:
             data[name] = value
             if name == "payload":
                 payload = (value, text[start:end])
-        return replace(cls.from_dict(data), _verbatim=payload)
+        job = replace(cls.from_dict(data), _verbatim=payload)
+        if payload is not None and isinstance(payload[0], _json.Undecoded):
+            del job.__dict__["payload"]
+        return job
+
+
+class _UndecodedPayload:
+    """Stands in the place of a payload that a job does not hold, and says why when it is read."""
+
+    def __get__(self, job: Optional[Job], owner: Type[Job]) -> Any:
+        if job is None:
+            raise AttributeError("payload")
+        verbatim = job.__dict__.get("_verbatim")
+        reason = verbatim[0].reason if verbatim else "was not read"
+        raise exc.SerializationError(f"the payload of job {job.id} {reason}", job_id=job.id)
+
+
+# Not a data descriptor, so that it is asked only by jobs without a payload of their own; set here,
+# since a dataclass would take it for the default.
+setattr(Job, "payload", _UndecodedPayload())  # noqa: B010
 
 
 _STUB_FIELDS = frozenset({"id", "error", "corrupted_data"})
@@ -339,6 +378,10 @@ class _Fields:
         return parse_timestamp(value, f"{name} of the {self.what}")
 
     def _refusal(self, name: str, expected: str, value: Any) -> exc.SerializationError:
+        if isinstance(value, _json.Undecoded):
+            return exc.SerializationError(
+                f"{name} of the {self.what} is not {expected}: it {value.reason}"
+            )
         return exc.SerializationError(
             f"{name} of the {self.what} is not {expected} but a {type(value).__name__}"
         )

@@ -4,16 +4,36 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Dict, Iterable, Iterator, List, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Literal,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+    overload,
+)
 
 from . import exceptions as exc
-from ._arguments import check_integer, check_job_id, check_routing_key, due_time, shown
+from ._arguments import (
+    check_integer,
+    check_job_id,
+    check_job_ids,
+    check_routing_key,
+    due_time,
+    shown,
+)
 from ._autopipeline import AutoPipeline
 from ._batch import Entry
 from ._in_process import InProcess
 from ._keys import Keys
 from ._protocol import Reply, ReplyError
 from ._redis import Command
+from ._stored import read_all
 from ._submission import JOBS_AT_ONCE, Chunk, Submission, raise_refusals
 from ._timestamps import UTC, format_timestamp, stamp, utcnow
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
@@ -137,23 +157,41 @@ class RedisQueue(InProcess):
             ServerError: It refuses.
             SerializationError: The document is not one.
         """
-        return (await self.get_jobs([job_id]))[0]
+        return (await self.get_jobs([check_job_id(job_id)]))[0]
 
-    async def get_jobs(self, job_ids: Iterable[str]) -> List[Optional[Job]]:
+    @overload
+    async def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: Literal[False] = ...
+    ) -> List[Optional[Job]]: ...
+
+    @overload
+    async def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: bool
+    ) -> List[Union[Job, None, exc.BananasError]]: ...
+
+    async def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: bool = False
+    ) -> List[Any]:
         """Read many documents in as few round trips as their number allows.
+
+        Args:
+            job_ids: The jobs.
+            return_exceptions: Whether a document that can't be read has its error in its place,
+                where otherwise the first such error is raised.
 
         Returns:
             One job for each id, in their order; None where there is no document.
 
         Raises:
-            BananasError: As for ``get_job``, for the first document that has trouble.
+            ValueError: An id is refused, or ``job_ids`` is one string.
+            BananasError: As for ``get_job``; it names the job.
         """
-        ids = [check_job_id(job_id) for job_id in job_ids]
+        ids = check_job_ids(job_ids)
         replies: List[Reply] = []
         for start in range(0, len(ids), _CHUNK):
             keys = [self._keys.job(job_id) for job_id in ids[start : start + _CHUNK]]
             replies.extend(await self._pipeline.call([(b"GET", key) for key in keys]))
-        return [_job_of(job_id, reply) for job_id, reply in zip(ids, replies)]
+        return read_all(_job_of, ids, replies, return_exceptions=return_exceptions)
 
     async def lengths(self, routing_key: Union[str, None, NotGiven] = NOT_GIVEN) -> QueueLengths:
         """Count the jobs in each place, in one round trip.

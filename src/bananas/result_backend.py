@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional
+from typing import Any, Iterable, List, Literal, Optional, Union, overload
 
 from . import exceptions as exc
-from ._arguments import check_job_id, check_timeout
+from ._arguments import check_job_id, check_job_ids, check_timeout
 from ._autopipeline import AutoPipeline
 from ._in_process import InProcess
 from ._keys import Keys
 from ._protocol import Reply, ReplyError
 from ._redis import Command
+from ._stored import read_all, result_of
 from ._timestamps import utcnow
 from ._types import Seconds
-from ._watch import Watch, result_of
+from ._watch import Watch
 from .models import JobResult
 
 __all__ = ["RedisResultBackend"]
@@ -109,30 +110,56 @@ class RedisResultBackend(InProcess):
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        return (await self.get_results([job_id]))[0]
+        return (await self.get_results([check_job_id(job_id)]))[0]
 
-    async def get_results(self, job_ids: Iterable[str]) -> List[Optional[JobResult[Any]]]:
+    @overload
+    async def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: Literal[False] = ...
+    ) -> List[Optional[JobResult[Any]]]: ...
+
+    @overload
+    async def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: bool
+    ) -> List[Union[JobResult[Any], None, exc.BananasError]]: ...
+
+    async def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: bool = False
+    ) -> List[Any]:
         """Read many results in as few round trips as their number allows.
+
+        Args:
+            job_ids: The jobs.
+            return_exceptions: Whether a result that can't be read has its error in its place,
+                where otherwise the first such error is raised.
 
         Returns:
             One result for each id, in their order; None where none is stored.
 
         Raises:
-            BananasError: As for ``get_result``, for the first result that has trouble.
+            ValueError: An id is refused, or ``job_ids`` is one string.
+            BananasError: As for ``get_result``; it names the job.
         """
-        ids = [check_job_id(job_id) for job_id in job_ids]
+        ids = check_job_ids(job_ids)
         replies: List[Reply] = []
         for start in range(0, len(ids), _CHUNK):
             keys = [self._keys.result(job_id) for job_id in ids[start : start + _CHUNK]]
             replies.extend(await self._pipeline.call([(b"HGETALL", key) for key in keys]))
-        return [result_of(job_id, reply) if reply else None for job_id, reply in zip(ids, replies)]
+        return read_all(_result_or_none, ids, replies, return_exceptions=return_exceptions)
 
     async def wait_for_result(
-        self, job_id: str, timeout: Optional[Seconds] = 30.0, *, wait_for_retries: bool = True
+        self,
+        job_id: str,
+        timeout: Optional[Seconds] = 30.0,
+        *,
+        wait_for_retries: bool = True,
+        must_exist: bool = False,
     ) -> JobResult[Any]:
         """Wait until a job has ended; see ``AsyncClient.wait_for_result``."""
         return await self._watch.wait(
-            check_job_id(job_id), check_timeout(timeout), any_attempt=not wait_for_retries
+            check_job_id(job_id),
+            check_timeout(timeout),
+            any_attempt=not wait_for_retries,
+            must_exist=must_exist,
         )
 
     async def delete_result(self, job_id: str) -> bool:
@@ -156,3 +183,7 @@ class RedisResultBackend(InProcess):
                 code=reply.code,
             )
         return bool(reply)
+
+
+def _result_or_none(job_id: str, reply: Reply) -> Optional[JobResult[Any]]:
+    return result_of(job_id, reply) if reply else None

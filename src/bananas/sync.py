@@ -14,6 +14,7 @@ from typing import (
     Coroutine,
     Iterable,
     List,
+    Literal,
     Optional,
     Sequence,
     Tuple,
@@ -24,6 +25,7 @@ from typing import (
 )
 
 from . import exceptions as exc
+from ._arguments import check_job_ids
 from ._as_completed import AsCompleted
 from ._config import DEFAULT_REDIS_URL
 from ._in_process import InProcess
@@ -32,6 +34,7 @@ from ._stepping import in_task
 from ._submission import Chunk, Submission
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from .client import AsyncClient, ClientStats, Due, required_time
+from .location import Location
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
 
 __all__ = ["Client", "CompletedResults"]
@@ -517,20 +520,34 @@ class Client(InProcess):
         """
         return self._run(lambda client: client.get_job(job_id))
 
-    def get_jobs(self, job_ids: Iterable[str]) -> List[Optional[Job]]:
+    @overload
+    def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: Literal[False] = ...
+    ) -> List[Optional[Job]]: ...
+
+    @overload
+    def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: bool
+    ) -> List[Union[Job, None, exc.BananasError]]: ...
+
+    def get_jobs(self, job_ids: Iterable[str], *, return_exceptions: bool = False) -> List[Any]:
         """Read many documents in one round trip for every 500.
 
         Args:
             job_ids: The jobs.
+            return_exceptions: Whether a document that can't be read has its error in its place;
+                otherwise the first such error is raised. Trouble with the connection is raised in
+                either case.
 
         Returns:
             One job for each id, in their order; None where there is none.
 
         Raises:
-            BananasError: As for ``get_job``.
+            ValueError: An id is refused, or ``job_ids`` is one string.
+            BananasError: As for ``get_job``; it names the job.
         """
-        ids = list(job_ids)  # in the caller's thread
-        return self._run(lambda client: client.get_jobs(ids))
+        ids = check_job_ids(job_ids)  # here: a caller's iterable is not run in the loop's thread
+        return self._run(lambda client: client.get_jobs(ids, return_exceptions=return_exceptions))
 
     def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
         """Read the stored result of a job, without waiting.
@@ -549,23 +566,65 @@ class Client(InProcess):
         """
         return self._run(lambda client: client.get_result(job_id))
 
-    def get_results(self, job_ids: Iterable[str]) -> List[Optional[JobResult[Any]]]:
+    @overload
+    def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: Literal[False] = ...
+    ) -> List[Optional[JobResult[Any]]]: ...
+
+    @overload
+    def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: bool
+    ) -> List[Union[JobResult[Any], None, exc.BananasError]]: ...
+
+    def get_results(self, job_ids: Iterable[str], *, return_exceptions: bool = False) -> List[Any]:
         """Read many stored results in one round trip for every 500.
 
         Args:
             job_ids: The jobs.
+            return_exceptions: Whether a result that can't be read has its error in its place;
+                otherwise the first such error is raised. Trouble with the connection is raised in
+                either case.
 
         Returns:
             One result for each id, in their order; None where none is stored.
 
         Raises:
-            BananasError: As for ``get_job``.
+            ValueError: An id is refused, or ``job_ids`` is one string.
+            BananasError: As for ``get_job``; it names the job.
         """
-        ids = list(job_ids)  # in the caller's thread
-        return self._run(lambda client: client.get_results(ids))
+        ids = check_job_ids(job_ids)  # here: a caller's iterable is not run in the loop's thread
+        return self._run(
+            lambda client: client.get_results(ids, return_exceptions=return_exceptions)
+        )
+
+    def locate(self, job_id: str) -> Location:
+        """Say where a job is, in one round trip.
+
+        It reads the job's document and result, and looks for the job among those that workers have
+        taken and among the dead letters. The lists in which jobs wait are not searched: a job that
+        is in no other place counts as queued.
+
+        Args:
+            job_id: The job.
+
+        Returns:
+            Where it is, its failed attempts, the last error, and when it is due. A job that does
+            not exist is in the place ``JobPlace.MISSING``.
+
+        Raises:
+            ValueError: The id is refused.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+        """
+        return self._run(lambda client: client.locate(job_id))
 
     def wait_for_result(
-        self, job_id: str, timeout: Optional[Seconds] = 30.0, *, wait_for_retries: bool = True
+        self,
+        job_id: str,
+        timeout: Optional[Seconds] = 30.0,
+        *,
+        wait_for_retries: bool = True,
+        must_exist: bool = False,
     ) -> JobResult[Any]:
         """Wait until a job has ended.
 
@@ -577,14 +636,19 @@ class Client(InProcess):
         Args:
             job_id: The job; one that does not exist is waited for too, since it may come.
             timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
-                looks.
+                looks. However short it is, one look is given ``read_timeout``, or a second if that
+                is less, and may exceed it.
             wait_for_retries: False returns the first stored result, though a retry may follow.
+            must_exist: Whether a job that has neither a document nor a result ends the wait with
+                ``JobNotFoundError``, at once.
 
         Returns:
             The result of a success or of a final failure.
 
         Raises:
-            TimeoutError: The time is over; the message says where the job is. The job goes on.
+            TimeoutError: The time is over; ``whereabouts`` and the message say where the job is.
+                The job goes on.
+            JobNotFoundError: With ``must_exist``, there is no such job.
             ResultNotFoundError: The job has completed, and its result is gone.
             SerializationError: What is stored is no result.
             ServerError: Redis refuses to read the result, or, after an attempt has failed, the
@@ -597,7 +661,7 @@ class Client(InProcess):
         """
         return self._run(
             lambda client: client.wait_for_result(
-                job_id, timeout, wait_for_retries=wait_for_retries
+                job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist
             )
         )
 
@@ -613,19 +677,22 @@ class Client(InProcess):
         Args:
             job_ids: The jobs, each once.
             timeout: Limit for all of them together, in seconds from the first step, or a
-                timedelta; None is no limit. When it is over, a step raises ``TimeoutError`` with
-                the ``job_ids`` that are missing, and the iteration has ended.
+                timedelta; None is no limit, 0 only looks. When it is over, all results that are
+                stored are given, then a step raises ``TimeoutError`` with the ``job_ids`` that are
+                missing, and the iteration has ended. A short one may be exceeded as in
+                ``wait_for_result``.
             wait_for_retries: As for ``wait_for_result``.
 
         Returns:
-            An async iterator of results. Leaving the loop early ends the waits when the iterator
+            An async iterator of results; several consumers may share it, and each result goes to
+            one of them. Leaving the loop early ends the waits when the iterator
             is closed (``async with`` it to be sure) or forgotten. A step raises what
             ``wait_for_result`` would for that job; iterating on gives the other results.
 
         Raises:
             ValueError: An id is refused, or stands twice.
         """
-        ids = list(job_ids)
+        ids = check_job_ids(job_ids)
         return CompletedResults(
             self._run,
             lambda client: client.as_completed(ids, timeout, wait_for_retries=wait_for_retries),

@@ -93,10 +93,10 @@ async def test_time_out(client: Facade, broker: Broker, worker: GoWorker) -> Non
     worker.store_success("a", "7")
     results = await client.as_completed(["a", "b", "c"], 0.2)
     assert (await results.__anext__()).job_id == "a"
-    expected = r"^2 of 3 jobs have no final result within 0\.2 s$"
+    expected = r"^2 of 3 jobs have no final result within 0\.2 s: 2 missing$"
     with pytest.raises(TimeoutError, match=expected) as caught:
         await results.__anext__()
-    assert caught.value.job_ids == ("b", "c")
+    assert (caught.value.job_ids, caught.value.whereabouts) == (("b", "c"), "missing")
     with pytest.raises(StopAsyncIteration):
         await results.__anext__()
     assert (await client.stats()).waits == 0
@@ -175,7 +175,11 @@ def test_plain_loop(broker: Broker, worker: GoWorker) -> None:
     for job_id in "abc":
         worker.store_success(job_id, f'"{job_id}"')
     with Client(broker.url) as client:
-        assert sorted(result.job_id for result in client.as_completed("abc")) == ["a", "b", "c"]
+        assert sorted(result.job_id for result in client.as_completed(list("abc"))) == [
+            "a",
+            "b",
+            "c",
+        ]
         with client.as_completed(["a", "none"]) as results:
             assert next(results).job_id == "a"
         assert list(results) == []

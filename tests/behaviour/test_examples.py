@@ -18,7 +18,7 @@ _OUTPUT: Dict[str, str] = {
         "flaky: done in attempt 2\n"
         "broken: failed - nothing works today\n"
         "get_result() raises it: nothing works today\n"
-        "no result in time, the job is nowhere\n"
+        "no result in time, the job is missing\n"
     ),
     "hello_async": "hello, Ada\nhello, Barbara\nhello, Grace\nhello, Radia\n",
     "hello_sync": "hello, Ada\nhello, Grace\n",

@@ -172,5 +172,36 @@ async def test_ids_that_are_refused(client: Facade, job_id: Any) -> None:
         with pytest.raises(ValueError, match="^job_id must be 1 to 256 letters"):
             await read(job_id)
     for read in (client.get_jobs, client.get_results, client.as_completed):
-        with pytest.raises(ValueError, match="^job_id must be 1 to 256 letters"):
+        with pytest.raises(ValueError, match=r"^job_ids\[1\] must be 1 to 256 letters"):
             await read(["a", job_id])
+
+
+@pytest.mark.parametrize("ids", ["abc", "", b"abc", bytearray(b"a")])
+async def test_one_string_is_no_list_of_ids(client: Facade, ids: Any) -> None:
+    """One id is not taken letter by letter, where a list of ids is asked for."""
+    expected = f"^job_ids must be a list of job ids, not {type(ids).__name__}: for one job write"
+    for read in (client.get_jobs, client.get_results, client.as_completed):
+        with pytest.raises(ValueError, match=expected):
+            await read(ids)
+
+
+async def test_one_that_is_unreadable_costs_its_own_place(client: Facade, broker: Broker) -> None:
+    """With return_exceptions, the error of each stands in its place and names the job."""
+    good = await client.submit_job("work", 1)
+    broker.command("SET", "bananas:job:bad", "{")
+    broker.command("LPUSH", "bananas:job:list", "x")
+    ids = ["bad", good, "none", "list"]
+    with pytest.raises(SerializationError, match="^job bad: "):
+        await client.get_jobs(ids)
+    bad, job, none, wrong = await client.get_jobs(ids, return_exceptions=True)
+    assert (job.id, none) == (good, None)
+    assert (type(bad), bad.job_id) == (SerializationError, "bad")
+    assert (type(wrong), wrong.job_id, wrong.code) == (ServerError, "list", "WRONGTYPE")
+    broker.command("HSET", "bananas:result:bad", "status", "odd")
+    broker.command("SET", "bananas:result:list", "x")
+    with pytest.raises(SerializationError, match="^stored result of job bad "):
+        await client.get_results(ids)
+    bad, missing, none, wrong = await client.get_results(ids, return_exceptions=True)
+    assert (missing, none) == (None, None)
+    assert (type(bad), bad.job_id) == (SerializationError, "bad")
+    assert (type(wrong), wrong.job_id, wrong.code) == (ServerError, "list", "WRONGTYPE")

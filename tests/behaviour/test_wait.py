@@ -254,7 +254,7 @@ async def test_junk(client: Facade, broker: Broker, worker: GoWorker) -> None:
 @pytest.fixture
 def without_documents(real_broker: Broker, proxy: FaultProxy) -> Iterator[str]:
     """The URL of a user of the real Redis who may read results and no documents."""
-    rules = ("allkeys", "allchannels", "+@all", "-get")
+    rules = ("allkeys", "allchannels", "+@all", "-get", "-getrange")
     real_broker.command("ACL", "SETUSER", "waiter", "on", ">pw", *rules)
     yield proxy.url(0, "waiter", "pw")
     real_broker.command("ACL", "DELUSER", "waiter")
@@ -266,7 +266,7 @@ async def store_meanwhile(
     """Store a result during a wait, for a notification to tell of or a periodic read to find."""
     task = await subscribed(broker, job_id, wait)
     if not publish:
-        await until(lambda: proxy.commands["GET"], "the first periodic read")
+        await until(lambda: proxy.commands["GETRANGE"], "the first periodic read")
     store(publish=publish)
     return task
 
@@ -345,9 +345,9 @@ async def test_time_out_beside_a_document_that_may_not_be_read(
     client = await connect(without_documents)
     job_id = await client.submit_job("work", 1)
     refusal = "Redis refuses to show its document: NOPERM "
-    assert (await late(client, job_id, "unknown", 0.05)).startswith(refusal)
+    assert (await late(client, job_id, "unreadable", 0.05)).startswith(refusal)
     real_worker.store_failure(job_id, "boom")
-    assert (await late(client, job_id, "unknown")).startswith(refusal)
+    assert (await late(client, job_id, "unreadable")).startswith(refusal)
     await client.close()
 
 
@@ -396,12 +396,15 @@ async def test_scheduled(client: Facade) -> None:
     assert text == "it is scheduled, due at 2030-01-01T00:00:00Z"
 
 
-async def test_in_processing(client: Facade, worker: GoWorker) -> None:
-    """It says that a worker runs the job."""
+async def test_taken(client: Facade, worker: GoWorker) -> None:
+    """It says that a worker has taken the job, and no more than that."""
     job_id = await client.submit_job("work", 1)
     worker.take()
-    text = await late(client, job_id, "processing")
-    assert text == "a worker is running it (attempt 1 of 3)"
+    text = await late(client, job_id, "taken")
+    assert text == (
+        "a worker has taken it (attempt 1 of 3): it runs, or was lost with its worker, "
+        "and the queue can't tell which"
+    )
 
 
 async def test_retrying(client: Facade, broker: Broker, worker: GoWorker) -> None:
@@ -424,16 +427,16 @@ async def test_failed_just_now(client: Facade, worker: GoWorker) -> None:
     assert await late(client, job_id, "retrying") == 'retrying after "boom"'
 
 
-async def test_nowhere(client: Facade) -> None:
+async def test_missing(client: Facade) -> None:
     """It says that there is no such job."""
-    text = await late(client, "none", "nowhere")
-    assert text == "there is no such job; it was never submitted here, or it has expired"
+    text = await late(client, "none", "missing")
+    assert text == "there is no such job: it was never submitted here, expired, or was evicted"
 
 
 async def test_unreadable(client: Facade, broker: Broker) -> None:
     """It says that a document can't be read."""
     broker.command("SET", "bananas:job:bad", "{")
-    text = await late(client, "bad", "unknown")
+    text = await late(client, "bad", "unreadable")
     assert text == "its document can't be read; a worker will dead-letter it"
 
 
@@ -442,7 +445,7 @@ async def test_ended(client: Facade, worker: GoWorker) -> None:
     job_id = await client.submit_job("work", 1)
     worker.store_failure(job_id, "boom")
     worker.complete(job_id)
-    text = await late(client, job_id, "ended")
+    text = await late(client, job_id, "completed")
     assert text == "it has completed, and its result is not to be had"
 
 
@@ -455,7 +458,7 @@ async def test_no_right_to_look_at_what_workers_hold(real_broker: Broker, connec
         client = await connect(real_broker.url.replace("redis://", "redis://waiter:pw@"))
         job_id = await client.submit_job("work", 1)
         text = await late(client, job_id, "queued")
-        assert text == "it is queued with priority normal, or being run"
+        assert text == "it is queued with priority normal, or a worker has taken it"
         await client.close()
     finally:
         real_broker.command("ACL", "DELUSER", "waiter")

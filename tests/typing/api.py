@@ -244,7 +244,7 @@ def failing(client: Client) -> Union[str, Tuple[str, ...]]:
     except OutcomeUnknownError as error:
         return error.job_id or error.job_ids
     except TimeoutError as error:
-        return error.whereabouts or ""
+        return str(error.whereabouts or "")
     except JobRejectedError as error:
         return error.code
     except JobFailedError as error:

@@ -60,7 +60,7 @@ def test_credentials_are_not_shown(url: str, shown: str) -> None:
     ("state", "line"),
     [
         ({"where": "queued", "document": document()}, "queued, priority normal"),
-        ({"where": "processing", "document": document(attempts=1)}, "running, attempt 2"),
+        ({"where": "taken", "document": document(attempts=1)}, "running, attempt 2"),
         (
             {"where": "scheduled", "document": document(scheduled_for=NOW)},
             "scheduled, due in 0.0 s",
@@ -70,7 +70,7 @@ def test_credentials_are_not_shown(url: str, shown: str) -> None:
             'retrying after "boom", due in 0.0 s',
         ),
         ({"where": "retrying", "document": document(error="boom")}, 'retrying after "boom"'),
-        ({"where": "nowhere", "document": document()}, "nowhere"),
+        ({"where": "missing", "document": document()}, "missing"),
         ({"ended_at": NOW, "result": JobResult("a", JobStatus.COMPLETED)}, "completed"),
         ({"ended_at": NOW, "result": JobResult("a", JobStatus.COMPLETED, [1])}, "completed: [1]"),
         ({"ended_at": NOW, "result": JobResult("a", JobStatus.FAILED, error="x")}, "failed: x"),
@@ -97,7 +97,7 @@ def test_a_terminal_gets_a_table_that_goes_away() -> None:
     console = Console(file=file, width=80, force_terminal=True, color_system="truecolor")
     with View(console, embedded=False, emulated=False) as view:
         view.show([Progress(JOB)])
-        view.show([Progress(JOB, where="processing", document=document())])
+        view.show([Progress(JOB, where="taken", document=document())])
         shown = file.getvalue()
     assert shown.count("what happens to it") == 2
     assert "running, attempt 1" in shown

@@ -13,8 +13,17 @@ from tests.unit.source_tree import docstrings, imports, modules
 #: From the bottom up; inside a row, from left to right. A module imports only what stands before
 #: it. A package stands for all of its modules.
 LAYERS = [
-    ["exceptions", "_types", "_version"],
-    ["_timestamps", "_json", "_arguments", "_convert", "_tasks", "_surroundings", "_in_process"],
+    ["location", "exceptions", "_types", "_version"],
+    [
+        "_timestamps",
+        "_json_scan",
+        "_json",
+        "_arguments",
+        "_convert",
+        "_tasks",
+        "_surroundings",
+        "_in_process",
+    ],
     [
         "models",
         "_endpoint",
@@ -32,6 +41,7 @@ LAYERS = [
         "_protocol",
         "_wire",
         "_redis",
+        "_stored",
         "_judgement",
         "_whereabouts",
     ],
@@ -45,6 +55,7 @@ LAYERS = [
         "_exclusive",
         "_autopipeline",
         "_submission",
+        "_lookup",
     ],
     ["_listener", "_watch"],
     ["_as_completed", "queue", "result_backend"],

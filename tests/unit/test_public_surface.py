@@ -14,9 +14,9 @@ SURFACE = {
     "": [
         "AsyncClient", "AuthenticationError", "BananasError", "Client", "ClientClosedError",
         "ConnectionError", "Job", "JobExistsError", "JobFailedError", "JobNotFoundError",
-        "JobPriority", "JobRejectedError", "JobResult", "JobSpec", "JobStatus",
-        "OutcomeUnknownError", "ResultNotFoundError", "SerializationError", "ServerError",
-        "TimeoutError", "__version__",
+        "JobPlace", "JobPriority", "JobRejectedError", "JobResult", "JobSpec", "JobStatus",
+        "Location", "OutcomeUnknownError", "ResultNotFoundError", "SerializationError",
+        "ServerError", "TimeoutError", "__version__",
     ],
     "client": ["AsCompleted", "AsyncClient", "ClientStats"],
     "exceptions": [
@@ -25,6 +25,7 @@ SURFACE = {
         "OutcomeUnknownError", "ResultNotFoundError", "SerializationError", "ServerError",
         "TimeoutError",
     ],
+    "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
     "queue": ["QueueLengths", "RedisQueue"],
     "result_backend": ["RedisResultBackend"],
@@ -66,6 +67,8 @@ def test_models_say_where_they_are_imported_from() -> None:
     """Every public name is the very object of the module that it is documented in."""
     for name in SURFACE["models"]:
         assert getattr(bananas, name) is getattr(importlib.import_module("bananas.models"), name)
+    for name in SURFACE["location"]:
+        assert getattr(bananas, name) is getattr(importlib.import_module("bananas.location"), name)
     for name in SURFACE["exceptions"]:
         assert getattr(bananas, name) is getattr(bananas.exceptions, name)
 

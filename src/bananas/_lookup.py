@@ -1,0 +1,150 @@
+"""Looks jobs up: all that tells how far they are, in one round trip."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, List, Optional, Sequence
+
+from . import exceptions as exc
+from ._autopipeline import AutoPipeline
+from ._judgement import State, judge
+from ._keys import Keys
+from ._protocol import Reply, ReplyError
+from ._redis import Command
+from ._stored import document_of, read_document, read_end, result_of
+from ._whereabouts import Known
+from .models import JobResult
+
+__all__ = ["final_result", "is_listed", "look_up", "read_taken", "result_gone"]
+
+_CHUNK = 500
+# Taken jobs stand on the left: behind so many, a look for many jobs does not search.
+_TAKEN = 1000
+
+
+def read_taken(keys: Keys, job_id: str, most: int = 0) -> Command:
+    """Return the command that looks for a job among those that workers have taken."""
+    return (b"LPOS", keys.processing, job_id, b"MAXLEN", most)
+
+
+def is_listed(reply: Reply) -> Optional[bool]:
+    """Read the reply to LPOS; None where Redis refuses."""
+    return None if isinstance(reply, ReplyError) else reply is not None
+
+
+async def look_up(
+    pipeline: AutoPipeline,
+    keys: Keys,
+    job_ids: Sequence[str],
+    *,
+    timeout: Optional[float] = None,
+    everywhere: bool = False,
+) -> List[Known]:
+    """Look jobs up.
+
+    Args:
+        pipeline: Carries the reads.
+        keys: The names of everything.
+        job_ids: The jobs.
+        timeout: Limit in seconds for all of them; None is that of a read, for each round trip.
+        everywhere: Whether to look among the dead letters too, and at the whole of every list.
+
+    Raises:
+        ConnectionError: Redis could not be reached.
+        TimeoutError: It did not answer in time.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = None if timeout is None else loop.time() + timeout
+    found: List[Known] = []
+    for start in range(0, len(job_ids), _CHUNK):
+        ids = job_ids[start : start + _CHUNK]
+        known = await _look(pipeline, keys, ids, deadline, everywhere, whole=False)
+        long = [job_id for job_id, one in zip(ids, known) if one is None]
+        if long:
+            rest = iter(await _look(pipeline, keys, long, deadline, everywhere, whole=True))
+            known = [next(rest) if one is None else one for one in known]
+        found.extend(one for one in known if one is not None)
+    return found
+
+
+async def _look(
+    pipeline: AutoPipeline,
+    keys: Keys,
+    job_ids: Sequence[str],
+    deadline: Optional[float],
+    everywhere: bool,
+    *,
+    whole: bool,
+) -> List[Optional[Known]]:
+    commands: List[Command] = []
+    for job_id in job_ids:
+        # Go rewrites the document before it takes the id from the list; judge() says why the
+        # document comes before the result.
+        commands.append(read_taken(keys, job_id, 0 if everywhere else _TAKEN))
+        commands.append((read_document if whole else read_end)(keys, job_id))
+        commands.append((b"HGETALL", keys.result(job_id)))
+        if everywhere:
+            commands.append((b"LPOS", keys.dead, job_id))
+    left = None
+    if deadline is not None:
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+    replies = await pipeline.call(commands, timeout=left)
+    each = 4 if everywhere else 3
+    return [
+        _known(job_id, replies[each * at : each * at + each], whole)
+        for at, job_id in enumerate(job_ids)
+    ]
+
+
+def _known(job_id: str, replies: Sequence[Reply], whole: bool) -> Optional[Known]:
+    document = document_of(job_id, replies[1], whole=whole)
+    if document is None:
+        return None
+    stored = replies[2]
+    result: Optional[JobResult[Any]] = None
+    trouble: Optional[Exception] = None
+    if stored:
+        try:
+            result = result_of(job_id, stored)
+        except (exc.SerializationError, exc.ServerError) as error:
+            trouble = error
+    return Known(
+        document,
+        result,
+        trouble,
+        is_taken=is_listed(replies[0]),
+        is_dead=is_listed(replies[3]) if len(replies) > 3 else None,
+        is_cancelled=document.is_cancelled or _is_cancelled(stored),
+    )
+
+
+def _is_cancelled(stored: Reply) -> bool:
+    return isinstance(stored, list) and b"cancelled" in stored[::2]
+
+
+def final_result(job_id: str, known: Known, *, any_attempt: bool) -> Optional[JobResult[Any]]:
+    """Return what ends a wait for a job, if anything does.
+
+    Raises:
+        ResultNotFoundError: The job has completed, and its result is gone.
+        SerializationError: What is stored is no result.
+        ServerError: Redis refuses to read it.
+    """
+    if known.trouble is not None:
+        raise known.trouble
+    found = judge(known.document.job, known.result)
+    if found.state is State.RESULT_GONE:
+        raise result_gone(job_id)
+    is_sure = known.document.refusal is None  # else a failure may be one that will be retried
+    ended = found.result if found.state is State.ENDED else None
+    if ended is not None and (is_sure or ended.is_success):
+        return ended
+    return known.result if any_attempt else None
+
+
+def result_gone(job_id: str) -> exc.ResultNotFoundError:
+    """Say that a job has completed and its result can't be had."""
+    return exc.ResultNotFoundError(
+        f"job {job_id} has completed, and its result is gone: it expired, or the worker keeps none",
+        job_id=job_id,
+    )
