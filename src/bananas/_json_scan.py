@@ -46,8 +46,8 @@ def scan_members(text: str, most_levels: int) -> List[Tuple[str, Tuple[int, int]
         at = match.end()
         if match[1]:
             closing.append("}" if match[1] == "{" else "]")
-            if len(closing) > most_levels:
-                raise ValueError
+        if not 0 < len(closing) <= most_levels or closing[0] != "}":
+            raise ValueError
         following = mark(text, at)
         if not match[1] or (following is not None and following[1] == closing[-1]):
             while True:  # a value has ended, or a container without members
@@ -61,7 +61,7 @@ def scan_members(text: str, most_levels: int) -> List[Tuple[str, Tuple[int, int]
                 if closing.pop() != following[1]:
                     raise ValueError
                 if not closing:
-                    if text[at:].strip(" \t\n\r") or following[1] != "}":
+                    if text[at:].strip(" \t\n\r"):
                         raise ValueError
                     return found
         if closing[-1] == "}":
