@@ -481,7 +481,7 @@ class AsyncClient(InProcess):
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
         if limit == 0:  # only looks: nothing is to be subscribed for that
-            await self._queue.submit(entry, fresh=job_id is None)
+            await self._queue._submit(entry, fresh=job_id is None)
             return await self._watch.wait(entry.job_id, limit, any_attempt=not wait_for_retries)
         # Subscribing at once saves a round trip, and nothing can be missed in between.
         waiter = self._watch.register(entry.job_id, any_attempt=not wait_for_retries)
