@@ -9,12 +9,12 @@ import random
 from typing import Awaitable, Callable, List, Optional, Sequence, Union
 
 from . import exceptions as exc
-from ._batch import TRANSIENT, Entry, Transaction, Verdicts
+from ._batch import Entry, Transaction, Verdicts
 from ._doubts import Doubt, settle
 from ._exclusive import ExclusiveSubmits
 from ._ledger import Batch, Ledger
 from ._lending import Flight, Lender, Loan, go_to_the_loop
-from ._protocol import LinkLost, Reply, ReplyError
+from ._protocol import TRANSIENT, LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 from ._requests import Callback, Calls, Outcome, Request, Submit
 from ._surroundings import running_loop
@@ -32,6 +32,10 @@ _A_MOMENT = 0.02
 
 class _Refused(Exception):
     """The server refuses for a reason that passes, and another may not."""
+
+    def __init__(self, reply: ReplyError) -> None:
+        super().__init__(str(reply))
+        self.reply = reply
 
 
 class AutoPipeline:
@@ -79,6 +83,7 @@ class AutoPipeline:
         self._busy_since: Optional[float] = None
         self._lost_at = float("-inf")
         self._failures = 0
+        self._runs_script = False
         self._last_failure: Optional[exc.ConnectionError] = None
         self._marker = 0
         self._exclusive = ExclusiveSubmits(
@@ -90,15 +95,18 @@ class AutoPipeline:
     # -- what callers use ------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Make sure of a connection, with one attempt.
+        """Make sure of a connection, with one attempt; more where the server is not ready yet.
 
         Raises:
             exceptions.ConnectionError: There is none to be had.
         """
-        request = self._calls([(b"PING",)])
+        request = self._calls([(b"PING",)], timeout=self._connect_timeout)
         request.impatient = True
         self._add(request)
-        await request.future
+        try:
+            await request.future
+        except exc.ServerError as error:
+            raise exc.ConnectionError(str(error)) from error
 
     async def call(
         self,
@@ -341,7 +349,10 @@ class AutoPipeline:
                         self._failures = 1  # until something succeeds
                 except _Refused as error:
                     _log.debug("server refuses for now: %s", error)
-                    await self._drop_link()
+                    # Any other connection would meet the script, too.
+                    self._runs_script = error.reply.code == "BUSY"
+                    if not self._runs_script:
+                        await self._drop_link()
                     await self._back_off()
                 except Exception as error:
                     # A defect of ours must end nobody's wait in silence, nor the owner.
@@ -361,6 +372,8 @@ class AutoPipeline:
             link = await self._reconnect()
             if link is None:
                 return
+        if link is not None and self._runs_script:
+            await self._ask_whether_ready(link)
         while link is not None and (ledger.doubts or ledger.undo):
             await self._settle(link)
         # Batches that nothing is wrong with come and go meanwhile, without this task.
@@ -372,6 +385,13 @@ class AutoPipeline:
             self._parked = None
         if batch is not None and link is not None:
             await self._conclude(link, batch)
+
+    async def _ask_whether_ready(self, link: Link) -> None:
+        """Make sure that a script has ended: a submit under way at its deadline is unknown."""
+        for reply in await self._checked_round_trip(link, [(b"PING",)]):
+            if _is_transient(reply):
+                raise _Refused(reply)
+        self._runs_script = False
 
     async def _reconnect(self) -> Optional[Link]:
         self._ledger.forget_abandoned()
@@ -520,10 +540,7 @@ class AutoPipeline:
         Raises:
             LinkLost: They are not the replies to this batch.
         """
-        passing: Optional[ReplyError] = None
-        if batch.marker is not None:
-            passing = _check_marker(replies.pop(), batch.marker)
-            batch.is_checked = passing is None
+        echo = None if batch.marker is None else replies.pop()
         at = 1 if batch.unwatch else 0
         clean = True
         for transaction in batch.transactions:
@@ -534,6 +551,13 @@ class AutoPipeline:
             batch.judged.append(verdicts)
             clean = clean and verdicts.is_clean
             at = end
+        if any(verdicts.unfinished for verdicts in batch.judged):
+            self._ledger.call_again(batch.calls)  # what they got belongs to the transaction
+            return False
+        passing: Optional[ReplyError] = None
+        if batch.marker is not None:
+            passing = _check_marker(echo, batch.marker)
+            batch.is_checked = passing is None
         for request in batch.calls:
             end = at + len(request.commands)
             answer = replies[at:end]
@@ -677,7 +701,7 @@ class AutoPipeline:
         if ledger.undo:
             await self._settle(link)
         if refused is not None:
-            raise _Refused(str(refused))
+            raise _Refused(refused)
         self._failures = 0
 
     def _refuse_transactions(self, reply: ReplyError, batch: Batch) -> None:
@@ -713,9 +737,11 @@ class AutoPipeline:
         """Make sure, too, that no reply was slipped in: nothing in one says what it answers."""
         marker = self._new_marker()
         *replies, echo = await self._round_trip(link, [*commands, (b"ECHO", marker)], transactions)
-        if _check_marker(echo, marker) is not None:
-            await self._check_order(link, transactions)
-        return replies
+        refusal = _check_marker(echo, marker)
+        if refusal is None:
+            return replies
+        await self._check_order(link, transactions)
+        return [refusal] * len(replies)
 
     async def _check_order(self, link: Link, transactions: Sequence[Transaction]) -> None:
         self._set_out(transactions)
@@ -734,7 +760,9 @@ class AutoPipeline:
     ) -> None:
         """Make sure that an error, which says nothing of what it answers, is no stray one."""
         if any(verdicts.rejected or verdicts.again for verdicts in judged):
-            await self._checked_round_trip(link, [], transactions)
+            unfinished = any(verdicts.unfinished for verdicts in judged)
+            commands: List[Command] = [(b"DISCARD",)] if unfinished else []
+            await self._checked_round_trip(link, commands, transactions)
 
     # -- lost replies ----------------------------------------------------------------------------
 
@@ -746,7 +774,7 @@ class AutoPipeline:
             replies = await self._checked_round_trip(link, undo)
             passing = next((reply for reply in replies if _is_transient(reply)), None)
             if passing is not None:
-                raise _Refused(str(passing))  # a primary that was demoted, say: not undone yet
+                raise _Refused(passing)  # a primary that was demoted, say: not undone yet
             ledger.undone(len(undo))
         for doubt in list(ledger.doubts):
             doubt.entries = [e for e in doubt.entries if not e.owner.future.done()]

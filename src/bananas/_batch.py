@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ._protocol import Reply, ReplyError
+from ._protocol import TRANSIENT, Reply, ReplyError
 from ._redis import Command
 
-__all__ = ["TRANSIENT", "Entry", "Transaction", "Verdicts", "is_applied"]
-
-#: Errors that pass: the server loads, runs a script, or is a replica that may be promoted.
-TRANSIENT = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN"})
+__all__ = ["Entry", "Transaction", "Verdicts", "is_applied"]
 
 # MULTI, MSET, LPUSH or ZADD, and EXEC; an integer follows, the list's length or the number added.
 _APPLIED = b"+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n+OK\r\n:"
@@ -62,9 +59,10 @@ class Verdicts:
         again: Not applied through no fault of their own; each group is worth a transaction.
         transient: The reason why nothing was applied, where it passes.
         undo: Commands that take back what a rejected entry left.
+        unfinished: Whether the connection may still be inside of the transaction.
     """
 
-    __slots__ = ("again", "applied", "rejected", "transient", "undo")
+    __slots__ = ("again", "applied", "rejected", "transient", "undo", "unfinished")
 
     def __init__(self) -> None:
         self.applied: List[Entry] = []
@@ -72,6 +70,7 @@ class Verdicts:
         self.again: List[List[Entry]] = []
         self.transient: Optional[ReplyError] = None
         self.undo: List[Command] = []
+        self.unfinished = False
 
     @property
     def is_clean(self) -> bool:
@@ -146,8 +145,9 @@ class Transaction:
 
     def _judge_aborted(self, outcome: ReplyError, queued: Sequence[Reply], found: Verdicts) -> None:
         """EXEC refused: nothing was applied. Blame the command that was not taken."""
+        found.unfinished = outcome.code != "EXECABORT"  # a server without EXEC, say
         errors = [(at, reply) for at, reply in enumerate(queued) if isinstance(reply, ReplyError)]
-        reason = errors[0][1] if errors else outcome
+        reason = errors[0][1] if errors else outcome.reason
         if reason.code in TRANSIENT:
             found.transient = reason
             found.again.append(list(self.entries))

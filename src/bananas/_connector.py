@@ -10,6 +10,7 @@ import anyio
 from . import exceptions as exc
 from ._config import Settings
 from ._endpoint import Endpoint
+from ._keys import Keys
 from ._protocol import LinkLost, ReplyError
 from ._redis import Link
 
@@ -23,12 +24,13 @@ async def open_link(settings: Settings) -> Link:
         exceptions.ConnectionError: There is none to be had now; ``permanent`` says that trying
             again is pointless.
     """
+    two_slots = Keys(settings.key_prefix).two_slots
     if not settings.sentinels:
-        link = Link(settings.endpoint, settings.connect_timeout)
+        link = Link(settings.endpoint, settings.connect_timeout, two_slots)
         await link.connect()
         return link
     endpoint = await _ask_sentinels(settings)
-    link = Link(endpoint, settings.connect_timeout)
+    link = Link(endpoint, settings.connect_timeout, two_slots)
     await link.connect()
     if link.role not in (None, "master"):
         # The sentinels have not agreed on a failover yet; the next attempt asks them again.

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Awaitable, Callable, List, Optional, Sequence
 
 from . import exceptions as exc
-from ._batch import TRANSIENT, Entry, Verdicts
-from ._protocol import LinkLost, Reply, ReplyError
+from ._batch import Entry, Verdicts
+from ._protocol import TRANSIENT, LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 from .models import Job
 
@@ -48,12 +48,18 @@ class Doubt:
         """Return the command that ends the old connection; None where there is none to end.
 
         A request that is still under way on the old connection could be applied after we looked.
-        An id means nothing to another server process, where it may be an innocent's.
+        An id means nothing to another server process, where it may be an innocent's. The ids of
+        one process only grow, and this connection was opened after the old one was lost: where
+        its id is not the higher, something between gives out ids of its own, and "there is no
+        such connection" would prove nothing.
         """
-        if self._run_id is None or link.run_id is None or self._client_id is None:
+        if self._run_id is None or link.run_id is None:
             return None
         if self._run_id != link.run_id:
-            self.fenced = True  # the process that could have applied it is not the one we ask
+            # Nothing that the other process applies late is applied here, but by replication.
+            self.fenced = link.role == "master"
+            return None
+        if self._client_id is None or link.client_id is None or link.client_id <= self._client_id:
             return None
         return (b"CLIENT", b"KILL", b"ID", self._client_id)
 
@@ -64,8 +70,11 @@ async def settle(doubt: Doubt, link: Link, round_trip: RoundTrip) -> Verdicts:
     Where ``doubt.fenced`` is false afterwards, those may yet be applied.
 
     Raises:
-        LinkLost: This connection broke too, or the server is not ready; nothing is decided.
+        LinkLost: This connection broke too, or the server is not ready, or is a replica; nothing
+            is decided.
     """
+    if link.role not in (None, "master"):
+        raise LinkLost("it leads to a replica, which can't tell what its primary will apply")
     fence = doubt.fence(link)
     looked_at = doubt.entries if doubt.exclusive else doubt.entries[:1]
     targets = list(dict.fromkeys(entry.target for entry in doubt.entries))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from typing import Awaitable, Callable, Dict, List, Optional, Sequence
 
-from ._batch import TRANSIENT, Entry, Transaction, Verdicts
+from ._batch import Entry, Transaction, Verdicts
 from ._doubts import Doubt
 from ._ledger import Ledger
-from ._protocol import LinkLost, Reply, ReplyError
+from ._protocol import TRANSIENT, LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 
 __all__ = ["ExclusiveSubmits"]

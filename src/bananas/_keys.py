@@ -32,6 +32,11 @@ class Keys:
     def __repr__(self) -> str:
         return f"Keys({self._prefix!r})"
 
+    @property
+    def two_slots(self) -> Tuple[bytes, bytes]:
+        """Two keys that lie in different slots of a cluster; nothing is stored under them."""
+        return f"{self._prefix}{{a}}".encode(), f"{self._prefix}{{b}}".encode()
+
     def job(self, job_id: str) -> bytes:
         """The string that holds a job's document."""
         return self._job + job_id.encode()

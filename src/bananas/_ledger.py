@@ -10,7 +10,7 @@ from ._batch import Entry, Transaction, Verdicts
 from ._doubts import Doubt
 from ._protocol import ReplyError
 from ._redis import Command
-from ._requests import Calls, Request, Submit
+from ._requests import Calls, Request, Submit, passing_refusal
 
 __all__ = ["Batch", "Ledger"]
 
@@ -219,11 +219,14 @@ class Ledger:
             patient_until: Until when a connection that was lost may be replaced.
         """
         soonest: Optional[float] = None
+        refusal = None if connected else passing_refusal(failure)
         for request in list(self.open):
             if request.future.done():
                 self.open.discard(request)
                 continue
             limit = request.deadline
+            if refusal is not None and request.reason is None and not request.impatient:
+                request.reason = refusal
             if not (connected or request.may_be_applied or request.reason):
                 # It was never sent: no use in waiting to the end.
                 limit = min(limit, max(request.patience, patient_until))
@@ -236,7 +239,7 @@ class Ledger:
     def connection_refused(self, failure: exc.ConnectionError) -> None:
         """Fail those who would wait in vain, and those who asked for one attempt only."""
         for request in list(self.open):
-            if failure.permanent or request.impatient:
+            if failure.permanent or (request.impatient and passing_refusal(failure) is None):
                 self.fail(request, request.unsent(failure))
 
     def close(self) -> None:

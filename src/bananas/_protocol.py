@@ -4,16 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Callable, List, Optional
+from typing import Any, Callable, List, Optional, Tuple, Union
 
 import hiredis
 
-__all__ = ["LinkLost", "Reply", "ReplyError", "ReplyProtocol", "without_arguments"]
+__all__ = [
+    "TRANSIENT",
+    "Argument",
+    "Command",
+    "LinkLost",
+    "Reply",
+    "ReplyError",
+    "ReplyProtocol",
+    "without_arguments",
+]
 
+#: Errors that pass: the server loads, runs a script, or is a replica that may be promoted.
+TRANSIENT = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN"})
+
+Argument = Union[bytes, str, int]
+Command = Tuple[Argument, ...]
 Reply = Any
 Receiver = Callable[[List[Reply]], None]
 
 _FIRST_WORD = r"(?s)([A-Z][A-Z0-9]{2,}) (.*)"
+_BECAUSE = "Transaction discarded because of: "
 
 
 class LinkLost(Exception):
@@ -35,6 +50,13 @@ class ReplyError:
         text = without_arguments(line)
         match = re.match(_FIRST_WORD, text)
         return cls(match.group(1), match.group(2)) if match else cls("ERR", text)
+
+    @property
+    def reason(self) -> ReplyError:
+        """The error itself, or the one that it says a transaction was given up because of."""
+        if self.code == "EXECABORT" and self.text.startswith(_BECAUSE):
+            return ReplyError.parse(self.text[len(_BECAUSE) :])
+        return self
 
     def __repr__(self) -> str:
         return f"ReplyError({self.code!r}, {self.text!r})"

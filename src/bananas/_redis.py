@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import select
 import socket
-from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple, Type, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Type
 
 import anyio
 import hiredis
@@ -18,7 +17,17 @@ from redis.backoff import NoBackoff
 
 from . import exceptions as exc
 from ._endpoint import Endpoint
-from ._protocol import LinkLost, Reply, ReplyError, ReplyProtocol, without_arguments
+from ._introduction import NotReady, Permanent, Trapped, introduce
+from ._protocol import (
+    TRANSIENT,
+    Argument,
+    Command,
+    LinkLost,
+    Reply,
+    ReplyError,
+    ReplyProtocol,
+    without_arguments,
+)
 from ._wire import Wire
 
 try:
@@ -28,12 +37,6 @@ except AttributeError:  # pragma: no cover - before 2.1
     _pack_command = None
 
 __all__ = ["Argument", "Command", "Link", "pack", "reply_error"]
-
-Argument = Union[bytes, str, int]
-Command = Tuple[Argument, ...]
-
-#: What CLIENT LIST calls our connections.
-_CLIENT_NAME = "bananas"
 
 _LENDS = hasattr(select, "poll")
 
@@ -86,14 +89,20 @@ class Link:
     cancellation below Python 3.12), and nothing reconnects behind the owner's back.
     """
 
-    def __init__(self, endpoint: Endpoint, connect_timeout: float) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        connect_timeout: float,
+        two_slots: Sequence[bytes] = (b"{a}", b"{b}"),
+    ) -> None:
         self.endpoint = endpoint
         self.client_id: Optional[int] = None
         self.role: Optional[str] = None
         self.run_id: Optional[str] = None
         self.no_transactions: Optional[ReplyError] = None
         self._connect_timeout = connect_timeout
-        self._connection = _make_connection(endpoint)
+        self._two_slots = two_slots
+        self._connection: Any = None
         self._protocol: Optional[ReplyProtocol] = None
         self._writer: Any = None
         self._wire: Optional[Wire] = None
@@ -109,70 +118,59 @@ class Link:
 
         Raises:
             exceptions.ConnectionError: It can't be done; ``permanent`` says that trying again is
-                pointless.
+                pointless. Its cause is ``NotReady`` where the server said that it is not.
         """
         try:
             with anyio.fail_after(self._connect_timeout):
-                await self._connection.connect()
-                self._take_over()
+                await self._open()
                 if not sentinel:
                     await self._introduce()
         except BaseException as error:
             self.abort()
             if isinstance(error, Exception):
-                raise self._refusal(error) from None
+                refusal = self._refusal(error)
+                raise refusal from refusal.__cause__
             raise
 
-    async def _introduce(self) -> None:
-        """Learn our id, the server's run id and whether we may use MULTI, and refuse a cluster.
+    async def _open(self) -> None:
+        self._connection = _make_connection(self.endpoint)
+        await self._connection.connect()
+        self._take_over()
 
-        The id is what a lost connection is fenced by; to another server process it means nothing.
-        """
-        self.send(
-            [
-                ("HELLO", 2, "SETNAME", _CLIENT_NAME),
-                ("CLIENT", "ID"),
-                ("INFO", "server"),
-                ("DISCARD",),
-            ]
-        )
-        hello, client_id, info, discard = await self.read_replies(4)
-        if isinstance(hello, list):
-            facts = dict(zip(hello[::2], hello[1::2]))
-            if facts.get(b"mode") == b"cluster":
-                raise _Permanent(
-                    "is a Redis Cluster, which is not supported: the queue's keys live in many "
-                    "slots; use a single primary or Sentinel"
-                )
-            role = facts.get(b"role")
-            self.role = role.decode() if isinstance(role, bytes) else None
-        if isinstance(hello, ReplyError) and hello.code in ("LOADING", "MASTERDOWN"):
-            raise ConnectionRefusedError(str(hello))
-        if isinstance(client_id, ReplyError) and client_id.code == "NOAUTH":
-            raise self.login_refusal(client_id)
-        self.client_id = client_id if isinstance(client_id, int) else None
-        if isinstance(discard, ReplyError) and discard.code == "NOPERM":
-            # Who may not use DISCARD may not use MULTI either, as a rule, but has to be asked.
-            self.send([("MULTI",), ("EXEC",)])
-            multi, _ = await self.read_replies(2)
-            self.no_transactions = multi if isinstance(multi, ReplyError) else None
-        if isinstance(info, bytes):
-            match = re.search(rb"^run_id:(\S+)", info, re.MULTILINE)
-            self.run_id = match.group(1).decode() if match else None
+    async def _introduce(self) -> None:
+        ask, refuse, two_slots = self._ask, self.login_refusal, self._two_slots
+        trapped: Optional[ReplyError] = None
+        try:
+            facts = await introduce(ask, refuse, two_slots, multi=True)
+        except Trapped as error:
+            trapped = error.reply
+        if trapped is not None:
+            await self.aclose()
+            await self._open()
+            facts = await introduce(ask, refuse, two_slots, multi=False)
+            facts = facts._replace(no_transactions=trapped)
+        self.client_id, self.role, self.run_id, self.no_transactions = facts
+
+    async def _ask(self, commands: Sequence[Command]) -> List[Reply]:
+        self.send(commands)
+        return await self.read_replies(len(commands))
 
     def _refusal(self, error: Exception) -> exc.ConnectionError:
         """Say why a connection could not be made; redis-py's own words may hold a password."""
         where = f"Redis at {self.endpoint}"
         if isinstance(error, exc.ConnectionError):
             return error
-        if isinstance(error, _Permanent):
+        if isinstance(error, Permanent):
             return exc.ConnectionError(f"{where} {error}", permanent=True)
+        not_ready = _not_ready(error)
+        if not_ready is not None:
+            refusal = exc.ConnectionError(f"{where} {not_ready}")
+            refusal.__cause__ = not_ready
+            return refusal
         if isinstance(error, _REFUSALS):
             return self.login_refusal(reply_error(error))
         if isinstance(error, redis_errors.ResponseError):
             return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
-        if isinstance(error, redis_errors.BusyLoadingError):
-            return exc.ConnectionError(f"{where} is still loading its data")
         if isinstance(error, (TimeoutError, asyncio.TimeoutError, redis_errors.TimeoutError)):
             return exc.ConnectionError(f"{where} did not answer within {self._connect_timeout:g} s")
         return exc.ConnectionError(f"can't reach {where}: {_cause(error)}")
@@ -207,7 +205,7 @@ class Link:
         """
         self.send([("HELLO", 2)])
         (reply,) = await self.read_replies(1)
-        denied = isinstance(reply, ReplyError) and reply.code == "NOPERM"
+        denied = isinstance(reply, ReplyError) and reply.code in ("NOPERM", "ERR")
         if not denied and not (isinstance(reply, list) and reply[:1] == [b"server"]):
             raise LinkLost("it has a reply that nobody asked for")
 
@@ -231,6 +229,8 @@ class Link:
     def _let_go(self) -> Tuple[Any, Any]:
         """Take reader and writer away from redis-py; a writer that is collected would close."""
         connection = self._connection
+        if connection is None:
+            return None, None
         found = connection._reader, connection._writer
         self._writer = found[1] or self._writer
         connection._reader = connection._writer = None
@@ -372,8 +372,15 @@ class Link:
                     pass  # closing is all that is left to do
 
 
-class _Permanent(Exception):
-    """Trying to connect again is pointless."""
+def _not_ready(error: Exception) -> Optional[NotReady]:
+    """Return what a refusal that passes comes to, whether redis-py or we got the reply."""
+    if isinstance(error, NotReady):
+        return error
+    if isinstance(error, (redis_errors.ResponseError, redis_errors.ConnectionError)):
+        reply = reply_error(error)
+        if reply.code in TRANSIENT:
+            return NotReady(reply)
+    return None
 
 
 def _make_connection(endpoint: Endpoint) -> Any:

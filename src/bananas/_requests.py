@@ -7,10 +7,17 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 from . import exceptions as exc
 from ._batch import Entry
+from ._introduction import NotReady
 from ._protocol import ReplyError
 from ._redis import Command
 
-__all__ = ["Callback", "Calls", "Outcome", "Request", "Submit"]
+__all__ = ["Callback", "Calls", "Outcome", "Request", "Submit", "passing_refusal"]
+
+
+def passing_refusal(failure: Optional[exc.ConnectionError]) -> Optional[ReplyError]:
+    """Return the reply that a connection was refused with, where it passes."""
+    cause = None if failure is None else failure.__cause__
+    return cause.reply if isinstance(cause, NotReady) else None
 
 
 class Outcome:

@@ -275,7 +275,7 @@ async def test_deadline_while_the_reply_is_under_way(
     """A submit that was sent shortly before its deadline is unknown then, and never 'not sent'."""
     release = Signal()
     async with AsyncClient(proxy.url(), submit_timeout=1) as client:
-        held = proxy.on(command(b"MULTI"), Hold(release), times=3)
+        held = proxy.on(command(b"MSET"), Hold(release), times=3)
         first = asyncio.ensure_future(client.submit_job("work", None))
         await held.wait_async()
         # It waits behind the first, which is given up after 0.4 s, is then sent with it, and again.

@@ -6,8 +6,8 @@ from typing import Any, List, Optional
 
 import pytest
 
-from bananas._batch import TRANSIENT, Entry, Transaction, Verdicts
-from bananas._protocol import ReplyError
+from bananas._batch import Entry, Transaction, Verdicts
+from bananas._protocol import TRANSIENT, ReplyError
 
 OK, QUEUED = b"OK", b"QUEUED"
 WRONGTYPE = ReplyError("WRONGTYPE", "holds the wrong kind of value")

@@ -39,6 +39,7 @@ LAYERS = [
         "_waiters",
         "_deadlines",
         "_protocol",
+        "_introduction",
         "_wire",
         "_redis",
         "_stored",
