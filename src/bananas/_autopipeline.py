@@ -16,7 +16,7 @@ from ._ledger import Batch, Ledger
 from ._lending import Flight, Lender, Loan, go_to_the_loop
 from ._protocol import TRANSIENT, LinkLost, Reply, ReplyError
 from ._redis import Command, Link
-from ._requests import Callback, Calls, Outcome, Request, Submit
+from ._requests import Callback, Calls, Outcome, Request, Submit, passing_refusal
 from ._surroundings import running_loop
 from ._tasks import cancel_and_wait
 
@@ -83,7 +83,7 @@ class AutoPipeline:
         self._busy_since: Optional[float] = None
         self._lost_at = float("-inf")
         self._failures = 0
-        self._runs_script = False
+        self._busy_with: Optional[ReplyError] = None
         self._last_failure: Optional[exc.ConnectionError] = None
         self._marker = 0
         self._exclusive = ExclusiveSubmits(
@@ -322,6 +322,7 @@ class AutoPipeline:
         soonest = self._ledger.expire(
             now,
             failure,
+            self._busy_with or passing_refusal(self._last_failure),
             connected=self._link is not None,
             patient_until=self._lost_at + self._connect_timeout,
         )
@@ -350,8 +351,9 @@ class AutoPipeline:
                 except _Refused as error:
                     _log.debug("server refuses for now: %s", error)
                     # Any other connection would meet the script, too.
-                    self._runs_script = error.reply.code == "BUSY"
-                    if not self._runs_script:
+                    if error.reply.code == "BUSY":
+                        self._busy_with = error.reply
+                    else:
                         await self._drop_link()
                     await self._back_off()
                 except Exception as error:
@@ -372,7 +374,7 @@ class AutoPipeline:
             link = await self._reconnect()
             if link is None:
                 return
-        if link is not None and self._runs_script:
+        if link is not None and self._busy_with is not None:
             await self._ask_whether_ready(link)
         while link is not None and (ledger.doubts or ledger.undo):
             await self._settle(link)
@@ -391,7 +393,7 @@ class AutoPipeline:
         for reply in await self._checked_round_trip(link, [(b"PING",)]):
             if _is_transient(reply):
                 raise _Refused(reply)
-        self._runs_script = False
+        self._busy_with = None
 
     async def _reconnect(self) -> Optional[Link]:
         self._ledger.forget_abandoned()
@@ -433,6 +435,7 @@ class AutoPipeline:
         self._busy_since = None
         if link is not None:
             self._lost_at = asyncio.get_running_loop().time()
+            self._busy_with = None
             if batch is not None:
                 self._doubt(batch, link)
             await link.aclose()

@@ -206,6 +206,7 @@ class Ledger:
         self,
         now: float,
         failure: Optional[exc.ConnectionError],
+        refusal: Optional[ReplyError],
         *,
         connected: bool,
         patient_until: float,
@@ -215,11 +216,11 @@ class Ledger:
         Args:
             now: The loop's time.
             failure: Why the last connection attempt failed, if it did.
+            refusal: What a server that is not ready has said, if that is why nothing was sent.
             connected: Whether there is a connection.
             patient_until: Until when a connection that was lost may be replaced.
         """
         soonest: Optional[float] = None
-        refusal = None if connected else passing_refusal(failure)
         for request in list(self.open):
             if request.future.done():
                 self.open.discard(request)
