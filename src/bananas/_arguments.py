@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Iterable, List, Optional, Union
+from inspect import isawaitable
+from typing import Any, Iterable, List, Optional, Union
 
 from ._types import Seconds
 
 __all__ = [
     "MAX_INT64",
+    "check_callable",
     "check_integer",
     "check_job_id",
     "check_job_ids",
@@ -22,6 +24,8 @@ __all__ = [
     "check_timeout",
     "check_ttl",
     "due_time",
+    "kind_of",
+    "plain",
     "shown",
 ]
 
@@ -34,10 +38,10 @@ _is_job_id = _JOB_ID.match
 _is_routing_key = _ROUTING_KEY.match
 
 
-def check_job_id(value: object, argument: str = "job_id") -> str:
+def check_job_id(value: Any, argument: str = "job_id") -> str:
     """Return a job id: 1 to 256 letters, digits, and the characters ``.``, ``_``, ``-``."""
-    if isinstance(value, str) and _is_job_id(value):
-        return value
+    if issubclass(type(value), str) and _is_job_id(value):
+        return plain(value)
     raise ValueError(
         f"{argument} must be 1 to 256 letters, digits, '.', '_' or '-', not {shown(value)}"
     )
@@ -52,27 +56,27 @@ def check_job_ids(values: Iterable[object], argument: str = "job_ids") -> List[s
         )
     return [
         value
-        if value.__class__ is str and _is_job_id(value)
+        if type(value) is str and _is_job_id(value)
         else check_job_id(value, f"{argument}[{index}]")
         for index, value in enumerate(values)
     ]
 
 
-def check_routing_key(value: object, argument: str = "routing_key") -> Optional[str]:
+def check_routing_key(value: Any, argument: str = "routing_key") -> Optional[str]:
     """Return a routing key (1 to 64 of ``A-Z a-z 0-9 _ -``), or None for the flat lists."""
     if value is None:
         return None
-    if isinstance(value, str) and _is_routing_key(value):
-        return value
+    if issubclass(type(value), str) and _is_routing_key(value):
+        return plain(value)
     raise ValueError(
         f"{argument} must be 1 to 64 letters, digits, '_' or '-', or None, not {shown(value)}"
     )
 
 
-def check_key_prefix(value: object, argument: str = "key_prefix") -> str:
+def check_key_prefix(value: Any, argument: str = "key_prefix") -> str:
     """Return a prefix for all keys: printable ASCII without spaces or the hash-tag braces."""
-    if isinstance(value, str) and re.match(r"[!-z|~]*\Z", value):
-        return value
+    if issubclass(type(value), str) and re.match(r"[!-z|~]*\Z", value):
+        return plain(value)
     raise ValueError(
         f"{argument} must be printable ASCII without spaces, '{{' or '}}', not {shown(value)}"
     )
@@ -80,15 +84,16 @@ def check_key_prefix(value: object, argument: str = "key_prefix") -> str:
 
 def check_text(value: object, argument: str) -> str:
     """Return a string that UTF-8 can carry."""
-    if not isinstance(value, str):
-        raise ValueError(f"{argument} must be a string, not {type(value).__name__}")
+    if not issubclass(type(value), str):
+        raise ValueError(f"{argument} must be a string, not {kind_of(value)}")
+    text = plain(value)
     try:
-        value.encode("utf-8")
+        text.encode("utf-8")
     except UnicodeEncodeError as exc:
         raise ValueError(
             f"{argument} holds a lone surrogate at position {exc.start}, which Go can't read back"
         ) from None
-    return value
+    return text
 
 
 def check_name(value: object, argument: str = "name") -> str:
@@ -99,10 +104,18 @@ def check_name(value: object, argument: str = "name") -> str:
     return text
 
 
+def check_callable(value: Any, argument: str) -> Any:
+    """Return a function, or None."""
+    if value is None or callable(value):
+        return value
+    raise ValueError(f"{argument} must be a function or None, not {kind_of(value)}")
+
+
 def check_integer(value: object, argument: str, *, at_least: int) -> int:
     """Return a whole number that fits Go's int."""
-    if isinstance(value, bool) or not isinstance(value, int):
+    if type(value) is bool or not issubclass(type(value), int):
         raise ValueError(f"{argument} must be a whole number, not {shown(value)}")
+    assert isinstance(value, int)
     if not at_least <= value <= MAX_INT64:
         raise ValueError(f"{argument} must be from {at_least} to 2**63 - 1, not {shown(value)}")
     return int(value)
@@ -110,9 +123,12 @@ def check_integer(value: object, argument: str, *, at_least: int) -> int:
 
 def check_seconds(value: object, argument: str) -> float:
     """Return a span in seconds, from a number or a timedelta; 0 or more, and finite."""
-    if isinstance(value, timedelta):
+    kind = type(value)
+    if issubclass(kind, timedelta):
+        assert isinstance(value, timedelta)
         seconds = value.total_seconds()
-    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+    elif issubclass(kind, (int, float)) and kind is not bool:
+        assert isinstance(value, (int, float))
         try:
             seconds = float(value)
         except OverflowError:
@@ -147,17 +163,20 @@ def due_time(
     value: Union[datetime, timedelta], now: datetime, argument: str = "scheduled_for"
 ) -> datetime:
     """Return when a job is due, in UTC, from an aware datetime or a span from ``now``."""
-    if isinstance(value, timedelta):
+    kind = type(value)
+    if issubclass(kind, timedelta):
+        assert isinstance(value, timedelta)
         if value < timedelta(0):
             raise ValueError(f"{argument} must not be a negative timedelta, not {value!s}")
         try:
             return now + value
         except OverflowError:
             raise ValueError(f"{argument} lies beyond the year 9999: {value!s} from now") from None
-    if not isinstance(value, datetime):
+    if not issubclass(kind, datetime) or value != value:  # as pandas.NaT, "not a time"
         raise ValueError(
-            f"{argument} must be an aware datetime or a timedelta, not {type(value).__name__}"
+            f"{argument} must be an aware datetime or a timedelta, not {kind_of(value)}"
         )
+    assert isinstance(value, datetime)
     if value.utcoffset() is None:
         raise ValueError(
             f"{argument} must be an aware datetime, not the naive {value.isoformat()}: "
@@ -169,11 +188,30 @@ def due_time(
         raise ValueError(f"{argument} lies outside the years 1 to 9999 in UTC") from None
 
 
+def plain(value: Any) -> str:
+    """Return the text of a string as a plain ``str``.
+
+    A subclass may print as something else: ``f"{Route.A}"`` is ``Route.A`` for an enum of strings
+    from Python 3.11 on.
+    """
+    return value if type(value) is str else str.__str__(value)
+
+
+def kind_of(value: object) -> str:
+    """Return the name of a value's type, and what was probably forgotten."""
+    name = type(value).__name__
+    return f"{name}: is an await missing?" if isawaitable(value) else name
+
+
 def shown(value: object) -> str:
     """Show an argument in a message: short strings as they are, else only the type."""
-    if isinstance(value, timedelta):
+    kind = type(value)
+    if issubclass(kind, timedelta):
         return str(value)
-    if isinstance(value, (str, int, float)):
-        text = repr(value) if not isinstance(value, int) or abs(value) < 10**20 else "a huge int"
+    if issubclass(kind, int):
+        assert isinstance(value, int)
+        return repr(value) if abs(value) < 10**20 else "a huge int"
+    if issubclass(kind, (str, float)):
+        text = repr(plain(value)) if issubclass(kind, str) else repr(value)
         return text if len(text) <= 60 else f"{text[:57]}..."
-    return type(value).__name__
+    return kind_of(value)

@@ -6,8 +6,15 @@ import os
 from dataclasses import dataclass, field
 from typing import Mapping, Optional, Sequence, Tuple
 
-from ._arguments import check_key_prefix, check_routing_key, check_seconds, check_ttl
+from ._arguments import (
+    check_callable,
+    check_key_prefix,
+    check_routing_key,
+    check_seconds,
+    check_ttl,
+)
 from ._endpoint import Endpoint
+from ._json_default import Default
 from ._types import Seconds
 from ._url import parse_url
 
@@ -40,6 +47,7 @@ class Settings:
         read_timeout: Limit of a read, reconnects included, in seconds.
         ping_interval: Seconds after which a silent pub/sub link is asked for a sign of life.
         safety_interval: Seconds between reads of results whose notification may have been lost.
+        json_default: Converts what JSON has no form for in payloads; None refuses it.
         sentinels: Endpoints of the sentinels; empty without Sentinel.
         service_name: What the sentinels call the primary.
     """
@@ -54,6 +62,7 @@ class Settings:
     read_timeout: float = 10.0
     ping_interval: float = 5.0
     safety_interval: float = 2.0
+    json_default: Optional[Default] = None
     sentinels: Tuple[Endpoint, ...] = ()
     service_name: str = ""
 
@@ -71,6 +80,7 @@ class Settings:
         read_timeout: Seconds,
         ping_interval: Seconds,
         safety_interval: Seconds,
+        json_default: Optional[Default] = None,
         sentinels: Sequence[Endpoint] = (),
         service_name: str = "",
         environment: Optional[Mapping[str, str]] = None,
@@ -95,6 +105,7 @@ class Settings:
             read_timeout=_positive(read_timeout, "read_timeout"),
             ping_interval=_positive(ping_interval, "ping_interval"),
             safety_interval=_positive(safety_interval, "safety_interval"),
+            json_default=check_callable(json_default, "json_default"),
             sentinels=tuple(sentinels),
             service_name=service_name,
         )

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import Any, Callable, Dict, Iterable, List, Literal, NoReturn, Tuple, Union
 
 from . import exceptions as exc
+from ._pydantic_errors import sentence
 from ._timestamps import parse_timestamp
 
 __all__ = ["convert"]
@@ -277,10 +278,8 @@ def _construct(target: Any, build: Callable[[], Any], path: str) -> Any:
         if find is None:
             raise _Misfit(f"{path} is refused by {_name(target)} itself") from None
         found = find()
-        # Pydantic's messages can show the input (a wrong tag, say); the types of its errors can't.
         problems = [
-            f"{functools.reduce(_member, one['loc'], path)} is refused: {one['type']}"
-            for one in found[:5]
+            f"{functools.reduce(_member, one['loc'], path)} {sentence(one)}" for one in found[:5]
         ]
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
         raise _Misfit("; ".join(problems) + more) from None

@@ -6,16 +6,16 @@ import functools
 import itertools
 import json
 import re
-import sys
 from json import scanner
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
-from typing import Any, Callable, Iterable, List, NoReturn, Optional, Set, Tuple, Union
+from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple, Union
 
 from . import exceptions as exc
+from ._json_default import Default, replace_foreign
+from ._json_problems import MAX_NESTING, describe_problem, is_native, max_levels
 from ._json_scan import Undecoded, scan_members
 
 __all__ = [
-    "MAX_NESTING",
     "Undecoded",
     "dumps",
     "loads",
@@ -24,9 +24,6 @@ __all__ = [
     "to_text",
     "without_surrogates",
 ]
-
-#: Containers inside containers that Go reads at most; the document itself is one of them.
-MAX_NESTING = 10_000
 
 _SHORT = 100  # characters: too few to be nested too deeply for an interpreter that runs a loop
 _FAST_NESTING = 254  # orjson writes no more
@@ -79,7 +76,7 @@ def _is_plain(items: Iterable[Any], levels: int = _FAST_NESTING) -> bool:
     if not levels:
         return False
     for item in items:
-        kind = item.__class__
+        kind = type(item)
         if kind not in _PLAIN_SCALARS:
             if kind not in _PLAIN_CONTAINERS:
                 return False
@@ -88,7 +85,7 @@ def _is_plain(items: Iterable[Any], levels: int = _FAST_NESTING) -> bool:
     return True
 
 
-def dumps(value: Any, argument: str = "payload") -> bytes:
+def dumps(value: Any, argument: str = "payload", default: Optional[Default] = None) -> bytes:
     """Return the JSON text of a value, in UTF-8.
 
     Args:
@@ -96,6 +93,8 @@ def dumps(value: Any, argument: str = "payload") -> bytes:
             less deeply than Go reads, and than two thirds of the interpreter's recursion limit
             (CPython 3.12 stops at 1,500 levels, whatever that limit).
         argument: What the value is to the caller, for messages.
+        default: Called with each value of another type, as ``json.dumps`` calls its argument of
+            this name: returns what to write in its place, or raises TypeError. None refuses them.
 
     Raises:
         SerializationError: The value is not JSON that Go accepts. The message says where in the
@@ -109,11 +108,13 @@ def dumps(value: Any, argument: str = "payload") -> bytes:
         pass
     try:
         if value.__class__ not in _SCALARS:
-            _check_keys(value, _levels())
+            _check(value, max_levels())
         return _encode(value).encode()
     except (TypeError, ValueError, RecursionError, OverflowError):
         pass
-    _explain(value, argument)
+    if default is not None:
+        return dumps(replace_foreign(value, default, argument), argument)
+    raise exc.SerializationError(describe_problem(value, argument))
 
 
 def quote(text: str) -> str:
@@ -220,7 +221,7 @@ def _expect(text: str, at: int, character: str) -> int:
 
 def _check_depth(text: str) -> None:
     """Refuse what Go refuses; an interpreter with a deep stack would read it, and write it on."""
-    most = _levels() + 1
+    most = max_levels() + 1
     if text.count("[") + text.count("{") <= most:
         return
     depth = 0
@@ -283,97 +284,23 @@ def _kind(value: Any) -> str:
     return "string" if isinstance(value, str) else "array"
 
 
-def _levels() -> int:
-    """Return how deep a value may be nested to be read or written by this interpreter.
+def _check(value: Any, levels: int) -> None:
+    """Refuse what ``json`` would write unasked: keys that are no strings, and NumPy's floats.
 
-    Its recursion limit itself is not to be reached: below Python 3.9, whatever the garbage
-    collector runs at that moment may end the process.
+    Types decide, and not ``__class__``, which a lazy proxy sets to that of its target.
     """
-    return min(MAX_NESTING - 1, sys.getrecursionlimit() * 2 // 3)
-
-
-def _check_keys(value: Any, levels: int) -> None:
-    """Refuse keys that are no strings, which ``json`` would write as strings unasked."""
     if levels <= 0:
         raise RecursionError
-    if isinstance(value, dict):
+    kind = type(value)
+    if issubclass(kind, dict):
         for key in value:
             if key.__class__ is not str and not isinstance(key, str):
                 raise TypeError
         value = value.values()
-    elif not isinstance(value, (list, tuple)):
+    elif not issubclass(kind, (list, tuple)):
+        if not is_native(value):
+            raise TypeError
         return
     for child in value:
         if child.__class__ not in _SCALARS:
-            _check_keys(child, levels - 1)
-
-
-def _explain(value: Any, argument: str) -> NoReturn:
-    """Find what ``dumps`` refused, without recursion, and raise what says where it sits."""
-    path_here: List[int] = []
-    open_containers: Set[int] = set()
-    steps: List[Tuple[str, Any, int]] = [(argument, value, 0)]
-    while steps:
-        path, item, depth = steps.pop()
-        while len(path_here) > depth:
-            open_containers.discard(path_here.pop())
-        problem = _problem(item, open_containers)
-        if problem:
-            raise exc.SerializationError(f"{path} {problem}")
-        if isinstance(item, (dict, list, tuple)):
-            if depth + 2 > MAX_NESTING:
-                break
-            path_here.append(id(item))
-            open_containers.add(id(item))
-            steps.extend((p, child, depth + 1) for p, child in reversed(_children(path, item)))
-    raise exc.SerializationError(
-        f"{argument} is nested too deeply: Go reads {MAX_NESTING} levels at most, "
-        "and this interpreter's recursion limit may allow fewer"
-    )
-
-
-def _children(path: str, item: Any) -> List[Tuple[str, Any]]:
-    if not isinstance(item, dict):
-        return [(f"{path}[{index}]", child) for index, child in enumerate(item)]
-    found: List[Tuple[str, Any]] = []
-    for key, child in item.items():
-        if not isinstance(key, str):
-            kind = type(key).__name__
-            found.append((path, _BadKey(f"has a key of type {kind}; JSON keys are strings")))
-        elif _lone_surrogate(key) is not None:
-            found.append((path, _BadKey("has a key with a lone surrogate, which Go can't read")))
-        else:
-            found.append((f"{path}.{key}" if key.isidentifier() else f"{path}[{key!r}]", child))
-    return [(_short(p), child) for p, child in found]
-
-
-class _BadKey(str):
-    """Stands among the children of a dict for a key that can't be written."""
-
-
-def _problem(item: Any, open_containers: Set[int]) -> Optional[str]:
-    if isinstance(item, _BadKey):
-        return str(item)
-    if isinstance(item, str):
-        at = _lone_surrogate(item)
-        return None if at is None else f"holds a lone surrogate at position {at}, not UTF-8"
-    if isinstance(item, float):
-        finite = item - item == 0
-        return None if finite else "is not a finite number; JSON has no NaN or Infinity"
-    if isinstance(item, int):
-        return None if abs(item) < 10**4000 else "is a number of more than 4,000 digits"
-    if isinstance(item, (dict, list, tuple)):
-        return "refers to itself" if id(item) in open_containers else None
-    return None if item is None else f"is of type {type(item).__name__}, which JSON has no form for"
-
-
-def _lone_surrogate(text: str) -> Optional[int]:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        return error.start
-    return None
-
-
-def _short(path: str) -> str:
-    return path if len(path) <= 200 else f"{path[:80]} ... {path[-100:]}"
+            _check(child, levels - 1)

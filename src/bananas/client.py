@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import (
     Any,
+    Callable,
     Iterable,
     List,
     Literal,
@@ -100,6 +101,9 @@ class AsyncClient(InProcess):
             of life; before it has been silent for two, its connection is replaced.
         safety_interval: Seconds between reads of a result whose notification may have been lost;
             more where thousands wait, since 400 jobs are looked at in a second.
+        json_default: Called with each value of a payload that JSON has no form for, as
+            ``json.dumps`` calls its ``default``: returns what to write in its place, or raises
+            TypeError. None refuses such payloads.
 
     Raises:
         ValueError: An argument is refused. No message shows a password.
@@ -118,6 +122,7 @@ class AsyncClient(InProcess):
         read_timeout: Seconds = 10.0,
         ping_interval: Seconds = 5.0,
         safety_interval: Seconds = 2.0,
+        json_default: Optional[Callable[[Any], Any]] = None,
     ) -> None:
         self._set_up(
             Settings.create(
@@ -131,6 +136,7 @@ class AsyncClient(InProcess):
                 read_timeout=read_timeout,
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
+                json_default=json_default,
             )
         )
 
@@ -150,6 +156,7 @@ class AsyncClient(InProcess):
         read_timeout: Seconds = 10.0,
         ping_interval: Seconds = 5.0,
         safety_interval: Seconds = 2.0,
+        json_default: Optional[Callable[[Any], Any]] = None,
     ) -> Self:
         """Make a client for a primary that Sentinel manages, and follow its failovers.
 
@@ -172,6 +179,7 @@ class AsyncClient(InProcess):
             read_timeout: See there.
             ping_interval: See there.
             safety_interval: See there.
+            json_default: See there.
 
         Raises:
             ValueError: An argument is refused.
@@ -190,6 +198,7 @@ class AsyncClient(InProcess):
                 read_timeout=read_timeout,
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
+                json_default=json_default,
                 sentinels=sentinel_endpoints(sentinels),
                 service_name=_service_name(service_name),
             )
@@ -217,7 +226,12 @@ class AsyncClient(InProcess):
             safety_interval=settings.safety_interval,
             read_timeout=settings.read_timeout,
         )
-        self._queue = RedisQueue(self._pipeline, keys, routing_key=settings.routing_key)
+        self._queue = RedisQueue(
+            self._pipeline,
+            keys,
+            routing_key=settings.routing_key,
+            json_default=settings.json_default,
+        )
         self._results = RedisResultBackend(
             self._pipeline,
             keys,

@@ -36,6 +36,7 @@ from ._arguments import (
     shown,
 )
 from ._convert import convert
+from ._json_default import Default
 from ._timestamps import UTC, format_timestamp, parse_timestamp, utcnow
 from ._types import NOT_GIVEN, JSONValue, NotGiven
 
@@ -609,7 +610,7 @@ def new_job_id(entropy: Optional[bytes] = None) -> str:
     return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
 
 
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=512, typed=True)
 def _name(name: str) -> bytes:
     """Return what stands between the id and the description of a new document."""
     return f'","name":{_json.quote(check_name(name))},'.encode()
@@ -633,11 +634,12 @@ def new_document(
     due: Optional[str],
     max_retries: int,
     routing_key: Optional[str],
+    json_default: Optional[Default] = None,
 ) -> bytes:
     """Return the document of a new job, without making a ``Job`` first.
 
     The caller has checked ``job_id``, ``priority``, ``max_retries`` and ``routing_key``, and
-    written the times.
+    written the times. ``json_default`` converts what JSON has no form for in the payload.
 
     Raises:
         ValueError: The name or the description is refused.
@@ -647,7 +649,7 @@ def new_document(
         head = _name(name)
     except TypeError:  # unhashable, hence no string
         head = _name(check_name(name))
-    if description or description.__class__ is not str:
+    if description or type(description) is not str:
         text = _json.quote(check_text(description, "description"))
         head = f'{head.decode()}"description":{text},'.encode()
     end = _PLAIN_END
@@ -656,6 +658,6 @@ def new_document(
         route = "" if routing_key is None else f',"routing_key":"{routing_key}"'
         end = f'"{when},"attempts":0,"max_retries":{max_retries}{route}}}'.encode()
     return b"".join((
-        b'{"id":"', job_id, head, b'"payload":', _json.dumps(payload),
+        b'{"id":"', job_id, head, b'"payload":', _json.dumps(payload, "payload", json_default),
         _BEFORE_TIMES[priority, due is not None], now, b'","updated_at":"', now, end,
     ))  # fmt: skip

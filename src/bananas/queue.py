@@ -30,6 +30,7 @@ from ._arguments import (
 from ._autopipeline import AutoPipeline
 from ._batch import Entry
 from ._in_process import InProcess
+from ._json_default import Default
 from ._keys import Keys
 from ._protocol import Reply, ReplyError
 from ._redis import Command
@@ -84,14 +85,21 @@ class RedisQueue(InProcess):
         pipeline: Carries the commands.
         keys: The names of everything.
         routing_key: The route of jobs that name none; None for the flat lists.
+        json_default: Converts what JSON has no form for in the payload of a new job.
     """
 
     def __init__(
-        self, pipeline: AutoPipeline, keys: Keys, *, routing_key: Optional[str] = None
+        self,
+        pipeline: AutoPipeline,
+        keys: Keys,
+        *,
+        routing_key: Optional[str] = None,
+        json_default: Optional[Default] = None,
     ) -> None:
         self._pipeline = pipeline
         self._keys = keys
         self._routing_key = routing_key
+        self._json_default = json_default
 
     def __repr__(self) -> str:
         return f"<RedisQueue {self._keys!r} routing_key={self._routing_key!r}>"
@@ -256,6 +264,7 @@ class RedisQueue(InProcess):
             None if moment is None else format_timestamp(moment, "scheduled_for"),
             max_retries,
             route,
+            self._json_default,
         )
         return self._entry(job_id, member, document, priority, route, moment)
 

@@ -73,6 +73,9 @@ class Client(InProcess):
             of life; before it has been silent for two, its connection is replaced.
         safety_interval: Seconds between reads of a result whose notification may have been lost;
             more where thousands wait, since 400 jobs are looked at in a second.
+        json_default: Called with each value of a payload that JSON has no form for, as
+            ``json.dumps`` calls its ``default``: returns what to write in its place, or raises
+            TypeError. None refuses such payloads.
 
     Raises:
         ValueError: An argument is refused. No message shows a password.
@@ -92,6 +95,7 @@ class Client(InProcess):
         read_timeout: Seconds = 10.0,
         ping_interval: Seconds = 5.0,
         safety_interval: Seconds = 2.0,
+        json_default: Optional[Callable[[Any], Any]] = None,
     ) -> None:
         self._set_up(
             functools.partial(
@@ -106,6 +110,7 @@ class Client(InProcess):
                 read_timeout=read_timeout,
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
+                json_default=json_default,
             )
         )
 
@@ -125,6 +130,7 @@ class Client(InProcess):
         read_timeout: Seconds = 10.0,
         ping_interval: Seconds = 5.0,
         safety_interval: Seconds = 2.0,
+        json_default: Optional[Callable[[Any], Any]] = None,
     ) -> Self:
         """Make a client for a primary that Sentinel manages, and follow its failovers.
 
@@ -147,6 +153,7 @@ class Client(InProcess):
             read_timeout: See there.
             ping_interval: See there.
             safety_interval: See there.
+            json_default: See there.
 
         Raises:
             ValueError: An argument is refused.
@@ -168,6 +175,7 @@ class Client(InProcess):
                 read_timeout=read_timeout,
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
+                json_default=json_default,
             )
         )
         return client

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import enum
 import re
+import sys
 import uuid
 from datetime import datetime, timedelta, timezone
 from typing import Any, Awaitable, Callable, Dict, List, Tuple
@@ -19,6 +21,7 @@ from bananas import (
     JobStatus,
     SerializationError,
 )
+from bananas._json_problems import max_levels
 from tests.behaviour.broker import Broker
 from tests.behaviour.conftest import Facade
 
@@ -242,8 +245,9 @@ NAIVE = (
     "give it a time zone, such as datetime.now(timezone.utc)"
 )
 NESTED = (
-    "payload is nested too deeply: Go reads 10000 levels at most, "
-    "and this interpreter's recursion limit may allow fewer"
+    f"payload is nested more than {max_levels()} levels deep, "
+    "the most that can be written here "
+    f"(two thirds of Python's recursion limit, {sys.getrecursionlimit()})"
 )
 
 
@@ -280,12 +284,16 @@ REFUSED_PAYLOADS: Dict[str, Any] = {
     ),
     "bytes": (
         {"to me": [b"x"]},
-        "payload['to me'][0] is of type bytes, which JSON has no form for",
+        "payload['to me'][0] is of type bytes, which JSON has no form for: "
+        "pass value.decode(), or base64.b64encode(value).decode()",
     ),
-    "set": ({"a": {1}}, "payload.a is of type set, which JSON has no form for"),
+    "set": (
+        {"a": {1}},
+        "payload.a is of type set, which JSON has no form for: pass sorted(value) or list(value)",
+    ),
     "datetime": (
         {"at": datetime(2030, 1, 1, tzinfo=UTC)},
-        "payload.at is of type datetime, which JSON has no form for",
+        "payload.at is of type datetime, which JSON has no form for: pass value.isoformat()",
     ),
     "cycle": (cyclic(), "payload[0] refers to itself"),
 }
@@ -551,3 +559,45 @@ async def test_lengths(async_client: AsyncClient, broker: Broker) -> None:
     assert (flat.scheduled, flat.processing, flat.dead) == (1, 3, 1)
     routed = await async_client.queue.lengths("eu")
     assert routed.ready == {JobPriority.HIGH: 0, JobPriority.NORMAL: 1, JobPriority.LOW: 0}
+
+
+# -- what is converted on the way ----------------------------------------------------------------
+
+
+class Route(str, enum.Enum):
+    """Prints as its member's name from Python 3.11 on."""
+
+    REPORTS = "reports"
+
+
+async def test_a_route_of_an_enum(broker: Broker, connect: Connect) -> None:
+    """A member of a str enum names the same route as its text, before the text and after it."""
+    client = await connect(broker.url)
+    first = await client.submit_job("work", None, routing_key=Route.REPORTS)
+    second = await client.submit_job("work", None, routing_key="reports")
+    (third,) = await client.submit_jobs([JobSpec("work", None, routing_key=Route.REPORTS)])
+    assert broker.queued("route:reports:queue:normal") == [first, second, third]
+    assert broker.job(first)["routing_key"] == broker.job(third)["routing_key"] == "reports"
+
+
+def as_text(value: Any) -> str:
+    """Convert times only."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError
+
+
+async def test_payloads_are_converted(broker: Broker, connect: Connect) -> None:
+    """The setting json_default converts payloads of every kind of submit."""
+    client = await connect(broker.url, json_default=as_text)
+    at = datetime(2030, 1, 1, tzinfo=UTC)
+    ids = [
+        await client.submit_job("work", {"at": at}),
+        await client.submit_job("work", {"at": at}, job_id="chosen"),
+        await client.submit_job_scheduled("work", {"at": at}, scheduled_for=timedelta(hours=1)),
+        *await client.submit_jobs([JobSpec("work", {"at": at})]),
+    ]
+    for job_id in ids:
+        assert broker.job(job_id)["payload"] == {"at": "2030-01-01T00:00:00+00:00"}
+    with pytest.raises(SerializationError, match=r"payload\[0\] is of type set.*json_default"):
+        await client.submit_job("work", [{1}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
@@ -27,6 +28,11 @@ from tests.unit.strategies import quickly
 
 UTC = timezone.utc
 NOW = datetime(2025, 1, 15, 10, 30, tzinfo=UTC)
+
+
+def check_description(value: Any) -> str:
+    """Check a text as a job's description."""
+    return check_text(value, "description")
 
 
 def message(text: str) -> str:
@@ -282,3 +288,97 @@ def test_any_argument_is_taken_or_refused(check: Callable[[Any], Any], value: An
     except ValueError as error:
         assert " must " in str(error) or " lies " in str(error) or " holds " in str(error)
         assert len(str(error)) < 250
+
+
+class Route(str, enum.Enum):
+    """An enum of strings, which prints as its member's name from Python 3.11 on."""
+
+    REPORTS = "reports"
+
+
+class Loud(str):
+    """A string that prints as something else."""
+
+    def __str__(self) -> str:
+        return "LOUD"
+
+    def __format__(self, spec: str) -> str:
+        return "LOUD"
+
+
+@pytest.mark.parametrize(
+    "check", [check_job_id, check_routing_key, check_key_prefix, check_name, check_description]
+)
+@pytest.mark.parametrize("value", [Route.REPORTS, Loud("reports")])
+def test_a_subclass_of_str_counts_as_its_text(check: Callable[[Any], Any], value: Any) -> None:
+    """What is checked is what is written: a plain string, however its class prints."""
+    assert type(check(value)) is str
+    assert check(value) == "reports"
+
+
+class Lazy:
+    """Says that it is its target, as lazy proxies do."""
+
+    def __init__(self, target: Any) -> None:
+        self._target = target
+
+    @property
+    def __class__(self) -> Any:
+        return type(self._target)
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("check", "target"),
+    [
+        (check_job_id, "a"),
+        (check_routing_key, "a"),
+        (check_key_prefix, "a"),
+        (check_name, "a"),
+        (check_description, "a"),
+        (check_timeout, 1.5),
+        (check_timeout, timedelta(1)),
+        (lambda value: check_ttl(value, "success_ttl"), 60),
+        (lambda value: check_integer(value, "max_retries", at_least=0), 3),
+        (lambda value: due_time(value, NOW), timedelta(1)),
+        (lambda value: due_time(value, NOW), NOW),
+    ],
+)
+def test_lazy_proxies_are_refused(check: Callable[[Any], Any], target: Any) -> None:
+    """A proxy is refused by its own type's name, whatever it says that it is."""
+    with pytest.raises(ValueError, match=r"^\w+ must be .*, not Lazy$"):
+        check(Lazy(target))
+
+
+def test_not_a_time() -> None:
+    """A value like pandas.NaT, which is a datetime and equals nothing, is refused by name."""
+
+    class NaTType(datetime):
+        def __eq__(self, other: object) -> bool:
+            return False
+
+        def __ne__(self, other: object) -> bool:
+            return True
+
+        def utcoffset(self) -> timedelta:
+            raise ValueError("NaTType does not support utcoffset")
+
+    expected = "scheduled_for must be an aware datetime or a timedelta, not NaTType"
+    with pytest.raises(ValueError, match=f"^{expected}$"):
+        due_time(NaTType(2025, 1, 1), NOW)
+
+
+def test_forgotten_await() -> None:
+    """Where a coroutine is passed, the message asks for the await."""
+
+    async def job_id() -> str:
+        return "a"
+
+    forgotten = job_id()
+    with pytest.raises(ValueError, match=r"not coroutine: is an await missing\?$"):
+        check_job_id(forgotten)
+    with pytest.raises(ValueError, match=r"not coroutine: is an await missing\?$"):
+        check_name(forgotten)
+    forgotten.close()

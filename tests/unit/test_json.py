@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from bananas import _json
 from bananas import exceptions as exc
+from bananas._json_problems import MAX_NESTING, max_levels
 from tests.unit.strategies import BYTES, DOCUMENT_BYTES, JSON_VALUES, quickly
 
 SECRET = "s3cr3t"
@@ -95,11 +96,14 @@ def circle() -> List[Any]:
          "payload.a[1] is not a finite number; JSON has no NaN or Infinity"),
         ({"a": {1: SECRET}}, "payload.a has a key of type int; JSON keys are strings"),
         ({None: SECRET}, "payload has a key of type NoneType; JSON keys are strings"),
-        ([{"a b": b"s3cr3t"}], "payload[0]['a b'] is of type bytes, which JSON has no form for"),
+        ([{"a b": b"s3cr3t"}], "payload[0]['a b'] is of type bytes, which JSON has no form for: "
+        "pass value.decode(), or base64.b64encode(value).decode()"),
         ({"when": datetime(2025, 1, 1)},
-         "payload.when is of type datetime, which JSON has no form for"),
-        ([Decimal(1)], "payload[0] is of type Decimal, which JSON has no form for"),
-        ([{SECRET}], "payload[0] is of type set, which JSON has no form for"),
+         "payload.when is of type datetime, which JSON has no form for: pass value.isoformat()"),
+        ([Decimal(1)], "payload[0] is of type Decimal, which JSON has no form for: "
+        "pass str(value), which keeps every digit"),
+        ([{SECRET}], "payload[0] is of type set, which JSON has no form for: "
+        "pass sorted(value) or list(value)"),
         ("ab\ud800", "payload holds a lone surrogate at position 2, not UTF-8"),
         ({"a\udfff": 1}, "payload has a key with a lone surrogate, which Go can't read"),
         (circle(), "payload[1].again refers to itself"),
@@ -124,8 +128,11 @@ def test_a_long_path_is_cut_in_the_middle() -> None:
     """A path through long keys stays readable."""
     with pytest.raises(exc.SerializationError) as caught:
         _json.dumps({"k" * 1000: {"l" * 1000: object()}})
-    assert str(caught.value).endswith("lll is of type object, which JSON has no form for")
-    assert len(str(caught.value)) < 300
+    assert str(caught.value).endswith(
+        "lll is of type object, which JSON has no form for: "
+        "convert it first; a client's json_default does that for every submit"
+    )
+    assert len(str(caught.value)) < 320
 
 
 def test_the_same_value_twice_is_no_circle() -> None:
@@ -403,14 +410,15 @@ def succeeds(function: Callable[[Any], object], argument: Any) -> bool:
 
 
 @pytest.mark.parametrize(
-    "value", [value_of_depth(100_000), {"a": value_of_depth(_json.MAX_NESTING)}],
+    "value", [value_of_depth(100_000), {"a": value_of_depth(MAX_NESTING)}],
     ids=["far too deep", "one too deep"],
 )  # fmt: skip
 def test_deep_values_are_refused(value: Any) -> None:
     """A value that is nested too deeply is refused under the usual recursion limit too."""
     expected = (
-        "payload is nested too deeply: Go reads 10000 levels at most, "
-        "and this interpreter's recursion limit may allow fewer"
+        f"payload is nested more than {max_levels()} levels deep, "
+        "the most that can be written here "
+        f"(two thirds of Python's recursion limit, {sys.getrecursionlimit()})"
     )
     with pytest.raises(exc.SerializationError, match=message(expected)):
         _json.dumps(value)
@@ -426,7 +434,7 @@ def test_a_deep_stack_writes_nothing_that_go_refuses(
         # CPython 3.12 stops its own json at about 1,500 levels, whatever the recursion limit.
         able = succeeds(json.dumps, value_of_depth(5_000))
         assert succeeds(_json.dumps, value_of_depth(5_000)) == able
-        for depth in (_json.MAX_NESTING, _json.MAX_NESTING + 1, 30_000):
+        for depth in (MAX_NESTING, MAX_NESTING + 1, 30_000):
             assert not succeeds(_json.dumps, value_of_depth(depth))
 
     deep(check)
@@ -441,7 +449,7 @@ def test_a_deep_stack_reads_nothing_that_go_refuses(
         assert succeeds(_json.loads, nested(1_000))
         able = succeeds(json.loads, nested(5_000))  # not on CPython 3.12: see above
         assert succeeds(_json.loads, nested(5_000)) == able
-        for depth in (_json.MAX_NESTING + 1, _json.MAX_NESTING + 2, 30_001):
+        for depth in (MAX_NESTING + 1, MAX_NESTING + 2, 30_001):
             assert not succeeds(_json.loads, nested(depth))
             assert not succeeds(_json.loads_members, f'{{"payload":{nested(depth - 1)}}}')
 
@@ -464,7 +472,7 @@ def test_many_brackets_are_not_deep(text: str) -> None:
 
 def test_depth_is_exact() -> None:
     """The count of levels is right at the limit, wherever in a long text the deep part stands."""
-    limit = _json._levels() + 1
+    limit = max_levels() + 1
 
     def verdict(text: str) -> bool:
         try:

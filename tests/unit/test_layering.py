@@ -16,9 +16,12 @@ LAYERS = [
     ["location", "exceptions", "_types", "_version"],
     [
         "_timestamps",
+        "_json_problems",
+        "_json_default",
         "_json_scan",
         "_json",
         "_arguments",
+        "_pydantic_errors",
         "_convert",
         "_tasks",
         "_surroundings",

@@ -145,7 +145,11 @@ def test_a_span_is_counted_from_now() -> None:
             {"scheduled_for": datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))},
             "scheduled_for lies outside the years 1 to 9999 in UTC",
         ),
-        ({"payload": {"a": b""}}, "payload.a is of type bytes, which JSON has no form for"),
+        (
+            {"payload": {"a": b""}},
+            "payload.a is of type bytes, which JSON has no form for: "
+            "pass value.decode(), or base64.b64encode(value).decode()",
+        ),
     ],
 )
 def test_bad_arguments_are_named(arguments: Dict[str, Any], expected: str) -> None:
@@ -737,7 +741,8 @@ def test_the_fields_of_a_stored_result() -> None:
         ),
         (
             JobResult("a", JobStatus.COMPLETED, [object()]),
-            "result[0] is of type object, which JSON has no form for",
+            "result[0] is of type object, which JSON has no form for: "
+            "convert it first; a client's json_default does that for every submit",
         ),
         (
             JobResult("a", JobStatus.FAILED, completed_at=datetime(2025, 1, 1)),
