@@ -367,7 +367,7 @@ def test_notification_while_a_reply_is_awaited(
     worker = redis_server.connect()
     with Client(proxy.url(), safety_interval=600) as client:
         waiting = Caller(lambda: client.wait_for_result("awaited").get_result())
-        while not (client.stats().listening and proxy.commands["GET"]):
+        while not (client.stats().listening and proxy.commands["GETRANGE"]):
             pass
         ids = lend(client)
         rule = proxy.on(command(missing), HoldReply(release))

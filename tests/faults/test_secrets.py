@@ -202,7 +202,7 @@ async def _broken_connections(stage: Stage) -> None:
         LoseReply(reset=True), LoseReplySilently(), Cut(), CutAfterBytes(20), CutReply(2),
         Inject(b"-ERR junk\r\n", after=True), Inject(b"?junk\r\n"),
     ):  # fmt: skip
-        for first in (b"MULTI", b"EXEC", b"HGETALL", b"GET", b"SUBSCRIBE"):
+        for first in (b"MULTI", b"EXEC", b"HGETALL", b"GET", b"GETRANGE", b"SUBSCRIBE"):
             stage.proxy.on(command(first), action, times=2)
         client = stage.client()
         await stage.attempt(client.connect())

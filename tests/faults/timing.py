@@ -36,9 +36,9 @@ async def first_looks_over(client: AsyncClient, proxy: FaultProxy, waits: int) -
     """Wait until a periodic read has looked at each job once.
 
     A client with a long ``safety_interval`` finds what is stored later by notification only. It
-    must have read no other document through the proxy.
+    must have looked at no other job through the proxy.
     """
-    await eventually(lambda: proxy.commands["GET"] >= waits, f"{waits} documents to be read")
+    await eventually(lambda: proxy.commands["GETRANGE"] >= waits, f"{waits} documents to be read")
     # On the same connection, hence answered after them.
     await client.get_job("none")
 

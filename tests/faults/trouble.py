@@ -81,7 +81,7 @@ class Trouble:
                     redis.command("CLIENT", "KILL", "ID", facts[b"id"])
 
     def _silence(self) -> None:
-        first = self._rng.choice([b"EXEC", b"HGETALL", b"GET"])
+        first = self._rng.choice([b"EXEC", b"HGETALL", b"GETRANGE"])
         self._proxy.on(command(first), GoSilent())
 
     def _silence_listener(self) -> None:
@@ -95,7 +95,7 @@ class Trouble:
         self._proxy.on(command(b"MULTI"), CutAfterBytes(self._rng.randint(0, 500)))
 
     def _cut_reply(self) -> None:
-        first = self._rng.choice([b"EXEC", b"HGETALL", b"GET", b"SUBSCRIBE"])
+        first = self._rng.choice([b"EXEC", b"HGETALL", b"GETRANGE", b"SUBSCRIBE"])
         self._proxy.on(command(first), CutReply(self._rng.randint(0, 20)))
 
     def _refuse(self) -> None:
