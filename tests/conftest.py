@@ -7,7 +7,7 @@ import faulthandler
 import inspect
 import os
 import sys
-from typing import Iterator, Optional
+from typing import Iterator, List, Optional
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.support import RedisServer
 __all__ = [
     "embedded_broker",
     "pytest_addoption",
+    "pytest_collection_modifyitems",
     "pytest_configure",
     "pytest_configure_node",
     "pytest_report_header",
@@ -34,6 +35,7 @@ __all__ = [
 _WORKERS_PER_CORE = 3
 _MOST_WORKERS = 12
 _LEAVING_S = 120.0
+_REAL_SERVERS = {"redis_server", "shared_server", "own_server"}
 
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Coverage measures this worker, but none of the programs that tests run, as without workers.
@@ -46,6 +48,15 @@ def pytest_xdist_auto_num_workers() -> Optional[int]:
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist reads it
     return min(_WORKERS_PER_CORE * (os.cpu_count() or 1), _MOST_WORKERS)
+
+
+def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
+    """Mark what needs a real server, so that a quick run can do without."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        if fixtures & _REAL_SERVERS or params.get("broker") in ("real", "redis_server"):
+            item.add_marker(pytest.mark.real_server)
 
 
 def pytest_unconfigure() -> None:

@@ -25,9 +25,7 @@ _MOST_CALLS = 250
 
 
 @pytest.fixture(autouse=True)
-async def nothing_left_running(
-    embedded_session: Broker, real_session: Broker
-) -> AsyncIterator[None]:
+async def nothing_left_running(embedded_session: Broker) -> AsyncIterator[None]:
     """No task and no thread outlives its test, the one loop thread excepted."""
     before = set(threading.enumerate())
     yield

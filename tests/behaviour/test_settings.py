@@ -93,6 +93,7 @@ async def test_user_on_a_unix_socket(
     await client.submit_job("work", 1)
 
 
+@pytest.mark.real_server
 async def test_password_without_a_user(connect: Connect) -> None:
     """A password alone is that of the default user."""
     with RedisServer(password="pa:ss@word") as server:
@@ -115,6 +116,7 @@ async def test_wrong_login(
     assert quote(password, safe="") not in str(caught.value)
 
 
+@pytest.mark.real_server
 async def test_no_login(connect: Connect) -> None:
     """A server that wants a password, and gets none, refuses in one attempt."""
     with RedisServer(password="needed") as server:

@@ -160,6 +160,7 @@ def test_stopping_closes_every_connection(server: RedisServer) -> None:
     proxy.stop()
 
 
+@pytest.mark.real_server
 def test_a_server_that_is_down_ends_connections() -> None:
     """While the server is away clients are closed, and once it is back they work."""
     with RedisServer() as server, FaultProxy(server) as proxy:
@@ -171,6 +172,7 @@ def test_a_server_that_is_down_ends_connections() -> None:
             assert client.command("PING") == b"PONG"
 
 
+@pytest.mark.real_server
 def test_the_url_logs_in_through_the_proxy() -> None:
     """The proxy's URL has the server's password, or the login it is given."""
     with RedisServer(password="p@ss") as server, FaultProxy(server) as proxy:

@@ -21,6 +21,8 @@ from tests.support import (
 )
 from tests.support.redis_binary import VARIABLE
 
+pytestmark = pytest.mark.real_server
+
 ROOT = Path(__file__).parents[3]
 
 LEAVING = """
