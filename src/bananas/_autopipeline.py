@@ -62,9 +62,11 @@ class AutoPipeline:
         connect_timeout: float,
         submit_timeout: float,
         read_timeout: float,
+        server: str = "Redis",
     ) -> None:
         self._open_link = open_link
         self._connect_timeout = connect_timeout
+        self._server = server
         self._submit_timeout = submit_timeout
         self._read_timeout = read_timeout
         # A silent link is given up early enough to find out, and to send again, in time.
@@ -318,7 +320,9 @@ class AutoPipeline:
             self._link.abort()
         failure = self._last_failure
         if failure is None and self._link is None:
-            failure = exc.ConnectionError("no connection to Redis could be made in time")
+            failure = exc.ConnectionError(
+                f"{self._server} did not answer within {self._connect_timeout:g} s"
+            )
         soonest = self._ledger.expire(
             now,
             failure,

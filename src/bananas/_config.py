@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import ssl
 from dataclasses import dataclass, field
-from typing import Mapping, Optional, Sequence, Tuple
+from typing import Any, Mapping, Optional, Sequence, Tuple
 
 from ._arguments import (
     check_callable,
@@ -13,8 +14,10 @@ from ._arguments import (
     check_seconds,
     check_ttl,
 )
+from ._credentials import CredentialProvider, check_provider
 from ._endpoint import Endpoint
 from ._json_default import Default
+from ._tls import TlsOptionError, make_context
 from ._types import Seconds
 from ._url import parse_url
 
@@ -50,6 +53,8 @@ class Settings:
         json_default: Converts what JSON has no form for in payloads; None refuses it.
         sentinels: Endpoints of the sentinels; empty without Sentinel.
         service_name: What the sentinels call the primary.
+        credential_provider: What is asked for user and password of each connection to the primary.
+        ssl_context: What TLS uses where a URL has no options of its own.
     """
 
     endpoint: Endpoint = field(default_factory=Endpoint)
@@ -65,6 +70,8 @@ class Settings:
     json_default: Optional[Default] = None
     sentinels: Tuple[Endpoint, ...] = ()
     service_name: str = ""
+    credential_provider: Any = field(default=None, repr=False)
+    ssl_context: Optional[ssl.SSLContext] = field(default=None, repr=False)
 
     @classmethod
     def create(
@@ -83,6 +90,8 @@ class Settings:
         json_default: Optional[Default] = None,
         sentinels: Sequence[Endpoint] = (),
         service_name: str = "",
+        credential_provider: Optional[CredentialProvider] = None,
+        ssl_context: Optional[ssl.SSLContext] = None,
         environment: Optional[Mapping[str, str]] = None,
     ) -> Settings:
         """Check every argument and read the URL, from the environment where none was passed.
@@ -94,8 +103,16 @@ class Settings:
         argument = "redis_url"
         if redis_url is DEFAULT_REDIS_URL and environment.get(ENVIRONMENT_URL):
             redis_url, argument = environment[ENVIRONMENT_URL], ENVIRONMENT_URL
+        endpoint, sentinels = parse_url(redis_url, argument), tuple(sentinels)
+        check_provider(credential_provider)
+        if credential_provider is not None and (endpoint.username or endpoint.password):
+            raise ValueError(f"credential_provider and a user or password in {argument}: give one")
+        _check_tls(endpoint, argument)
+        for place, sentinel in enumerate(sentinels):
+            _check_tls(sentinel, f"sentinels[{place}]")
+        _check_context(ssl_context, argument, endpoint, sentinels)
         return cls(
-            endpoint=parse_url(redis_url, argument),
+            endpoint=endpoint,
             success_ttl=check_ttl(success_ttl, "success_ttl"),
             failure_ttl=check_ttl(failure_ttl, "failure_ttl"),
             key_prefix=check_key_prefix(key_prefix),
@@ -106,9 +123,33 @@ class Settings:
             ping_interval=_positive(ping_interval, "ping_interval"),
             safety_interval=_positive(safety_interval, "safety_interval"),
             json_default=check_callable(json_default, "json_default"),
-            sentinels=tuple(sentinels),
+            sentinels=sentinels,
             service_name=service_name,
+            credential_provider=credential_provider,
+            ssl_context=ssl_context,
         )
+
+
+def _check_tls(endpoint: Endpoint, argument: str) -> None:
+    """Refuse files for TLS that can't be used, before the first connection needs them."""
+    if endpoint.tls:
+        try:
+            make_context(dict(endpoint.tls))
+        except TlsOptionError as error:
+            raise ValueError(f"{argument} {error}") from None
+
+
+def _check_context(
+    context: object, argument: str, endpoint: Endpoint, sentinels: Sequence[Endpoint]
+) -> None:
+    if context is None:
+        return
+    if not isinstance(context, ssl.SSLContext):
+        raise ValueError(f"ssl_context must be an ssl.SSLContext, not {type(context).__name__}")
+    if endpoint.tls:
+        raise ValueError(f"ssl_context and ssl_ options in {argument}: give one")
+    if not any(one.scheme == "rediss" for one in (endpoint, *sentinels)):
+        raise ValueError(f"ssl_context needs a rediss:// URL as {argument}")
 
 
 def _positive(value: Seconds, argument: str) -> float:

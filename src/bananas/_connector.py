@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import List
+from typing import List, Sequence
 
 import anyio
 
@@ -26,11 +26,11 @@ async def open_link(settings: Settings) -> Link:
     """
     two_slots = Keys(settings.key_prefix).two_slots
     if not settings.sentinels:
-        link = Link(settings.endpoint, settings.connect_timeout, two_slots)
+        link = _to_primary(settings, settings.endpoint, two_slots)
         await link.connect()
         return link
     endpoint = await _ask_sentinels(settings)
-    link = Link(endpoint, settings.connect_timeout, two_slots)
+    link = _to_primary(settings, endpoint, two_slots)
     await link.connect()
     if link.role not in (None, "master"):
         # The sentinels have not agreed on a failover yet; the next attempt asks them again.
@@ -41,13 +41,24 @@ async def open_link(settings: Settings) -> Link:
     return link
 
 
+def _to_primary(settings: Settings, endpoint: Endpoint, two_slots: Sequence[bytes]) -> Link:
+    return Link(
+        endpoint,
+        settings.connect_timeout,
+        two_slots,
+        ssl_context=settings.ssl_context,
+        credential_provider=settings.credential_provider,
+    )
+
+
 async def _ask_sentinels(settings: Settings) -> Endpoint:
     """Return where the first sentinel that answers says the primary is."""
     failures: List[str] = []
     # One that says nothing must leave time for the others, and for the primary.
     limit = settings.connect_timeout / (len(settings.sentinels) + 1)
     for sentinel in settings.sentinels:
-        link = Link(sentinel, limit)
+        context = None if sentinel.tls else settings.ssl_context
+        link = Link(sentinel, limit, what="the sentinel", ssl_context=context)
         try:
             await link.connect(sentinel=True)
             command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service_name)

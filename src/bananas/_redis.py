@@ -6,18 +6,21 @@ import asyncio
 import contextlib
 import select
 import socket
+import ssl
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Type
 
 import anyio
 import hiredis
 import redis.exceptions as redis_errors
-from redis.asyncio.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from . import exceptions as exc
+from ._credentials import CredentialsError, ask
 from ._endpoint import Endpoint
 from ._introduction import NotReady, Permanent, Trapped, introduce
+from ._opening import Opening, Step
 from ._protocol import (
     TRANSIENT,
     Argument,
@@ -28,6 +31,7 @@ from ._protocol import (
     ReplyProtocol,
     without_arguments,
 )
+from ._reasons import cause, closed_early, last_words, silence
 from ._wire import Wire
 
 try:
@@ -82,11 +86,18 @@ def pack(commands: Iterable[Command]) -> bytes:
 class Link:
     """One connection to Redis with every default pinned, for one owner.
 
-    redis-py makes it: address, TLS, credentials, database. What follows is sent and read here.
+    redis-py makes the handshake: credentials and database. What follows is sent and read here.
 
     redis-py's retries are off (they send a transaction twice), RESP2 is spoken (RESP3 hands out
     dirty connections on 8.1), there is no socket timeout (it kills idle reads, and loses a native
     cancellation below Python 3.12), and nothing reconnects behind the owner's back.
+
+    Args:
+        endpoint: Where to connect to, and as whom.
+        connect_timeout: Limit of all that ``connect`` does, in seconds.
+        what: What listens there, for messages.
+        ssl_context: What TLS uses in place of the endpoint's options.
+        credential_provider: What is asked for the user name and password.
     """
 
     def __init__(
@@ -94,8 +105,16 @@ class Link:
         endpoint: Endpoint,
         connect_timeout: float,
         two_slots: Sequence[bytes] = (b"{a}", b"{b}"),
+        *,
+        what: str = "Redis",
+        ssl_context: Optional[ssl.SSLContext] = None,
+        credential_provider: Any = None,
     ) -> None:
         self.endpoint = endpoint
+        self._where = f"{what} at {endpoint}"
+        self._opening = Opening(endpoint, ssl_context)
+        self._provider = credential_provider
+        self._answered = True  # that is, the credentials are known
         self.client_id: Optional[int] = None
         self.role: Optional[str] = None
         self.run_id: Optional[str] = None
@@ -121,7 +140,9 @@ class Link:
                 pointless. Its cause is ``NotReady`` where the server said that it is not.
         """
         try:
-            with anyio.fail_after(self._connect_timeout):
+            # Callers give up after the whole of the time, and are to be told why.
+            limit = self._connect_timeout
+            with anyio.fail_after(limit - min(0.1 * limit, 0.25)):
                 await self._open()
                 if not sentinel:
                     await self._introduce()
@@ -133,7 +154,13 @@ class Link:
             raise
 
     async def _open(self) -> None:
-        self._connection = _make_connection(self.endpoint)
+        """Open the stream and have redis-py authenticate, with credentials of this moment."""
+        username, password = self.endpoint.username, self.endpoint.password
+        if self._provider is not None:
+            self._answered = False
+            username, password = await ask(self._provider)
+            self._answered = True
+        self._connection = _Connection(self._opening, self.endpoint.db, username, password)
         await self._connection.connect()
         self._take_over()
 
@@ -157,7 +184,7 @@ class Link:
 
     def _refusal(self, error: Exception) -> exc.ConnectionError:
         """Say why a connection could not be made; redis-py's own words may hold a password."""
-        where = f"Redis at {self.endpoint}"
+        where, opening = self._where, self._opening
         if isinstance(error, exc.ConnectionError):
             return error
         if isinstance(error, Permanent):
@@ -169,11 +196,40 @@ class Link:
             return refusal
         if isinstance(error, _REFUSALS):
             return self.login_refusal(reply_error(error))
-        if isinstance(error, redis_errors.ResponseError):
+        denied = opening.heard.startswith(b"-DENIED")
+        if isinstance(error, redis_errors.ResponseError) and not denied:
             return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
+        if isinstance(error, CredentialsError):
+            return exc.ConnectionError(f"can't log in to {where}: {error}")
+        if isinstance(opening.error, OSError) and not isinstance(opening.error, TimeoutError):
+            return exc.ConnectionError(f"can't reach {where}: {cause(opening.error)}")
         if isinstance(error, (TimeoutError, asyncio.TimeoutError, redis_errors.TimeoutError)):
-            return exc.ConnectionError(f"{where} did not answer within {self._connect_timeout:g} s")
-        return exc.ConnectionError(f"can't reach {where}: {_cause(error)}")
+            return exc.ConnectionError(self._silence())
+        reason = last_words(opening.heard, self.endpoint.scheme)
+        return exc.ConnectionError(f"can't reach {where}: {reason or self._cause(error)}")
+
+    def _silence(self) -> str:
+        """Say who did not answer in time."""
+        limit = self._connect_timeout
+        if not self._answered:
+            return f"can't log in to {self._where}: credential_provider took more than {limit:g} s"
+        return silence(self._opening.step, self._where, limit)
+
+    def _cause(self, error: Exception) -> str:
+        """Say why the handshake ended."""
+        inner = self._opening.error or error.__cause__ or error.__context__
+        if isinstance(error, redis_errors.ConnectionError) and isinstance(inner, Exception):
+            error = inner
+        lost = isinstance(error, (LinkLost, ConnectionError, redis_errors.ConnectionError))
+        if isinstance(error, redis_errors.InvalidResponse):
+            return "it answers, but not as Redis does"
+        if self._opening.step is Step.TALK and not self._opening.heard and lost:
+            return closed_early(self.endpoint.scheme)
+        if "Connection closed by server" in str(error):
+            return "the connection was closed by the server"
+        if lost and "max number of clients" in str(error):
+            return "the server has reached its maximum number of clients"
+        return cause(error)
 
     def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
         """Say that the server wants a login, or refuses the one that it was given.
@@ -181,7 +237,12 @@ class Link:
         Servers differ in which command of the handshake they refuse first, and in what they say.
         """
         endpoint = self.endpoint
-        where = f"Redis at {endpoint}"
+        where = self._where
+        if self._provider is not None:
+            # What it gives next may be accepted.
+            return exc.AuthenticationError(
+                f"{where} refuses what credential_provider gave: {reply}", permanent=False
+            )
         if endpoint.password is None and reply.code in ("", "NOAUTH"):
             host = "/path" if endpoint.scheme == "unix" else "host"
             return exc.AuthenticationError(
@@ -383,46 +444,25 @@ def _not_ready(error: Exception) -> Optional[NotReady]:
     return None
 
 
-def _make_connection(endpoint: Endpoint) -> Any:
-    pinned: Dict[str, Any] = {
-        "db": endpoint.db,
-        "username": endpoint.username,
-        "password": endpoint.password,
-        "retry": Retry(NoBackoff(), 0),
-        "retry_on_timeout": False,
-        "socket_timeout": None,
-        "socket_connect_timeout": None,  # connect() bounds the handshake too
-        "health_check_interval": 0,
-        "decode_responses": False,
-        "protocol": 2,
-    }
-    if endpoint.scheme == "unix":
-        return UnixDomainSocketConnection(path=endpoint.path, **pinned)
-    pinned.update(host=endpoint.host, port=endpoint.port, socket_keepalive=True)
-    if endpoint.scheme == "redis":
-        return Connection(**pinned)
-    tls = dict(endpoint.tls)
-    # redis-py 5 checks no host names unless told to.
-    tls.setdefault("ssl_check_hostname", tls.get("ssl_cert_reqs", "required") == "required")
-    return SSLConnection(**pinned, **tls)
+class _Connection(Connection):
+    """redis-py's connection, over a stream that we open, with every default pinned."""
 
+    def __init__(
+        self, opening: Opening, db: int, username: Optional[str], password: Optional[str]
+    ) -> None:
+        self._opening = opening
+        super().__init__(
+            db=db,
+            username=username,
+            password=password,
+            retry=Retry(NoBackoff(), 0),
+            retry_on_timeout=False,
+            socket_timeout=None,
+            socket_connect_timeout=None,  # connect() bounds the handshake too
+            health_check_interval=0,
+            decode_responses=False,
+            protocol=2,
+        )
 
-def _cause(error: BaseException) -> str:
-    """Name the cause of a failure in words of our own."""
-    if isinstance(error, LinkLost):
-        return str(error)
-    inner = error.__cause__ or error.__context__
-    if not isinstance(error, OSError) and isinstance(inner, OSError):
-        error = inner
-    if isinstance(error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, socket.gaierror):
-        return "the host name can't be resolved"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    text = str(error)
-    if "Connection closed by server" in text:
-        return "the connection was closed by the server"
-    if isinstance(error, redis_errors.ConnectionError) and "max number of clients" in text:
-        return "the server has reached its maximum number of clients"
-    return type(error).__name__
+    async def _connect(self) -> None:
+        self._reader, self._writer = await self._opening.open()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import ssl
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
@@ -27,6 +28,7 @@ from ._as_completed import AsCompleted
 from ._autopipeline import AutoPipeline
 from ._config import DEFAULT_REDIS_URL, Settings
 from ._connector import open_link
+from ._credentials import CredentialProvider
 from ._in_process import InProcess
 from ._keys import Keys
 from ._listener import Listener
@@ -104,6 +106,10 @@ class AsyncClient(InProcess):
         json_default: Called with each value of a payload that JSON has no form for, as
             ``json.dumps`` calls its ``default``: returns what to write in its place, or raises
             TypeError. None refuses such payloads.
+        credential_provider: What gives user and password, in place of the URL, for each connection
+            anew; redis-py's providers do. Its ``get_credentials_async`` is awaited, or its
+            ``get_credentials`` called in a thread, within ``connect_timeout``.
+        ssl_context: What a ``rediss`` URL without ``ssl_`` options uses for TLS.
 
     Raises:
         ValueError: An argument is refused. No message shows a password.
@@ -123,6 +129,8 @@ class AsyncClient(InProcess):
         ping_interval: Seconds = 5.0,
         safety_interval: Seconds = 2.0,
         json_default: Optional[Callable[[Any], Any]] = None,
+        credential_provider: Optional[CredentialProvider] = None,
+        ssl_context: Optional[ssl.SSLContext] = None,
     ) -> None:
         self._set_up(
             Settings.create(
@@ -137,6 +145,8 @@ class AsyncClient(InProcess):
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
                 json_default=json_default,
+                credential_provider=credential_provider,
+                ssl_context=ssl_context,
             )
         )
 
@@ -157,6 +167,8 @@ class AsyncClient(InProcess):
         ping_interval: Seconds = 5.0,
         safety_interval: Seconds = 2.0,
         json_default: Optional[Callable[[Any], Any]] = None,
+        credential_provider: Optional[CredentialProvider] = None,
+        ssl_context: Optional[ssl.SSLContext] = None,
     ) -> Self:
         """Make a client for a primary that Sentinel manages, and follow its failovers.
 
@@ -180,6 +192,8 @@ class AsyncClient(InProcess):
             ping_interval: See there.
             safety_interval: See there.
             json_default: See there.
+            credential_provider: See there; asked for the primary alone.
+            ssl_context: See there; also for sentinels given by ``rediss`` URLs without options.
 
         Raises:
             ValueError: An argument is refused.
@@ -199,6 +213,8 @@ class AsyncClient(InProcess):
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
                 json_default=json_default,
+                credential_provider=credential_provider,
+                ssl_context=ssl_context,
                 sentinels=sentinel_endpoints(sentinels),
                 service_name=_service_name(service_name),
             )
@@ -216,6 +232,9 @@ class AsyncClient(InProcess):
             connect_timeout=settings.connect_timeout,
             submit_timeout=settings.submit_timeout,
             read_timeout=settings.read_timeout,
+            server=f"Redis at {settings.endpoint}"
+            if not settings.sentinels
+            else f"the primary {settings.service_name!r} that the sentinels know",
         )
         self._lender = self._pipeline.lender
         listen = functools.partial(Listener, connector, keys, ping_interval=settings.ping_interval)

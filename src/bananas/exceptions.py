@@ -124,7 +124,10 @@ class ConnectionError(BananasError, builtins.ConnectionError):
 
 
 class AuthenticationError(ConnectionError):
-    """Redis refuses the user name or the password; no attempt is repeated."""
+    """Redis refuses the user name or the password.
+
+    No attempt is repeated, unless a ``credential_provider`` gave them: it may give others.
+    """
 
 
 class OutcomeUnknownError(BananasError):

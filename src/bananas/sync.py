@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import ssl
 import weakref
 from datetime import timedelta
 from types import TracebackType
@@ -28,6 +29,7 @@ from . import exceptions as exc
 from ._arguments import check_job_ids
 from ._as_completed import AsCompleted
 from ._config import DEFAULT_REDIS_URL
+from ._credentials import CredentialProvider
 from ._in_process import InProcess
 from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
@@ -76,6 +78,10 @@ class Client(InProcess):
         json_default: Called with each value of a payload that JSON has no form for, as
             ``json.dumps`` calls its ``default``: returns what to write in its place, or raises
             TypeError. None refuses such payloads.
+        credential_provider: What gives user and password, in place of the URL, for each connection
+            anew; redis-py's providers do. Its ``get_credentials_async`` is awaited, or its
+            ``get_credentials`` called in a thread, within ``connect_timeout``.
+        ssl_context: What a ``rediss`` URL without ``ssl_`` options uses for TLS.
 
     Raises:
         ValueError: An argument is refused. No message shows a password.
@@ -96,6 +102,8 @@ class Client(InProcess):
         ping_interval: Seconds = 5.0,
         safety_interval: Seconds = 2.0,
         json_default: Optional[Callable[[Any], Any]] = None,
+        credential_provider: Optional[CredentialProvider] = None,
+        ssl_context: Optional[ssl.SSLContext] = None,
     ) -> None:
         self._set_up(
             functools.partial(
@@ -111,6 +119,8 @@ class Client(InProcess):
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
                 json_default=json_default,
+                credential_provider=credential_provider,
+                ssl_context=ssl_context,
             )
         )
 
@@ -131,6 +141,8 @@ class Client(InProcess):
         ping_interval: Seconds = 5.0,
         safety_interval: Seconds = 2.0,
         json_default: Optional[Callable[[Any], Any]] = None,
+        credential_provider: Optional[CredentialProvider] = None,
+        ssl_context: Optional[ssl.SSLContext] = None,
     ) -> Self:
         """Make a client for a primary that Sentinel manages, and follow its failovers.
 
@@ -154,6 +166,8 @@ class Client(InProcess):
             ping_interval: See there.
             safety_interval: See there.
             json_default: See there.
+            credential_provider: See there; asked for the primary alone.
+            ssl_context: See there; also for sentinels given by ``rediss`` URLs without options.
 
         Raises:
             ValueError: An argument is refused.
@@ -176,6 +190,8 @@ class Client(InProcess):
                 ping_interval=ping_interval,
                 safety_interval=safety_interval,
                 json_default=json_default,
+                credential_provider=credential_provider,
+                ssl_context=ssl_context,
             )
         )
         return client

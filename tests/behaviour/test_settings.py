@@ -157,12 +157,12 @@ def test_any_password(redis_server: RedisServer, password: str) -> None:
     ("url", "text"),
     [
         ("http://:Zq9@h", "redis_url must start with redis://, rediss:// or unix://"),
-        ("redis://:Zq9@h:x", "redis_url must have a port from 1 to 65535; encode ':', '@' and '/' "
-                             "in a password as %3A, %40 and %2F"),
+        ("redis://:Zq9@h:x", "redis_url has the port 'x', which is no number"),
         ("redis://:Zq/9@h", "redis_url has an '@' behind a '/', '?' or '#'; encode those in a "
                             "password as %2F, %3F and %23, and an '@' as %40"),
         ("redis://Zq9@h", "redis_url has a user name but no password: write "
-                          "redis://user:password@..."),
+                          "redis://user:password@..., redis://:password@... for a password alone, "
+                          "redis://user:@... for a user without one"),
         (None, "redis_url must be a string, not NoneType"),
     ],
 )  # fmt: skip

@@ -335,10 +335,39 @@ async def _blocking(stage: Stage) -> None:
     await asyncio.get_running_loop().run_in_executor(None, block)
 
 
+class _Provider:
+    """Gives a wrong password, fails, or gives what is none."""
+
+    def __init__(self, given: Any) -> None:
+        self.given = given
+
+    def get_credentials(self) -> Any:
+        if isinstance(self.given, Exception):
+            raise self.given
+        return self.given
+
+
+async def _credential_providers(stage: Stage) -> None:
+    url = stage.proxy.url().replace(f":{quote(_PASSWORD, safe='')}@", "")
+    assert "@" not in url
+    for given in (
+        (_PASSWORD,), (_WRONG,), ("user", _WRONG), RuntimeError(_WRONG), _WRONG, (1, _WRONG),
+        {_WRONG: _WRONG}, (_WRONG, _WRONG, _WRONG),
+    ):  # fmt: skip
+        client = AsyncClient(url, connect_timeout=0.5, credential_provider=_Provider(given))
+        await stage.attempt_all(client)
+        await client.close()
+    for settings in ({"credential_provider": _WRONG}, {"ssl_context": _WRONG}):
+        try:
+            AsyncClient(stage.proxy.url(), **settings)
+        except ValueError as error:
+            stage.ears.hear_error(error)
+
+
 _SCENES = [
-    _all_well, _wrong_password, _malformed_urls, _no_permission, _wrong_type, _out_of_memory,
-    _read_only, _broken_connections, _lost_for_good, _unreachable, _silent, _dripping, _junk,
-    _unfit_payloads, _cancelled_and_closed, _forgotten, _blocking,
+    _all_well, _wrong_password, _malformed_urls, _credential_providers, _no_permission,
+    _wrong_type, _out_of_memory, _read_only, _broken_connections, _lost_for_good, _unreachable,
+    _silent, _dripping, _junk, _unfit_payloads, _cancelled_and_closed, _forgotten, _blocking,
 ]  # fmt: skip
 
 

@@ -140,6 +140,8 @@ def test_no_argument_of_a_command_is_repeated() -> None:
         (redis_errors.ConnectionError("Connection closed by server."), exc.ConnectionError, False,
          "the connection was closed by the server"),
         (redis_errors.ConnectionError("a secret"), exc.ConnectionError, False, "ConnectionError"),
+        (redis_errors.InvalidResponse("a secret"), exc.ConnectionError, False,
+         "it answers, but not as Redis does"),
         (AttributeError("a secret"), exc.ConnectionError, False, "AttributeError"),
         (OSError(113, "No route to host"), exc.ConnectionError, False, "no route to host"),
         (ConnectionRefusedError(111, "a secret"), exc.ConnectionError, False, "connection refused"),

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Awaitable, Callable, List, Optional, Tuple, Union
 
+from .._daemon_thread import run_in_daemon_thread
 from .._json import without_surrogates
 from .._keys import Keys
 from .._redis import Command
 from ..models import Job, JobResult, JobStatus
-from ._daemon_thread import run_in_daemon_thread
 from ._documents import Document, stub
 from ._go_json import encode
 from ._wire import Wire

@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Callable, Dict, Optional, Sequence, Type, TypeVar
 
 from .._arguments import check_name
+from .._daemon_thread import run_in_daemon_thread
 from .._loop_thread import LoopThread
 from .._stepping import in_task
 from .._types import Seconds
-from ._daemon_thread import run_in_daemon_thread
 from .attempt import Handler
 from .clock import Clock, SystemClock
 from .embedded import EmbeddedBroker
