@@ -100,7 +100,7 @@ OLDEST = next((path for path in INTERPRETERS.values() if path), None)
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "no" if os.environ.get("CI") else "yes"
-nox.options.sessions = ["lint", "types", "tests", "docs", "examples"]
+nox.options.sessions = ["lint", "types", "tests", "docs"]
 
 
 def group(name: str) -> Tuple[str, ...]:

@@ -137,8 +137,11 @@ def test_what_is_included_is_whole() -> None:
 def test_the_readme_names_the_two_commands() -> None:
     """What a newcomer types is in the README, in full."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert '\npython -m pip install ".[demo]" && python -m bananas demo\n' in readme
-    assert "\npython -m pip install nox && python -m nox\n" in readme
+    demo = '.venv/bin/pip install ".[demo]" && .venv/bin/python -m bananas demo'
+    tests = ".venv/bin/pip install nox && .venv/bin/python -m nox"
+    for command in (demo, tests):
+        assert f"\npython3 -m venv .venv && {command}\n" in readme
+    assert "apt-get install python3-venv" in readme
 
 
 def test_the_readme_tells_of_every_error() -> None:
