@@ -155,7 +155,9 @@ class AsCompleted(InProcess):
         self._is_looking = True
         try:
             found, reason = await self._watch.last_looks(
-                [waiter.job_id for waiter in waiters], self._timeout or 0.0
+                [waiter.job_id for waiter in waiters],
+                self._timeout or 0.0,
+                looked=all(waiter.looked for waiter in waiters),
             )
             places: Dict[str, int] = {}
             for waiter, known in zip(waiters, found):

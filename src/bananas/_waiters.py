@@ -18,9 +18,10 @@ class Waiter:
         tick: When its deadline is, for whoever keeps that; None without one.
         any_attempt: Whether the first stored result will do, though a retry may follow.
         must_exist: Whether a job without document and result ends it.
+        looked: Whether a look at the job has been answered since it began.
     """
 
-    __slots__ = ("any_attempt", "future", "job_id", "must_exist", "tick")
+    __slots__ = ("any_attempt", "future", "job_id", "looked", "must_exist", "tick")
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class Waiter:
         self.future = future
         self.any_attempt = any_attempt
         self.must_exist = must_exist
+        self.looked = False
         self.tick: Optional[int] = None
 
 

@@ -109,7 +109,7 @@ class Watch:
         # One coroutine for all of it: ten thousand of them wait at once.
         if waiter is None:
             if timeout == 0:
-                return await self._last_look(job_id, 0.0, any_attempt, must_exist)
+                return await self._last_look(job_id, 0.0, any_attempt, must_exist, looked=False)
             waiter = self.register(job_id, any_attempt=any_attempt, must_exist=must_exist)
         try:
             if timeout is not None:
@@ -118,7 +118,9 @@ class Watch:
                 self._look_closely([job_id], periodic=False)
             result: Optional[JobResult[Any]] = await waiter.future
             if result is None:
-                result = await self._last_look(job_id, timeout or 0.0, any_attempt, must_exist)
+                result = await self._last_look(
+                    job_id, timeout or 0.0, any_attempt, must_exist, looked=waiter.looked
+                )
             return result
         finally:
             self._waiters.remove(waiter)
@@ -299,6 +301,8 @@ class Watch:
                 continue
             document = document_of(job_id, end, whole=whole)
             if document is not None:
+                for waiter in waiters:
+                    waiter.looked = True
                 self._conclude(job_id, document, stored, taken, waiters, periodic)
             elif stored or self._long.get(job_id) != end:
                 self._long[job_id] = end
@@ -451,19 +455,21 @@ class Watch:
         return locate(known)
 
     async def last_looks(
-        self, job_ids: Sequence[str], timeout: float
+        self, job_ids: Sequence[str], timeout: float, *, looked: bool
     ) -> Tuple[Sequence[Optional[Known]], str]:
         """Look at jobs whose wait is over, once and properly.
 
         Args:
             job_ids: The jobs.
             timeout: How long the wait has lasted, in seconds.
+            looked: Whether an earlier look has been answered.
 
         Returns:
             What is known of each job, in their order; nothing where Redis could not be asked, and
             the reason for that.
         """
-        limit = self._proper_look if timeout < self._proper_look else _LAST_LOOK
+        is_brief = looked or timeout >= self._proper_look
+        limit = _LAST_LOOK if is_brief else self._proper_look
         trouble: Optional[exc.BananasError] = None
         found: List[Optional[Known]] = [None] * len(job_ids)
         try:
@@ -477,10 +483,10 @@ class Watch:
         return found, str(trouble or "")
 
     async def _last_look(
-        self, job_id: str, timeout: float, any_attempt: bool, must_exist: bool
+        self, job_id: str, timeout: float, any_attempt: bool, must_exist: bool, *, looked: bool
     ) -> JobResult[Any]:
         """At the deadline, return what is there after all, or say where the job is."""
-        (known,), reason = await self.last_looks([job_id], timeout)
+        (known,), reason = await self.last_looks([job_id], timeout, looked=looked)
         where: Optional[Location] = None
         text = f"where the job is can't be found out: {reason}"
         if known is not None:
