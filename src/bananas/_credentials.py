@@ -12,16 +12,24 @@ __all__ = ["CredentialProvider", "CredentialsError", "ask", "check_provider"]
 Given = Union[Tuple[str], Tuple[str, str]]
 
 
-class CredentialProvider(Protocol):
-    """What gives the credentials of each new connection; redis-py's providers do.
-
-    ``get_credentials_async`` is awaited where there is one. Else ``get_credentials`` is called, in
-    a thread. Either returns ``(password,)`` or ``(username, password)``.
-    """
+class _Blocking(Protocol):
+    """What has the method that is called in a thread."""
 
     def get_credentials(self) -> Given:
-        """Return the credentials."""
+        """Return ``(password,)`` or ``(username, password)``."""
         ...
+
+
+class _Async(Protocol):
+    """What has the method that is awaited; it comes first."""
+
+    async def get_credentials_async(self) -> Given:
+        """Return ``(password,)`` or ``(username, password)``."""
+        ...
+
+
+#: What gives the credentials of each new connection; redis-py's providers do.
+CredentialProvider = Union[_Blocking, _Async]
 
 
 class CredentialsError(Exception):

@@ -418,3 +418,31 @@ def test_settings_that_contradict(
     with pytest.raises(ValueError, match="^(credential_provider|ssl_context) ") as caught:
         make(url, **settings)
     assert str(caught.value) == words
+
+
+# -- sentinels -----------------------------------------------------------------------------------
+
+
+async def test_sentinel_that_is_none(redis_server: RedisServer) -> None:
+    """What is wrong with a sentinel is said of the sentinel."""
+    with greeting(b"") as silent, greeting(b"SSH-2.0\r\n") as other:
+        client = AsyncClient.from_sentinel(
+            [("127.0.0.1", silent), f"redis://127.0.0.1:{other}", ("127.0.0.1", redis_server.port)],
+            "primary",
+            "rediss://",
+            connect_timeout=20,
+        )
+        with pytest.raises(bananas.ConnectionError, match="^no sentinel names a primary") as caught:
+            await client.connect()
+        await client.close()
+    text = str(caught.value)
+    assert f"can't reach the sentinel at redis://127.0.0.1:{silent}/0: the connection was" in text
+    assert f"can't reach the sentinel at redis://127.0.0.1:{other}/0: {OTHER}" in text
+    assert f"the sentinel at redis://127.0.0.1:{redis_server.port}/0 refuses" in text
+
+
+def test_sentinels_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentinel given by name listens on its own port unless another one is given."""
+    monkeypatch.setattr(socket, "getaddrinfo", addresses(("127.0.0.1", 1)))
+    with pytest.raises(bananas.ConnectionError, match="the sentinel at redis://s.example:26379/0"):
+        Client.from_sentinel(["redis://s.example"], "primary")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import ssl
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import (
@@ -19,6 +20,7 @@ from typing import (
     Union,
 )
 
+from redis.credentials import CredentialProvider
 from typing_extensions import TypedDict, assert_type
 
 from bananas import (
@@ -280,3 +282,26 @@ def refused(client: Client, result: JobResult[int]) -> None:
     client.submit_jobs([{"name": "work"}])  # type: ignore[list-item]
     text: str = result.get_result()  # type: ignore[assignment]
     print(text)
+
+
+class BlockingProvider:
+    """Gives a password."""
+
+    def get_credentials(self) -> Tuple[str]:
+        """Return it."""
+        return ("secret",)
+
+
+class AsyncProvider:
+    """Gives a user and a password."""
+
+    async def get_credentials_async(self) -> Tuple[str, str]:
+        """Return them."""
+        return ("user", "secret")
+
+
+def credentials() -> None:
+    """Providers of either kind, redis-py's among them, and a context."""
+    AsyncClient(credential_provider=BlockingProvider())
+    AsyncClient(credential_provider=AsyncProvider())
+    Client(credential_provider=CredentialProvider(), ssl_context=ssl.create_default_context())
