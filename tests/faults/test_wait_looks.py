@@ -133,6 +133,8 @@ class Slow:
     def __init__(self, port: int, delay: float) -> None:
         self._target = port
         self._delay = delay
+        self._pumps: List[asyncio.Future[None]] = []
+        self._writers: List[Any] = []
         self.subscribed = False
 
     async def __aenter__(self) -> Slow:
@@ -142,16 +144,17 @@ class Slow:
 
     async def __aexit__(self, *_: Any) -> None:
         self._server.close()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+        for writer in self._writers:
+            writer.close()
 
     async def _serve(self, reader: Any, writer: Any) -> None:
         to_server, to = await asyncio.open_connection("127.0.0.1", self._target)
-        tasks = [
-            asyncio.ensure_future(self._pump(reader, to, 0.0)),
-            asyncio.ensure_future(self._pump(to_server, writer, self._delay)),
-        ]
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for end in (to, writer):
-            end.close()
+        self._writers += [writer, to]
+        self._pumps.append(asyncio.ensure_future(self._pump(reader, to, 0.0)))
+        self._pumps.append(asyncio.ensure_future(self._pump(to_server, writer, self._delay)))
 
     async def _pump(self, reader: Any, writer: Any, delay: float) -> None:
         loop = asyncio.get_running_loop()
