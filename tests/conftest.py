@@ -47,7 +47,8 @@ def pytest_xdist_auto_num_workers() -> Optional[int]:
     """Answer ``-n auto``: the tests mostly wait, so a core bears several workers."""
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None  # xdist reads it
-    return min(_WORKERS_PER_CORE * (os.cpu_count() or 1), _MOST_WORKERS)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(_WORKERS_PER_CORE * (cores or 1), _MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:

@@ -313,7 +313,7 @@ def test_any_thread(broker: Broker) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            thread.join(60)
         assert {number: job.payload for number, job in found.items() if job} == {
             number: number for number in range(32)
         }

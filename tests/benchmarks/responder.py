@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, List
 
-from tests.support import RawClient
+from tests.support import Child, RawClient
 from tests.support.framing import encode_command
 
 __all__ = ["ROOT", "ask", "asked", "responder", "stored"]
@@ -24,13 +23,9 @@ _CONTROL, _STORED, _JOBS = "control", "stored", "bananas:queue:high"
 def responder(port: int) -> Iterator[None]:
     """Run the process, and end it."""
     command = [sys.executable, "-m", __name__, str(port)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=str(ROOT)) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"ready\n"
-        try:
-            yield
-        finally:
-            process.terminate()
+    with Child(command, cwd=ROOT) as child:
+        child.expect("ready")
+        yield
 
 
 def commands(job_id: str) -> bytes:

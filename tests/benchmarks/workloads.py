@@ -321,6 +321,7 @@ def import_time(module: str, count: int) -> float:
     command = [sys.executable, "-c", program]
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     runs = [
-        subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env) for _ in range(count)
+        subprocess.run(command, check=True, stdout=subprocess.PIPE, env=env, timeout=60)
+        for _ in range(count)
     ]
     return min(float(run.stdout) for run in runs)

@@ -12,7 +12,7 @@ __all__ = ["ROOT", "Program"]
 
 #: The root of the source tree.
 ROOT = Path(__file__).resolve().parents[2]
-_PATIENCE = 60.0
+_PATIENCE = 240.0
 
 
 class Program(Child):

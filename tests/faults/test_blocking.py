@@ -92,7 +92,7 @@ def test_64_threads_on_one_client(redis_server: RedisServer, proxy: FaultProxy) 
 
     def work(number: int) -> None:
         try:
-            begin.wait()
+            begin.wait(60)
             for turn in range(20):
                 job_id = f"job-{number}-{turn}"
                 assert client.submit_job("work", [number, turn], job_id=job_id) == job_id

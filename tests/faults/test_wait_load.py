@@ -160,7 +160,7 @@ def _in_trouble(trouble: Trouble, rng: random.Random) -> Iterator[None]:
     thread.start()
     yield
     ending.set()
-    thread.join()
+    thread.join(60)
     trouble.end()
 
 
@@ -275,7 +275,7 @@ async def test_result_that_arrives_with_the_deadline(redis_server: RedisServer) 
         await asyncio.sleep(0.28)
         release.set()
         results = await asyncio.gather(*waits)
-        worker.join()
+        worker.join(60)
         for number, result in enumerate(results):
             assert result is None or result.get_result() == f"job-{number}"
         for number in range(200):

@@ -89,4 +89,4 @@ class MachineLag:
         traceback: Optional[TracebackType],
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        self._thread.join(60)

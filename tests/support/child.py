@@ -14,7 +14,8 @@ from .watch import Watch
 
 __all__ = ["Child"]
 
-_PATIENCE_S = 60.0
+# It ends a hang, and expects nothing of a slow machine.
+_PATIENCE_S = 240.0
 _DYING_S = 10.0
 
 C = TypeVar("C", bound="Child")

@@ -391,7 +391,7 @@ def with_a_deep_stack() -> Iterator[Callable[[Callable[[], None]], None]]:
     def run(function: Callable[[], None]) -> None:
         thread = threading.Thread(target=call, args=(function,))
         thread.start()
-        thread.join()
+        thread.join(60)
         if failures:
             raise failures[0]
 

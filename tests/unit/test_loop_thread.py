@@ -119,7 +119,7 @@ def test_calls_of_many_threads_all_end(thread: LoopThread) -> None:
     for caller in callers:
         caller.start()
     for caller in callers:
-        caller.join()
+        caller.join(60)
     assert results == [42] * 4000
 
 

@@ -51,4 +51,4 @@ def worker(*command: str) -> Iterator[None]:
             process.wait(10)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.wait(10)

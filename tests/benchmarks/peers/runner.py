@@ -93,7 +93,8 @@ class Peer:
     def _versions(self) -> str:
         names = [name.partition("[")[0] for name in PEERS[self.name] if self.name in name]
         command = [self.python, "-c", _VERSIONS, *names, "redis"]
-        return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode().strip()
+        run = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60)
+        return run.stdout.decode().strip()
 
 
 def install(directory: Path, packages: Sequence[str]) -> Path:

@@ -143,7 +143,7 @@ class Locked(Idle):
 
     def end(self, redis: RawClient) -> None:
         self._release.set()
-        self._thread.join()
+        self._thread.join(_LIMIT)
 
 
 class Starting(Idle):

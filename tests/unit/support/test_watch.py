@@ -17,7 +17,7 @@ def test_a_thread_waits_for_a_signal() -> None:
     setter = threading.Thread(target=signal.set)
     setter.start()
     signal.wait()
-    setter.join()
+    setter.join(60)
     signal.wait(timeout=0)
     assert signal.is_set()
 
@@ -30,7 +30,7 @@ async def test_a_coroutine_waits_for_a_signal() -> None:
     setter = threading.Thread(target=signal.set)
     setter.start()
     await waiter
-    setter.join()
+    setter.join(60)
     assert signal.is_set()
 
 

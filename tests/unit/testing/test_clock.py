@@ -71,7 +71,7 @@ async def test_the_clock_may_be_moved_by_another_thread() -> None:
     thread = threading.Thread(target=clock.advance, args=(1,))
     thread.start()
     await sleeper
-    thread.join()
+    thread.join(60)
 
 
 async def test_a_cancelled_sleeper_is_forgotten() -> None:
