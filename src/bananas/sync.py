@@ -34,12 +34,13 @@ from ._in_process import InProcess
 from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
 from ._submission import Chunk, Submission
+from ._sync_parts import BlockingQueue, BlockingResultBackend
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from .client import AsyncClient, ClientStats, Due, required_time
 from .location import Location
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
 
-__all__ = ["Client", "CompletedResults"]
+__all__ = ["BlockingQueue", "BlockingResultBackend", "Client", "CompletedResults"]
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="Client")
@@ -51,7 +52,7 @@ class Client(InProcess):
     """Submits jobs and waits for results, for callers that block.
 
     The same names and meanings as ``AsyncClient``, whose coroutines run in one daemon thread for
-    each process; where they speak of cancelling, that is Ctrl-C here. Any number of threads may
+    each process. Any number of threads may
     share one client, and after a fork both processes may go on with theirs. It connects when it
     is made. Use it as ``with Client(url) as client``, or ``close()`` it.
 
@@ -156,22 +157,33 @@ class Client(InProcess):
             service_name: What the sentinels call the primary.
             redis_url: User, password, database and TLS for the primary; its host and port are
                 not used. It is not taken from the environment.
-            success_ttl: As for the class, like all that follow.
-            failure_ttl: See there.
-            key_prefix: See there.
-            routing_key: See there.
-            connect_timeout: See there.
-            submit_timeout: See there.
-            read_timeout: See there.
-            ping_interval: See there.
-            safety_interval: See there.
-            json_default: See there.
-            credential_provider: See there; asked for the primary alone.
-            ssl_context: See there; also for sentinels given by ``rediss`` URLs without options.
+            success_ttl: Expiry of results that this client stores itself, after a success.
+            failure_ttl: The same after a failure.
+            key_prefix: What every key starts with; Go workers know only the default.
+            routing_key: The route of jobs that name none: None for the flat lists, a name for a
+                deployment with routing.
+            connect_timeout: Seconds for one connection attempt; also how long a call that was not
+                sent waits for a connection, from its start or from the loss of the last connection.
+            submit_timeout: Seconds for a submit, with all that it takes to find out what became of
+                it when a reply is lost.
+            read_timeout: Seconds for a read, or for storing or deleting a result.
+            ping_interval: Seconds after which, at the latest, a silent listener asks Redis for a
+                sign of life; before it has been silent for two, its connection is replaced.
+            safety_interval: Seconds between reads of a result whose notification may have been
+                lost; more where thousands wait, since 400 jobs are looked at in a second.
+            json_default: Called with each value of a payload that JSON has no form for, as
+                ``json.dumps`` calls its ``default``: returns what to write in its place, or raises
+                TypeError. None refuses such payloads.
+            credential_provider: What gives user and password, in place of the URL, for each
+                connection anew; redis-py's providers do. Its ``get_credentials_async`` is awaited,
+                or its ``get_credentials`` called in a thread, within ``connect_timeout``. It is
+                asked for the primary alone.
+            ssl_context: What a ``rediss`` URL without ``ssl_`` options uses for TLS. It is used for
+                sentinels, too, that ``rediss`` URLs without options give.
 
         Raises:
             ValueError: An argument is refused.
-            ConnectionError: From ``Client``, which connects at once: no primary can be reached.
+            ConnectionError: No primary can be reached.
         """
         client = cls.__new__(cls)
         client._set_up(
@@ -241,6 +253,16 @@ class Client(InProcess):
         inner._lender.is_willing = True
         return inner
 
+    @property
+    def queue(self) -> BlockingQueue:
+        """The documents and lists that this client writes to."""
+        return BlockingQueue(self._run, repr(self))
+
+    @property
+    def results(self) -> BlockingResultBackend:
+        """The results that this client reads."""
+        return BlockingResultBackend(self._run, repr(self))
+
     # -- life ------------------------------------------------------------------------------------
 
     def connect(self) -> None:
@@ -257,7 +279,7 @@ class Client(InProcess):
     def close(self) -> None:
         """Close both connections and end all that is under way with ``ClientClosedError``.
 
-        Works from any task, and again. A cancellation does not leave anything running.
+        Works from any thread, and again. Ctrl-C does not leave anything running.
         """
         if not self._closed:
             try:
@@ -326,7 +348,7 @@ class Client(InProcess):
             JobExistsError: With ``if_exists="raise"``.
             ClientClosedError: The client was closed; the message says whether the job was sent.
 
-        Cancelling it may leave the job queued, once, or not at all.
+        Ctrl-C may leave the job queued, once, or not at all.
         """
         return self._run(
             lambda client: client.submit_job(
@@ -395,10 +417,11 @@ class Client(InProcess):
                 timedelta from now, which must not be negative. A datetime in the past is due at
                 once. Workers see the job up to a second or two after it is due.
             description: Free text, for people.
-            job_id: As for ``submit_job``.
-            routing_key: As for ``submit_job``.
-            max_retries: As for ``submit_job``.
-            if_exists: As for ``submit_job``.
+            job_id: An id of your choice, which makes the submit idempotent; None makes a UUID.
+            routing_key: The route whose workers run it, None for the flat lists; not given is the
+                client's own.
+            max_retries: Attempts after which a failure is final.
+            if_exists: With a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
 
         Returns:
             The job's id.
@@ -406,9 +429,15 @@ class Client(InProcess):
         Raises:
             TypeError: ``scheduled_for`` is not given; nothing is written.
             ValueError: An argument is refused (a naive datetime, say); nothing is written.
-            BananasError: As for ``submit_job``.
+            SerializationError: The payload is not JSON that Go accepts; nothing is written.
+            ConnectionError: Redis could not be reached; nothing was sent.
+            OutcomeUnknownError: The reply was lost, and what became of the job can't be found out
+                before ``submit_timeout``; submitting again with its ``job_id`` is safe.
+            JobRejectedError: Redis refused; nothing is left behind.
+            JobExistsError: With ``if_exists="raise"``.
+            ClientClosedError: The client was closed; the message says whether the job was sent.
 
-        Cancelling it may leave the job scheduled, once, or not at all.
+        Ctrl-C may leave the job scheduled, once, or not at all.
         """
         due = required_time(scheduled_for)
         return self._run(
@@ -435,17 +464,22 @@ class Client(InProcess):
 
         Args:
             specs: One ``JobSpec`` for each job.
-            if_exists: As for ``submit_job``, for specs with a ``job_id``.
+            if_exists: For specs with a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
 
         Returns:
             The ids, in the order of the specs.
 
         Raises:
             ValueError: A spec is refused; the message says which.
-            BananasError: As for ``submit_job``. ``job_ids`` are the jobs that the error is about,
-                ``submitted`` those that were queued all the same.
+            SerializationError: The payload of a spec is not JSON that Go accepts.
+            ConnectionError: Redis could not be reached.
+            OutcomeUnknownError: A reply was lost; submitting again with the ids is safe.
+            JobRejectedError: Redis refused some jobs; nothing of those is left behind.
+            JobExistsError: With ``if_exists="raise"``.
+            ClientClosedError: The client was closed. Of all these, ``job_ids`` are the jobs that
+                the error is about, and ``submitted`` those that were queued all the same.
 
-        Cancelling it may leave any of the jobs queued, each once.
+        Ctrl-C may leave any of the jobs queued, each once.
         """
         self._refuse_misuse()
         # The caller's iterable runs here: it may be bound to its thread, or be slow.
@@ -495,19 +529,20 @@ class Client(InProcess):
             timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
                 None is no limit.
             description: Free text, for people.
-            job_id: As for ``submit_job``; with a job that exists, its result is waited for.
-            routing_key: As for ``submit_job``.
-            max_retries: As for ``submit_job``.
+            job_id: An id of your choice; with a job that exists, its result is waited for.
+            routing_key: The route whose workers run it, None for the flat lists; not given is the
+                client's own.
+            max_retries: Attempts after which a failure is final.
             wait_for_retries: As for ``wait_for_result``.
 
         Returns:
             The result of a success or of a final failure.
 
         Raises:
-            BananasError: As for ``submit_job`` and ``wait_for_result``. A ``TimeoutError`` has
-                the ``job_id``; the job goes on.
+            TimeoutError: The job has not ended in time; it has the ``job_id``, and the job goes on.
+            BananasError: Whatever else ``submit_job`` and ``wait_for_result`` raise.
 
-        Cancelling it ends the wait, not the job.
+        Ctrl-C ends the wait, not the job.
         """
         return self._run(
             lambda client: client.submit_and_wait(
@@ -681,7 +716,7 @@ class Client(InProcess):
             ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
             ClientClosedError: The client was closed.
 
-        Cancelling it ends this wait, and no other for the same job.
+        Ctrl-C ends this wait, and no other for the same job.
         """
         return self._run(
             lambda client: client.wait_for_result(
@@ -708,9 +743,9 @@ class Client(InProcess):
             wait_for_retries: As for ``wait_for_result``.
 
         Returns:
-            An async iterator of results; several consumers may share it, and each result goes to
+            An iterator of results; several consumers may share it, and each result goes to
             one of them. Leaving the loop early ends the waits when the iterator
-            is closed (``async with`` it to be sure) or forgotten. A step raises what
+            is closed (``with`` it to be sure) or forgotten. A step raises what
             ``wait_for_result`` would for that job; iterating on gives the other results.
 
         Raises:
@@ -726,7 +761,7 @@ class Client(InProcess):
         """Return counters and states for a health check; does no I/O.
 
         Raises:
-            ClientClosedError: From ``Client``, when it is closed.
+            ClientClosedError: The client was closed.
         """
         return self._run(_stats)
 

@@ -46,7 +46,7 @@ from bananas import (
 from bananas.client import ClientStats
 from bananas.queue import QueueLengths, RedisQueue
 from bananas.result_backend import RedisResultBackend
-from bananas.sync import CompletedResults
+from bananas.sync import BlockingQueue, BlockingResultBackend, CompletedResults
 
 
 @dataclass
@@ -234,6 +234,11 @@ def blocking(url: str) -> Iterator[str]:
         assert_type(client.submit_and_wait("work", 1), JobResult[Any])
         assert_type(client.as_completed(["a"]), CompletedResults)
         assert_type(client.stats(), ClientStats)
+        assert_type(client.queue, BlockingQueue)
+        assert_type(client.queue.lengths(), QueueLengths)
+        assert_type(client.queue.enqueue(Job.create("work", 1), if_exists="raise"), str)
+        assert_type(client.results, BlockingResultBackend)
+        assert_type(client.results.delete_result("a"), bool)
         for result in client.as_completed(["a", "b"]):
             assert_type(result, JobResult[Any])
             yield result.job_id

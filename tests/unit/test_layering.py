@@ -70,7 +70,7 @@ LAYERS = [
     ["_listener", "_watch"],
     ["_as_completed", "queue", "result_backend"],
     ["client", "_stepping", "_loop_thread"],
-    ["sync"],
+    ["_sync_parts", "sync"],
     [""],
     ["testing", "_demo_jobs", "_demo", "_demo_view", "_commands", "cli", "__main__"],
 ]

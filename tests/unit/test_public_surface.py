@@ -29,7 +29,7 @@ SURFACE = {
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
     "queue": ["QueueLengths", "RedisQueue"],
     "result_backend": ["RedisResultBackend"],
-    "sync": ["Client", "CompletedResults"],
+    "sync": ["BlockingQueue", "BlockingResultBackend", "Client", "CompletedResults"],
 }  # fmt: skip
 # Modules whose imports need an extra, or that run on import, are looked at where they are tested.
 EXTRAS = ("testing", "_demo_jobs", "_demo", "_demo_view", "_commands", "cli", "__main__")

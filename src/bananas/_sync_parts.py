@@ -1,0 +1,255 @@
+"""The blocking twins of the parts that a client hands out."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import (
+    Any,
+    Callable,
+    Coroutine,
+    Iterable,
+    List,
+    Literal,
+    Optional,
+    Protocol,
+    TypeVar,
+    Union,
+    overload,
+)
+
+from . import exceptions as exc
+from ._arguments import check_job_ids
+from ._types import NOT_GIVEN, IfExists, NotGiven, Seconds
+from .client import AsyncClient
+from .models import Job, JobResult
+from .queue import QueueLengths
+
+__all__ = ["BlockingQueue", "BlockingResultBackend"]
+
+T = TypeVar("T")
+
+
+class Run(Protocol):
+    """Runs a coroutine of a client, and waits for it."""
+
+    def __call__(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T: ...
+
+
+class BlockingQueue:
+    """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
+
+    The blocking twin of ``RedisQueue``. Made by a client, as ``client.queue``; it shares
+    the client's connections.
+    """
+
+    def __init__(self, run: Run, client: str) -> None:
+        self._run = run
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"<BlockingQueue of {self._client}>"
+
+    def enqueue(self, job: Job, *, if_exists: IfExists = "return") -> str:
+        """Put a job where workers take it, in one transaction: the document, then the id.
+
+        Args:
+            job: Made by ``Job.create``. One with ``scheduled_for`` goes to the scheduled jobs.
+            if_exists: What to do when a job with this id exists: ``"return"`` its id and leave it
+                alone, or ``"raise"``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ConnectionError: Redis could not be reached; nothing was sent.
+            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe, for as
+                long as its document exists.
+            JobRejectedError: Redis refused; nothing is left behind.
+            JobExistsError: With ``if_exists="raise"``.
+        """
+        return self._run(lambda client: client.queue.enqueue(job, if_exists=if_exists))
+
+    def enqueue_scheduled(
+        self, job: Job, scheduled_for: Union[datetime, timedelta], *, if_exists: IfExists = "return"
+    ) -> str:
+        """Put a job among the scheduled ones; the scheduler queues it when it is due.
+
+        The document keeps the exact time. The score is whole seconds, rounded up: the scheduler
+        looks once a second, and would run a job early whose time was rounded down.
+
+        Args:
+            job: Made by ``Job.create``.
+            scheduled_for: An aware datetime, or a timedelta from now.
+            if_exists: As for ``enqueue``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            ValueError: The datetime is naive, or the timedelta negative.
+            BananasError: As for ``enqueue``.
+        """
+        return self._run(
+            lambda client: client.queue.enqueue_scheduled(job, scheduled_for, if_exists=if_exists)
+        )
+
+    def get_job(self, job_id: str) -> Optional[Job]:
+        """Read a job's document; None where there is none.
+
+        Raises:
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses.
+            SerializationError: The document is not one.
+        """
+        return self._run(lambda client: client.queue.get_job(job_id))
+
+    @overload
+    def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: Literal[False] = ...
+    ) -> List[Optional[Job]]: ...
+
+    @overload
+    def get_jobs(
+        self, job_ids: Iterable[str], *, return_exceptions: bool
+    ) -> List[Union[Job, None, exc.BananasError]]: ...
+
+    def get_jobs(self, job_ids: Iterable[str], *, return_exceptions: bool = False) -> List[Any]:
+        """Read many documents in as few round trips as their number allows.
+
+        Args:
+            job_ids: The jobs.
+            return_exceptions: Whether a document that can't be read has its error in its place,
+                where otherwise the first such error is raised.
+
+        Returns:
+            One job for each id, in their order; None where there is no document.
+
+        Raises:
+            ValueError: An id is refused, or ``job_ids`` is one string.
+            BananasError: As for ``get_job``; it names the job.
+        """
+        ids = check_job_ids(job_ids)  # in the caller's thread
+        return self._run(
+            lambda client: client.queue.get_jobs(ids, return_exceptions=return_exceptions)
+        )
+
+    def lengths(self, routing_key: Union[str, None, NotGiven] = NOT_GIVEN) -> QueueLengths:
+        """Count the jobs in each place, in one round trip.
+
+        Args:
+            routing_key: The route whose lists are counted; not given is the queue's own.
+
+        Raises:
+            ServerError: Redis refuses.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+        """
+        return self._run(lambda client: client.queue.lengths(routing_key))
+
+
+class BlockingResultBackend:
+    """The results' part of a deployment.
+
+    The blocking twin of ``RedisResultBackend``. Made by a client, as ``client.results``; it shares
+    the client's connections.
+    """
+
+    def __init__(self, run: Run, client: str) -> None:
+        self._run = run
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"<BlockingResultBackend of {self._client}>"
+
+    def store_result(self, result: JobResult[Any]) -> None:
+        """Store a result and announce it, as a worker does.
+
+        Fields, expiry and announcement go out in one transaction. Nothing of an earlier attempt's
+        result stays behind. A lost reply makes it be sent again, which changes nothing.
+
+        Args:
+            result: Of a completed or failed job. A ``completed_at`` of None is now.
+
+        Raises:
+            SerializationError: The data are not JSON that Go accepts.
+            ValueError: The status is not one of a result, or a field is refused.
+            ServerError: Redis refused; the result is not stored.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``. After either, the result may be
+                stored or not; storing it again is harmless.
+        """
+        return self._run(lambda client: client.results.store_result(result))
+
+    def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
+        """Read what is stored: the result of the last attempt that ended, final or not.
+
+        Returns:
+            The result; None where there is none.
+
+        Raises:
+            SerializationError: What is stored is no result.
+            ServerError: Redis refuses.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+        """
+        return self._run(lambda client: client.results.get_result(job_id))
+
+    @overload
+    def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: Literal[False] = ...
+    ) -> List[Optional[JobResult[Any]]]: ...
+
+    @overload
+    def get_results(
+        self, job_ids: Iterable[str], *, return_exceptions: bool
+    ) -> List[Union[JobResult[Any], None, exc.BananasError]]: ...
+
+    def get_results(self, job_ids: Iterable[str], *, return_exceptions: bool = False) -> List[Any]:
+        """Read many results in as few round trips as their number allows.
+
+        Args:
+            job_ids: The jobs.
+            return_exceptions: Whether a result that can't be read has its error in its place,
+                where otherwise the first such error is raised.
+
+        Returns:
+            One result for each id, in their order; None where none is stored.
+
+        Raises:
+            ValueError: An id is refused, or ``job_ids`` is one string.
+            BananasError: As for ``get_result``; it names the job.
+        """
+        ids = check_job_ids(job_ids)  # in the caller's thread
+        return self._run(
+            lambda client: client.results.get_results(ids, return_exceptions=return_exceptions)
+        )
+
+    def wait_for_result(
+        self,
+        job_id: str,
+        timeout: Optional[Seconds] = 30.0,
+        *,
+        wait_for_retries: bool = True,
+        must_exist: bool = False,
+    ) -> JobResult[Any]:
+        """Wait until a job has ended; see ``Client.wait_for_result``."""
+        return self._run(
+            lambda client: client.results.wait_for_result(
+                job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist
+            )
+        )
+
+    def delete_result(self, job_id: str) -> bool:
+        """Delete a result; the job's document stays.
+
+        Returns:
+            Whether there was one. After a lost reply, which makes it be sent again, this may be
+            false although the result was there.
+
+        Raises:
+            ServerError: Redis refused.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+        """
+        return self._run(lambda client: client.results.delete_result(job_id))
