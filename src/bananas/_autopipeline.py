@@ -77,7 +77,7 @@ class AutoPipeline:
         self._link: Optional[Link] = None
         self._ledger = Ledger()
         self._in_flight: Optional[Batch] = None
-        self.lender = Lender()
+        self.lender: Lender = Lender()
         self._parked: Optional[asyncio.Future[Optional[Batch]]] = None
         self._turn_awaited = False
         self._timer: Optional[asyncio.TimerHandle] = None
@@ -91,8 +91,8 @@ class AutoPipeline:
         self._exclusive = ExclusiveSubmits(
             self._ledger, self._round_trip, self._checked_round_trip, self._check_refusals
         )
-        self.connections = 0
-        self.batches = 0
+        self.connections: int = 0
+        self.batches: int = 0
 
     # -- what callers use ------------------------------------------------------------------------
 

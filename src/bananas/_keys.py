@@ -24,9 +24,9 @@ class Keys:
         self._job = f"{prefix}job:".encode()
         self._result = f"{prefix}result:".encode()
         self._channel = f"{prefix}result:notify:".encode()
-        self.processing = f"{prefix}queue:processing".encode()
-        self.dead = f"{prefix}queue:dead".encode()
-        self.scheduled = f"{prefix}queue:scheduled".encode()
+        self.processing: bytes = f"{prefix}queue:processing".encode()
+        self.dead: bytes = f"{prefix}queue:dead".encode()
+        self.scheduled: bytes = f"{prefix}queue:scheduled".encode()
         self._lists: Dict[Tuple[Optional[str], JobPriority], bytes] = {}
 
     def __repr__(self) -> str:

@@ -39,9 +39,9 @@ class Batch:
         self.calls: List[Calls] = []
         self.exclusive: List[Entry] = []
         self.transactions: List[Transaction] = []
-        self.unwatch = False
+        self.unwatch: bool = False
         self.marker: Optional[bytes] = None
-        self.is_checked = False
+        self.is_checked: bool = False
         self.judged: List[Verdicts] = []
 
     def __bool__(self) -> bool:

@@ -44,14 +44,14 @@ class Flight:
     )
 
     def __init__(self, request: Submit) -> None:
-        self.request = request
+        self.request: Submit = request
         transaction = Transaction(request.entries)
-        self.batch = Batch()
+        self.batch: Batch = Batch()
         self.batch.transactions.append(transaction)
-        self.data = pack(transaction.commands())
+        self.data: bytes = pack(transaction.commands())
         self.received: Optional[bytes] = None
-        self.is_written = False
-        self.is_taken_over = False
+        self.is_written: bool = False
+        self.is_taken_over: bool = False
         self._writer: Dict[str, object] = {}
         self._reader: Dict[str, object] = {}
 
@@ -74,7 +74,7 @@ class Loan:
     """
 
     def __init__(self, wire: Wire) -> None:
-        self.flights = 0
+        self.flights: int = 0
         self._wire = wire
         self._holder: Dict[str, Optional[Flight]] = {}
         self._recalled = False

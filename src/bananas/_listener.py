@@ -69,7 +69,7 @@ class Listener:
         self._last_read = 0.0
         self._pinged = False
         self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self.connections = 0
+        self.connections: int = 0
 
     def subscribe(self, job_id: str) -> None:
         """Want the notifications of a job; connects when it has to."""

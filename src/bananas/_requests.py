@@ -75,9 +75,9 @@ class Request:
         self, future: Union[asyncio.Future[Any], Callback], deadline: float, patience: float
     ) -> None:
         self.future: Any = future
-        self.deadline = deadline
-        self.patience = patience
-        self.impatient = False
+        self.deadline: float = deadline
+        self.patience: float = patience
+        self.impatient: bool = False
         self.reason: Optional[ReplyError] = None
 
     def resolve(self, value: Any) -> None:
@@ -165,12 +165,12 @@ class Submit(Request):
         exclusive: bool,
     ) -> None:
         super().__init__(future, deadline, patience)
-        self.exclusive = exclusive
-        self.entries = entries
-        self.left = len(entries)
+        self.exclusive: bool = exclusive
+        self.entries: Sequence[Entry] = entries
+        self.left: int = len(entries)
         self.outcome: Optional[Outcome] = None
-        self.in_flight = False
-        self.doubtful = False
+        self.in_flight: bool = False
+        self.doubtful: bool = False
         for entry in entries:
             entry.owner = self
 

@@ -68,7 +68,7 @@ class Watch:
         self._proper_look = min(read_timeout, _PROPER_LOOK)
         self._waiters = Waiters()
         self._deadlines = Deadlines(_reached)
-        self.listener = listen(
+        self.listener: Listener = listen(
             on_news=self._look_at,
             on_refused=self._refuse_all,
         )
@@ -82,8 +82,8 @@ class Watch:
         self._tick: Optional[asyncio.TimerHandle] = None
         self._ticks = 0
         self._dead_head: Optional[bytes] = None
-        self.found_by_notification = 0
-        self.found_by_safety_read = 0
+        self.found_by_notification: int = 0
+        self.found_by_safety_read: int = 0
 
     def __len__(self) -> int:
         return len(self._waiters)
