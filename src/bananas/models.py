@@ -6,7 +6,7 @@ import enum
 import os
 import re
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import (
@@ -133,7 +133,11 @@ class Job:
     routing_key: Optional[str] = None
     corrupted_data: Optional[str] = field(default=None, repr=False)
     # The payload with the text it was read from: a number keeps the text it was written with.
-    _verbatim: Optional[Tuple[Any, str]] = field(default=None, repr=False, compare=False)
+    # Not a field, which asdict() would show; as an InitVar it passes through replace().
+    _verbatim: InitVar[Optional[Tuple[Any, str]]] = None
+
+    def __post_init__(self, _verbatim: Optional[Tuple[Any, str]]) -> None:
+        object.__setattr__(self, "_verbatim", _verbatim)
 
     @classmethod
     def create(
@@ -196,6 +200,12 @@ class Job:
         return facts if "payload" in facts else {**facts, "text": verbatim and verbatim[1]}
 
     @property
+    def _source(self) -> Optional[Tuple[Any, str]]:
+        """The payload with the text it was read from: a number keeps the text it had."""
+        found: Optional[Tuple[Any, str]] = self.__dict__["_verbatim"]
+        return found
+
+    @property
     def is_dead_letter_stub(self) -> bool:
         """Whether this is what a worker leaves of a missing or unreadable document."""
         return self == Job.from_dict(self._stub())
@@ -247,11 +257,11 @@ class Job:
         return {key: value for key, value in stub.items() if value is not None}
 
     def _unchanged_text(self) -> Optional[str]:
-        if "payload" not in self.__dict__ and self._verbatim is not None:
-            return self._verbatim[1]
-        if self._verbatim is None or self._verbatim[0] is not self.payload:
+        if "payload" not in self.__dict__ and self._source is not None:
+            return self._source[1]
+        if self._source is None or self._source[0] is not self.payload:
             return None
-        text = self._verbatim[1]
+        text = self._source[1]
         if _is_immutable(self.payload):
             return text
         # Somebody may have changed the list or dict in place; repr tells 1, 1.0 and True apart.
@@ -323,6 +333,8 @@ class _UndecodedPayload:
 # Not a data descriptor, so that it is asked only by jobs without a payload of their own; set here,
 # since a dataclass would take it for the default.
 setattr(Job, "payload", _UndecodedPayload())  # noqa: B010
+# Python 3.8 can't resolve the annotation of an InitVar, and it is nobody's business but ours.
+del Job.__annotations__["_verbatim"]
 
 
 _STUB_FIELDS = frozenset({"id", "error", "corrupted_data"})

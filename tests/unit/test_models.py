@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import pickle
@@ -9,7 +10,7 @@ import re
 import typing
 import uuid
 from datetime import datetime, timedelta, timezone
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, get_type_hints
 
 import pytest
 from hypothesis import given
@@ -552,6 +553,32 @@ def test_a_panic_is_told_in_one_line() -> None:
     with pytest.raises(exc.JobFailedError, match="^job a failed: panic: boom$") as caught:
         JobResult[Any]("a", JobStatus.FAILED, error=text).get_result()
     assert caught.value.error == text
+
+
+def test_a_job_shows_its_payload_once() -> None:
+    """What is made of a job holds no private copy of its payload."""
+    text = '{"id":"a","name":"work","payload":{"secret":1.50},"status":"pending"}'
+    for job in (Job.from_json(text), Job.create("work", "secret")):
+        shown = dataclasses.asdict(job)
+        assert set(shown) == {field.name for field in dataclasses.fields(job)}
+        assert not [name for name in shown if name.startswith("_")]
+        assert set(get_type_hints(Job)) == set(shown)
+        assert str(shown).count("secret") == 1
+        assert "secret" not in repr(job)
+        assert not [name for name in dataclasses.astuple(job) if isinstance(name, tuple)]
+
+
+def test_copies_of_a_job_keep_its_text() -> None:
+    """A number keeps the text it was written with, through every kind of copy."""
+    job = Job.from_json('{"id":"a","name":"work","payload":{"n":1.50},"status":"pending"}')
+    copies = [copy.copy(job), copy.deepcopy(job), dataclasses.replace(job, description="x")]
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        copies.append(pickle.loads(pickle.dumps(job, protocol)))
+    for again in copies:
+        assert '"payload":{"n":1.50}' in again.to_json()
+        assert dataclasses.replace(again, description="") == job
+    changed = dataclasses.replace(job, payload={"n": 2})
+    assert '"payload":{"n":2}' in changed.to_json()
 
 
 def test_outcomes_are_properties() -> None:
