@@ -14,6 +14,7 @@ from ._doubts import Doubt, settle
 from ._exclusive import ExclusiveSubmits
 from ._ledger import Batch, Ledger
 from ._lending import Flight, Lender, Loan, go_to_the_loop
+from ._outage import Outage
 from ._protocol import TRANSIENT, LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 from ._requests import Callback, Calls, Outcome, Request, Submit, passing_refusal
@@ -76,6 +77,7 @@ class AutoPipeline:
         self._closed = False
         self._link: Optional[Link] = None
         self._ledger = Ledger()
+        self._outage = Outage("submits and reads")
         self._in_flight: Optional[Batch] = None
         self.lender: Lender = Lender()
         self._parked: Optional[asyncio.Future[Optional[Batch]]] = None
@@ -295,7 +297,7 @@ class AutoPipeline:
         if self._parked is not None:
             if soon and self._in_flight is None:
                 self._send_soon()
-        elif self._task is None:
+        elif self._task is None or self._task.done():  # cancelled from outside, say
             self._task = self._loop.create_task(self._run(), name="bananas auto-pipeline")
 
     # -- deadlines: one timer for all, which looks at most every so often --------------------------
@@ -346,7 +348,8 @@ class AutoPipeline:
                 try:
                     await self._step()
                 except LinkLost as error:
-                    _log.debug("connection lost: %s", error)
+                    if self._link is not None:
+                        self._outage.lost(self._link.endpoint, error)
                     await self._drop_link()
                     if self._failures:
                         await self._back_off()
@@ -358,6 +361,8 @@ class AutoPipeline:
                     if error.reply.code == "BUSY":
                         self._busy_with = error.reply
                     else:
+                        if self._link is not None:
+                            self._outage.lost(self._link.endpoint, error)
                         await self._drop_link()
                     await self._back_off()
                 except Exception as error:
@@ -413,10 +418,12 @@ class AutoPipeline:
         if link is None:
             assert failure is not None
             self._last_failure = failure
+            self._outage.refused(failure)
             self._ledger.connection_refused(failure)
             await self._back_off()
             return None
         self._link = link
+        self._outage.ended(link.endpoint, link.run_id)
         link.on_lost = self._on_lost
         self._exclusive.watching = False
         self._last_failure = None

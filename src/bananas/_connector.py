@@ -21,9 +21,20 @@ async def open_link(settings: Settings) -> Link:
     """Return a connected link to the primary.
 
     Raises:
-        exceptions.ConnectionError: There is none to be had now; ``permanent`` says that trying
-            again is pointless.
+        exceptions.ConnectionError: There is none to be had now, for whatever reason; ``permanent``
+            says that trying again is pointless.
     """
+    try:
+        return await _open_link(settings)
+    except exc.ConnectionError:
+        raise
+    except Exception as error:  # it must not end the task that asks for a link
+        raise exc.ConnectionError(
+            f"can't reach Redis at {settings.endpoint}: {type(error).__name__}"
+        ) from error
+
+
+async def _open_link(settings: Settings) -> Link:
     two_slots = Keys(settings.key_prefix).two_slots
     if not settings.sentinels:
         link = _to_primary(settings, settings.endpoint, two_slots)

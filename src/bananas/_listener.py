@@ -9,6 +9,7 @@ from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Set
 
 from . import exceptions as exc
 from ._keys import Keys
+from ._outage import Outage
 from ._protocol import LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 from ._tasks import cancel_and_wait
@@ -62,6 +63,7 @@ class Listener:
         self._changed: Dict[bytes, None] = {}
         self._link: Optional[Link] = None
         self._task: Optional[asyncio.Task[None]] = None
+        self._outage = Outage("results")
         self._flushing = False
         self._linger: Optional[asyncio.TimerHandle] = None
         self._wake: Optional[asyncio.Future[None]] = None
@@ -80,11 +82,13 @@ class Listener:
             self._flush_soon()
         if channel in self._sent and channel not in self._unconfirmed:
             self._on_news((job_id,))
-        if self._task is None:
+        if self._task is None or self._task.done():  # cancelled from outside, say
+            self._wake = None
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._run(), name="bananas listener")
         elif self._wake is not None:
-            self._wake.set_result(None)
+            if not self._wake.done():
+                self._wake.set_result(None)
             self._wake = None
 
     def unsubscribe(self, job_id: str) -> None:
@@ -127,7 +131,7 @@ class Listener:
             try:
                 link = await self._open_link()
             except exc.ConnectionError as error:
-                _log.debug("listener can't connect: %s", error)
+                self._outage.refused(error)
                 refusal = error if error.permanent else None
             if link is None:
                 if refusal is not None:  # not in the handler: it would be the context of errors
@@ -140,7 +144,9 @@ class Listener:
             try:
                 await self._listen(link)
             except LinkLost as error:
-                _log.debug("listener lost its connection: %s", error)
+                self._outage.lost(link.endpoint, error)
+            except Exception:  # a defect of ours must not end the owner
+                _log.exception("internal error in the listener")
             finally:
                 self._forget_link()
                 await link.aclose()
@@ -154,6 +160,7 @@ class Listener:
     async def _listen(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
         self.connections += 1
+        self._outage.ended(link.endpoint, link.run_id)
         self._last_read = loop.time()
         self._pinged = False
         self._link = link

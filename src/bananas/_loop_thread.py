@@ -13,11 +13,13 @@ import threading
 from collections import deque
 from typing import Any, Callable, Coroutine, Deque, Dict, List, Optional, Set, Tuple, TypeVar
 
+from . import exceptions as exc
 from ._stepping import Call, SteppingLoop, shutting_down
 
 __all__ = [
     "LoopThread",
     "abandon",
+    "after_fork",
     "keep_forever",
     "loop_thread",
     "refuse_running_loop",
@@ -32,6 +34,9 @@ _PIPES_CAN_BE_AWAITED = os.name == "posix"
 _lock = threading.Lock()
 _current: Optional[LoopThread] = None
 _exiting = False
+_process = os.getpid()
+_noticing: Dict[int, threading.Lock] = {}
+_hooks: List[Callable[[], None]] = []
 # What a forked child inherits must never be collected there: closing an inherited loop or
 # transport takes the parent's sockets off the epoll that both processes share.
 _inherited: List[Any] = []
@@ -44,17 +49,26 @@ class LoopThread:
 
     Calls that come while the loop has not yet woken up for an earlier one share its wake-up, and
     so, further down, their round trip.
+
+    Raises:
+        OSError: No descriptor is left.
     """
 
     def __init__(self) -> None:
-        self.loop = SteppingLoop()
+        bell = _make_bell()
+        try:
+            self.loop = SteppingLoop()
+        except BaseException:
+            for end in bell:
+                end.close()
+            raise
         self.thread = threading.Thread(target=self._serve, name="bananas loop", daemon=True)
         self._calls: Deque[Call] = deque()
         self._open: Set[Call] = set()
         self._woken = False
         self._ended = False
         # call_soon_threadsafe() does the same, with a handle and two reads for each wake-up.
-        self._bell, self._button = _make_bell()
+        self._bell, self._button = bell
         self.loop.add_reader(self._bell, self._on_bell)
 
     def start(self) -> None:
@@ -227,8 +241,14 @@ def _make_bell() -> Tuple[io.RawIOBase, io.RawIOBase]:
 
 
 def loop_thread() -> LoopThread:
-    """Return this process's loop thread, started if need be."""
+    """Return this process's loop thread, started if need be.
+
+    Raises:
+        exceptions.ConnectionError: No descriptor is left.
+    """
     global _current
+    if _process != os.getpid():
+        _notice_fork()
     current = _current
     if current is not None:
         return current
@@ -236,7 +256,12 @@ def loop_thread() -> LoopThread:
         if _exiting:
             raise shutting_down()
         if _current is None:
-            fresh = LoopThread()
+            try:
+                fresh = LoopThread()
+            except OSError as error:
+                raise exc.ConnectionError(
+                    f"the blocking client can't start its event loop: {str(error.strerror).lower()}"
+                ) from error
             fresh.start()
             _current = fresh
         return _current
@@ -244,6 +269,9 @@ def loop_thread() -> LoopThread:
 
 def abandon(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine function in the loop thread, if there is one, without waiting for it."""
+    if _process != os.getpid():
+        keep_forever(close)  # the parent's, which no hook has told of the fork
+        return
     current = _current
     if current is not None and not _exiting:
         loop = current.loop
@@ -280,19 +308,36 @@ def _in_notebook() -> bool:
     return hasattr(shell(), "kernel")
 
 
+def after_fork(function: Callable[[], None]) -> None:
+    """Have a function called in every forked child, before anything of ours is used there."""
+    _hooks.append(function)
+
+
 def _after_fork_in_child() -> None:
-    global _current, _lock
+    global _current, _lock, _process
     _lock = threading.Lock()  # another thread of the parent may have held it
     if _current is not None:
         keep_forever(_current)
         _current = None
+    for function in _hooks:
+        function()
+    _process = os.getpid()
+
+
+def _notice_fork() -> None:
+    """Do in a child what the hooks would have done, had its parent run them: uWSGI does not."""
+    with _noticing.setdefault(os.getpid(), threading.Lock()):  # one lock for all threads: atomic
+        if _process != os.getpid():
+            _after_fork_in_child()
 
 
 def _at_exit() -> None:
     global _current, _exiting
     _exiting = True
     current, _current = _current, None
-    if current is not None:
+    if current is not None and _process != os.getpid():
+        keep_forever(current)
+    elif current is not None:
         current.stop()
 
 

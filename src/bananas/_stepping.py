@@ -119,7 +119,21 @@ class _Future(asyncio.Future):  # type: ignore[type-arg]  # not subscriptable be
 
 
 class SteppingLoop(asyncio.SelectorEventLoop):
-    """A loop whose futures tell a call at once."""
+    """A loop whose futures tell a call at once.
+
+    Raises:
+        OSError: No descriptor is left.
+    """
+
+    _is_made = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._is_made = True
+
+    def __del__(self) -> None:
+        if self._is_made:  # else there is nothing to be closed, and asyncio would complain of that
+            super().__del__()
 
     def create_future(self) -> asyncio.Future[Any]:
         return _Future(loop=self)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import os
 import ssl
 import weakref
 from datetime import timedelta
@@ -31,7 +30,7 @@ from ._as_completed import AsCompleted
 from ._config import DEFAULT_REDIS_URL
 from ._credentials import CredentialProvider
 from ._in_process import InProcess
-from ._loop_thread import abandon, keep_forever, loop_thread, refuse_running_loop
+from ._loop_thread import abandon, after_fork, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
 from ._submission import Chunk, Submission
 from ._sync_parts import BlockingQueue, BlockingResultBackend
@@ -284,8 +283,8 @@ class Client(InProcess):
         if not self._closed:
             try:
                 self._run(lambda client: in_task(client.close))
-            except exc.ClientClosedError:
-                pass  # the interpreter is shutting down: the loop has ended, and all with it
+            except (exc.ClientClosedError, exc.ConnectionError):
+                pass  # the thread could not be started, or has ended, and all with it
             self._closed = True
 
     def __enter__(self: Self) -> Self:
@@ -829,5 +828,4 @@ def _after_fork_in_child() -> None:
         client._after_fork()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+after_fork(_after_fork_in_child)

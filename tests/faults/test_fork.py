@@ -18,6 +18,8 @@ from tests.support import RawClient, RedisServer, wait_until
 from tests.support.ports import HOST, free_port
 
 from .programs.forking import ACTS, STATES
+from .programs.raw_fork import ACTS as RAW_ACTS
+from .programs.raw_fork import STATES as RAW_STATES
 from .running import ROOT, Program
 from .worker import finish
 
@@ -31,6 +33,15 @@ def test_fork(redis_server: RedisServer, state: str) -> None:
         for act in ACTS:
             program.expect(act)
         program.end_well()
+
+
+@pytest.mark.parametrize("state", sorted(RAW_STATES))
+def test_fork_without_hooks(redis_server: RedisServer, state: str) -> None:
+    """The same holds where nobody tells Python of the fork, as under uWSGI."""
+    with Program("raw_fork", state, redis_server.url(), str(redis_server.port)) as program:
+        for act in RAW_ACTS:
+            program.expect(act)
+        program.end()
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

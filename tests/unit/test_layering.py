@@ -46,6 +46,7 @@ LAYERS = [
         "_deadlines",
         "_protocol",
         "_introduction",
+        "_outage",
         "_wire",
         "_addresses",
         "_opening",

@@ -218,7 +218,8 @@ ACTS: Mapping[str, Callable[[List[Client], RawClient], NoReturn]] = {
 }
 
 
-def _ended_well(pid: int) -> bool:
+def ended_well(pid: int) -> bool:
+    """Wait for a child; one that hangs is killed."""
     deadline = time.monotonic() + _LIMIT
     while time.monotonic() < deadline:
         found, status = os.waitpid(pid, os.WNOHANG)
@@ -243,7 +244,7 @@ def main(state_name: str, url: str, port: int) -> None:
                 del state
                 with RawClient(port) as own:
                     act(clients, own)
-            well = _ended_well(pid)
+            well = ended_well(pid)
             state.end(redis)
             work(clients[0], redis)
             print(name if well else f"{name}: the child has not ended well", flush=True)

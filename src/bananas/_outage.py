@@ -1,0 +1,64 @@
+"""Logs that a connection is lost, can't be replaced, and works again: each once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Optional
+
+from . import exceptions as exc
+from ._endpoint import Endpoint
+
+__all__ = ["Outage"]
+
+_log = logging.getLogger("bananas")
+
+
+class Outage:
+    """What the log has been told of one connection; no message holds a password.
+
+    Args:
+        purpose: What the connection is for.
+    """
+
+    def __init__(self, purpose: str) -> None:
+        self._purpose = purpose
+        self._began: Optional[float] = None
+        self._reported = False
+        self._endpoint: Optional[Endpoint] = None
+        self._run_id: Optional[str] = None
+
+    def lost(self, endpoint: Endpoint, reason: Exception) -> None:
+        """Note that a connection is lost, or given up."""
+        if self._began is None:
+            self._began = time.monotonic()
+            _log.warning(
+                "lost the connection to Redis at %s (%s): %s", endpoint, self._purpose, reason
+            )
+
+    def refused(self, reason: exc.ConnectionError) -> None:
+        """Note that there is no connection to be had."""
+        if self._began is None:
+            self._began = time.monotonic()
+        if not self._reported:
+            self._reported = True
+            _log.warning("no connection (%s): %s", self._purpose, reason)
+
+    def ended(self, endpoint: Endpoint, run_id: Optional[str]) -> None:
+        """Note that there is a connection again, or for the first time."""
+        if self._began is not None:
+            took = time.monotonic() - self._began
+            _log.info(
+                "connected to Redis at %s (%s), after %.1f s without", endpoint, self._purpose, took
+            )
+        before = self._endpoint
+        if before is not None and (endpoint != before or run_id != self._run_id):
+            _log.warning(
+                "Redis at %s (%s) has taken over from another process, at %s",
+                endpoint,
+                self._purpose,
+                before,
+            )
+        self._endpoint, self._run_id = endpoint, run_id
+        self._began = None
+        self._reported = False
