@@ -77,6 +77,10 @@ class ReplyProtocol(asyncio.Protocol):
 
     Args:
         on_lost: Called once, when the connection has ended or is given up, with the reason.
+
+    Attributes:
+        lost: The reason, once the connection has ended or is given up.
+        on_progress: Called with the number of bytes that have arrived, where more are to come.
     """
 
     def __init__(self, on_lost: Callable[[LinkLost], None]) -> None:
@@ -92,6 +96,7 @@ class ReplyProtocol(asyncio.Protocol):
         self._closed: Optional[asyncio.Future[None]] = None
         self._has_ended = False
         self.lost: Optional[LinkLost] = None
+        self.on_progress: Optional[Callable[[int], None]] = None
 
     def expect(self, count: int, receiver: Receiver) -> None:
         """Have the next ``count`` replies handed over, at once if they are here.
@@ -108,6 +113,11 @@ class ReplyProtocol(asyncio.Protocol):
     def expect_nothing(self) -> None:
         """Take the receiver back: what arrives now was not asked for."""
         self._receiver = None
+
+    @property
+    def unread(self) -> List[Reply]:
+        """Replies that have arrived and were not handed over, since others are missing."""
+        return list(self._replies)
 
     @property
     def has_leftovers(self) -> bool:
@@ -145,8 +155,11 @@ class ReplyProtocol(asyncio.Protocol):
             return
         if self._receiver is None:
             self.lose(LinkLost("it has a reply that nobody asked for"))
-        elif replies:
+            return
+        if replies:
             self._hand_over()
+        if self._receiver is not None and self.on_progress is not None:
+            self.on_progress(len(data))
 
     def _hand_over(self) -> None:
         receiver, replies, wanted = self._receiver, self._replies, self._wanted

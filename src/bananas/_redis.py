@@ -405,6 +405,22 @@ class Link:
         protocol = self._protocol
         return protocol is None or protocol.lost is not None or protocol.has_leftovers
 
+    @property
+    def unread(self) -> List[Reply]:
+        """Replies that have arrived while others, which belong to them, are missing."""
+        return [] if self._protocol is None else self._protocol.unread
+
+    @property
+    def unsent(self) -> int:
+        """How many bytes were handed over and are not written yet."""
+        size: int = 0 if self._writer is None else self._writer.transport.get_write_buffer_size()
+        return size
+
+    def report_progress(self, receiver: Optional[Callable[[int], None]]) -> None:
+        """Have a function called with the number of bytes that came, while more are to come."""
+        if self._protocol is not None:
+            self._protocol.on_progress = receiver
+
     def abort(self) -> None:
         """Drop the connection at once; a read in progress ends with ``LinkLost``."""
         self._let_go()

@@ -65,6 +65,7 @@ LAYERS = [
         "_lending",
         "_exclusive",
         "_autopipeline",
+        "_pipeline",
         "_submission",
         "_lookup",
     ],

@@ -1,0 +1,219 @@
+"""What goes out as one pipeline: the limits of a batch, its commands, and whose each reply is."""
+
+from __future__ import annotations
+
+from typing import Deque, List, Optional, Sequence, Tuple
+
+from .._protocol import Command, Reply, ReplyError
+from .idempotent import Existence, Look
+from .requests import Call, Request, Submit
+from .transaction import Entry, Outcomes, Transaction
+
+__all__ = ["BATCH_BYTES", "BATCH_COMMANDS", "Batch"]
+
+# A batch takes no more requests once it has reached one of these. A larger one would hold up Redis,
+# and with it everybody, and would cost no less for each job.
+BATCH_COMMANDS = 1000
+BATCH_BYTES = 1 << 20
+
+
+class Batch:
+    """Commands of many requests, in the order in which they are sent.
+
+    Attributes:
+        watched: The transaction of idempotent submits whose keys are watched; it goes first.
+        unwatch: Whether keys are watched that no transaction follows for.
+        transactions: Submits of jobs whose ids are ours.
+        calls: Commands that may be sent again.
+        look: Looks for the jobs of idempotent submits, and watches them.
+        requests: How many requests it is for; those of a look count once more when they are queued.
+        size: Bytes to be written, roughly.
+        silence: For how many seconds the connection may be silent.
+        outcomes: Of the transactions, once they are judged.
+        watched_outcomes: Of the watched transaction; None where it was aborted.
+        existence: What the look has found.
+        answers: The replies to each call.
+        refusal: Why the marker was refused; then so was the rest, or it can't be told.
+    """
+
+    __slots__ = (
+        "answers",
+        "calls",
+        "existence",
+        "look",
+        "outcomes",
+        "refusal",
+        "requests",
+        "silence",
+        "size",
+        "transactions",
+        "unwatch",
+        "watched",
+        "watched_outcomes",
+    )
+
+    def __init__(self) -> None:
+        self.watched: Optional[Transaction] = None
+        self.unwatch = False
+        self.transactions: List[Transaction] = []
+        self.calls: List[Call] = []
+        self.look: Optional[Look] = None
+        self.requests = 0
+        self.size = 0
+        self.silence = float("inf")
+        self.outcomes: List[Outcomes] = []
+        self.watched_outcomes: Optional[Outcomes] = None
+        self.existence: Optional[Existence] = None
+        self.answers: List[List[Reply]] = []
+        self.refusal: Optional[ReplyError] = None
+
+    def __bool__(self) -> bool:
+        return bool(self.calls or self.transactions or self.watched or self.look)
+
+    # -- what goes in ----------------------------------------------------------------------------
+
+    def fill(self, waiting: Deque[Request], *, most_requests: int) -> List[Entry]:
+        """Take requests that wait, up to the limits.
+
+        Returns:
+            The entries of idempotent submits, which have to be looked for first.
+        """
+        entries: List[Entry] = []
+        idempotent: List[Entry] = []
+        count = size = 0
+        while waiting and count < BATCH_COMMANDS and size < BATCH_BYTES:
+            if self.requests >= most_requests:
+                break
+            request = waiting.popleft()
+            if request.future.done():
+                continue
+            self._note(request)
+            if request.__class__ is Submit:
+                (idempotent if request.idempotent else entries).extend(request.entries)
+                count += request.left
+                for entry in request.entries:
+                    size += len(entry.document)
+            else:
+                assert isinstance(request, Call)
+                self.calls.append(request)
+                count += len(request.commands)
+                size += request.size
+        self.size += size
+        if entries:
+            self.transactions.append(Transaction(entries))
+        return idempotent
+
+    def add_group(self, entries: Sequence[Entry]) -> None:
+        """Take entries in that are to be sent once more, as a transaction of their own."""
+        self.transactions.append(Transaction(entries))
+        self._note_entries(entries)
+
+    def add_look(self, entries: Sequence[Entry]) -> None:
+        """Look for the jobs of idempotent submits."""
+        self.look = Look(entries)
+        for entry in entries:
+            self._note(entry.owner)
+
+    def add_watched(self, entries: Sequence[Entry]) -> None:
+        """Queue entries whose keys are watched."""
+        self.watched = Transaction(entries)
+        self._note_entries(entries)
+
+    def _note_entries(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self.size += len(entry.document)
+            self._note(entry.owner)
+
+    def _note(self, request: Request) -> None:
+        self.requests += 1
+        if request.silence < self.silence:
+            self.silence = request.silence
+
+    # -- what goes out ---------------------------------------------------------------------------
+
+    @property
+    def needs_marker(self) -> bool:
+        """Whether its replies say nothing of what they answer; those of a transaction do."""
+        return bool(self.calls or self.look)
+
+    @property
+    def writes(self) -> bool:
+        """Whether any of it must not be applied late."""
+        return bool(self.transactions or self.watched) or any(call.writes for call in self.calls)
+
+    def commands(self) -> List[Command]:
+        """Return the commands."""
+        commands: List[Command] = []
+        if self.watched is not None:
+            commands.extend(self.watched.commands())
+        elif self.unwatch:
+            commands.append((b"UNWATCH",))
+        for transaction in self.transactions:
+            commands.extend(transaction.commands())
+        for call in self.calls:
+            commands.extend(call.commands)
+        if self.look is not None:
+            commands.extend(self.look.commands())
+        return commands
+
+    # -- what came back --------------------------------------------------------------------------
+
+    def judge(self, replies: List[Reply]) -> bool:
+        """Note what the replies mean.
+
+        Returns:
+            False where they can't be the replies to this batch.
+        """
+        at = 0
+        if self.watched is not None:
+            at = self.watched.reply_count
+            if not self._judge_watched(self.watched, replies[:at]):
+                return False
+        elif self.unwatch:
+            at = 1
+        for transaction in self.transactions:
+            end = at + transaction.reply_count
+            outcomes = transaction.judge(replies[at:end])
+            if outcomes is None:
+                return False
+            self.outcomes.append(outcomes)
+            at = end
+        for call in self.calls:
+            end = at + len(call.commands)
+            self.answers.append(replies[at:end])
+            at = end
+        if self.look is not None:
+            self.existence = self.look.judge(replies[at : at + self.look.reply_count])
+        return True
+
+    def _judge_watched(self, transaction: Transaction, replies: List[Reply]) -> bool:
+        if transaction.is_aborted(replies):
+            return True
+        self.watched_outcomes = transaction.judge(replies)
+        return self.watched_outcomes is not None
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no transaction was refused, and none aborted."""
+        if self.watched is not None and (
+            self.watched_outcomes is None or not self.watched_outcomes.is_clean
+        ):
+            return False
+        return all(outcomes.is_clean for outcomes in self.outcomes)
+
+    @property
+    def leaves_transaction(self) -> bool:
+        """Whether the connection may still be inside a transaction, and is of no more use."""
+        outcomes = list(self.outcomes)
+        if self.watched_outcomes is not None:
+            outcomes.append(self.watched_outcomes)
+        return any(found.in_transaction for found in outcomes)
+
+    def sent_groups(self) -> List[Tuple[Sequence[Entry], bool]]:
+        """Return the entries of each transaction, and whether they are idempotent."""
+        groups: List[Tuple[Sequence[Entry], bool]] = [
+            (transaction.entries, False) for transaction in self.transactions
+        ]
+        if self.watched is not None:
+            groups.append((self.watched.entries, True))
+        return groups

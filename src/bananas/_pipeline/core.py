@@ -1,0 +1,409 @@
+"""The pipeline's state machine: events in, effects out, without I/O, clock or chance."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Callable, Deque, List, Optional, Sequence, Tuple
+
+from .. import exceptions as exc
+from .._protocol import Command, Reply, ReplyError
+from .answers import hand_out, refuse_too_long, refuse_transactions
+from .batch import Batch
+from .effects import Effects
+from .marker import Marker
+from .pending import PendingRequests
+from .recovery import LinkFacts, LostLink, Settlement, is_replica
+from .requests import Request, Submit
+from .schedule import NEVER, Schedule
+from .state import State
+from .transaction import is_passing
+
+__all__ = ["Core"]
+
+
+class Core:
+    """Decides what to send, what a reply means, and what a lost connection leaves in doubt.
+
+    Every event carries the time. A request is asked whether its caller has abandoned it.
+
+    Args:
+        effects: Carries the decisions out.
+        server: What is connected to, for messages.
+        connect_timeout: For how many seconds a request that was never sent waits for a connection.
+        silence: For how many seconds a connection may be silent while it settles.
+        jitter: Returns a number from 0 to 1, by chance.
+        most_requests: How many requests go into a batch at most.
+
+    Attributes:
+        state: Where the pipeline stands.
+        pending: The requests without an outcome.
+        facts: Of the connection; None where there is none.
+        connections: How many connections were made.
+        batches: How many batches were sent.
+    """
+
+    def __init__(
+        self,
+        effects: Effects,
+        *,
+        server: str = "Redis",
+        connect_timeout: float,
+        silence: float,
+        jitter: Callable[[], float],
+        most_requests: int = 1_000_000,
+    ) -> None:
+        self._effects = effects
+        self._connect_timeout = connect_timeout
+        self._settling_silence = silence
+        self._most_requests = most_requests
+        self._schedule = Schedule(effects, connect_timeout, jitter)
+        self.state = State.IDLE
+        self.pending = PendingRequests()
+        self.facts: Optional[LinkFacts] = None
+        self.connections = 0
+        self.batches = 0
+        self._batch: Optional[Batch] = None
+        self._is_judged = False
+        self._settlement: Optional[Settlement] = None
+        self._unwatch = False
+        self._marker = Marker()
+        self._was_alone = True
+        self._patient_until = -NEVER
+        self._silent_server = exc.ConnectionError(
+            f"{server} did not answer within {connect_timeout:g} s"
+        )
+        self._failure: Optional[exc.ConnectionError] = None
+        self._refusal: Optional[ReplyError] = None
+        self._is_running = False
+        self._events: Deque[Tuple[Callable[..., None], Tuple[Any, ...]]] = deque()
+
+    # -- events ----------------------------------------------------------------------------------
+
+    def request(self, request: Request, now: float, *, at_once: bool = False) -> None:
+        """Somebody asks for something.
+
+        Where nothing is under way it is sent in the same turn: at once if the last batch was for
+        one request only, else at the end of the turn, together with what others ask for.
+
+        Args:
+            request: What.
+            now: The time.
+            at_once: Send it without waiting for others in any case.
+        """
+        self.pending.add(request)
+        self._schedule.wake(request.patience)
+        if self._is_running:
+            return  # it is sent when what runs has ended
+        if self.state is State.READY and not (at_once or self._was_alone):
+            self._effects.send_soon()
+        else:
+            self._run(self._go_on, now)
+
+    def send_now(self, now: float) -> None:
+        """Nobody else asks for anything in this turn."""
+        self._run(self._go_on, now)
+
+    def reply_lost(self, submit: Submit, facts: LinkFacts, now: float) -> None:
+        """A submit was sent on a connection that is not ours, and its reply was lost there.
+
+        Args:
+            submit: The submit.
+            facts: Of that connection. It is no younger than any of ours.
+            now: The time.
+        """
+        self._run(self._on_reply_lost, submit, facts, now)
+
+    def link_up(self, facts: LinkFacts, now: float) -> None:
+        """There is a connection."""
+        self._run(self._on_link_up, facts, now)
+
+    def link_failed(
+        self, failure: exc.ConnectionError, now: float, refusal: Optional[ReplyError] = None
+    ) -> None:
+        """No connection could be made.
+
+        Args:
+            failure: Why.
+            now: The time.
+            refusal: The server's reply, where it says that the reason passes.
+        """
+        self._run(self._on_link_failed, failure, now, refusal)
+
+    def link_lost(self, now: float, replies: Sequence[Reply] = ()) -> None:
+        """The connection is gone; some replies may have come before, but not all."""
+        self._run(self._on_link_lost, now, replies)
+
+    def replies(self, replies: List[Reply], now: float) -> None:
+        """All replies to what was sent are here."""
+        self._run(self._on_replies, replies, now)
+
+    def progress(self, count: int, now: float) -> None:
+        """Some bytes were read, and more are to come."""
+        self._schedule.moved(count, now)
+
+    def time(self, now: float) -> None:
+        """The time that was asked for has come, or any other."""
+        self._run(self._on_time, now)
+
+    def fail_all(self, error: exc.BananasError, now: float) -> None:
+        """End all requests for a reason that is none of theirs, and start again."""
+        self._run(self._on_fail_all, error, now)
+
+    def close(self, now: float) -> None:
+        """Nothing is to be done any more."""
+        self._run(self._on_close, now)
+
+    def _run(self, handler: Callable[..., None], *args: Any) -> None:
+        """Handle an event, or queue it while another one is being handled."""
+        if self._is_running:
+            self._events.append((handler, args))
+            return
+        self._is_running = True
+        try:
+            handler(*args)
+            while self._events:
+                handler, args = self._events.popleft()
+                handler(*args)
+        finally:
+            self._is_running = False
+
+    # -- what to do next -------------------------------------------------------------------------
+
+    def _go_on(self, now: float) -> None:
+        """Do what there is to be done, if nothing is on its way."""
+        pending = self.pending
+        while self.state is State.READY or self.state is State.WATCHING:
+            if pending.lost or pending.undo:
+                self._settle(now)
+            elif not pending.has_more:
+                pending.deadlines.clear()
+                return
+            else:
+                self._send_batch(now)
+        if self.state is State.IDLE and (pending.has_more or pending.has_doubts):
+            self._connect_or_rest()
+
+    def _connect_or_rest(self) -> None:
+        """Connect, unless nobody waits for anything any more."""
+        self._schedule.retry_at = NEVER
+        if self.pending.has_waiting_callers():
+            self.state = State.CONNECTING
+            self._effects.connect()
+        else:
+            self.state = State.IDLE
+
+    def _send_batch(self, now: float) -> None:
+        """Send what waits; it may be found that nobody waits for it."""
+        assert self.facts is not None
+        batch = self.pending.next_batch(unwatch=self._unwatch, most_requests=self._most_requests)
+        self.state = State.READY
+        if not batch:
+            return
+        refusal = self.facts.no_transactions
+        if refusal is not None and (batch.transactions or batch.look):
+            refuse_transactions(batch, refusal, self.pending)
+            self._lose_link(now)  # another connection may be allowed them
+            return
+        commands = batch.commands()
+        if batch.needs_marker:
+            commands.append(self._marker.next())
+        self.batches += 1
+        self._batch = batch
+        self._is_judged = False
+        self._unwatch = batch.look is not None
+        self.state = State.SENT
+        self._send(commands, now, batch.silence, batch.size)
+
+    def _send(self, commands: List[Command], now: float, silence: float, size: int = 0) -> None:
+        self._effects.send(commands)
+        self._schedule.sent(now, silence, size)
+
+    # -- replies ---------------------------------------------------------------------------------
+
+    def _on_replies(self, replies: List[Reply], now: float) -> None:
+        self._schedule.answered()
+        if self.state is State.SENT:
+            self._on_answered(replies, now)
+        elif self.state is State.SETTLING:
+            self._on_settled(replies, now)
+
+    def _on_answered(self, replies: List[Reply], now: float) -> None:
+        batch = self._batch
+        assert batch is not None
+        if self._is_judged:
+            self._conclude_if(self._marker.is_reply(replies[-1]), batch, now)
+            return
+        echo = replies.pop() if batch.needs_marker else None
+        if not batch.judge(replies):
+            self._on_link_lost(now, ())
+        elif batch.leaves_transaction:
+            self._confirm(batch, [(b"DISCARD",)], now)
+        elif batch.needs_marker:
+            batch.refusal = echo if is_passing(echo) else None
+            self._conclude_if(self._marker.is_reply(echo), batch, now)
+        elif batch.is_clean:
+            self._conclude(batch, now)
+        else:
+            self._confirm(batch, [], now)
+
+    def _confirm(self, batch: Batch, before: List[Command], now: float) -> None:
+        """Make sure that an error, which says nothing of what it answers, is no stray one."""
+        self._is_judged = True
+        self._send([*before, self._marker.next()], now, batch.silence)
+
+    def _conclude_if(self, is_sure: bool, batch: Batch, now: float) -> None:
+        if is_sure:
+            self._conclude(batch, now)
+        else:
+            self._on_link_lost(now, ())
+
+    def _conclude(self, batch: Batch, now: float) -> None:
+        """Tell the callers of a batch, who may ask for more, and go on."""
+        self._batch = None
+        self._was_alone = batch.requests <= 1
+        refusal = hand_out(batch, self.pending)
+        if refusal is not None:
+            self._on_refused(refusal, now)
+        else:
+            self._schedule.succeeded()
+            self._refusal = None
+            self.state = State.WATCHING if self.pending.is_watching else State.READY
+            self._go_on(now)
+
+    def _on_refused(self, refusal: ReplyError, now: float) -> None:
+        """The server refuses for a reason that passes, and another one may not."""
+        self._refusal = refusal
+        self._lose_link(now)
+        self._back_off(now)
+
+    # -- connections -----------------------------------------------------------------------------
+
+    def _on_link_up(self, facts: LinkFacts, now: float) -> None:
+        if self.state is not State.CONNECTING:
+            self._effects.drop()
+            return
+        self.connections += 1
+        facts.serial = self.connections
+        self.facts = facts
+        self._failure = None
+        self._unwatch = False
+        if self.pending.has_doubts and is_replica(facts):
+            self._lose_link(now)
+            self._back_off(now)
+            return
+        self.state = State.READY
+        self._go_on(now)
+
+    def _on_link_failed(
+        self, failure: exc.ConnectionError, now: float, refusal: Optional[ReplyError]
+    ) -> None:
+        if self.state is State.CONNECTING:
+            self._failure = failure
+            self._refusal = refusal
+            self.pending.fail_unsent(failure, refusal)
+            self._back_off(now)
+
+    def _on_link_lost(self, now: float, replies: Sequence[Reply]) -> None:
+        if self.facts is None:
+            return
+        if self._batch is not None and refuse_too_long(self._batch, replies, self.pending):
+            self._batch = None
+        self._lose_link(now)
+        if self._schedule.may_retry_at_once():
+            self._connect_or_rest()
+        else:
+            self._back_off(now)
+
+    def _lose_link(self, now: float) -> None:
+        """Let go of the connection, and note what was on its way."""
+        batch, self._batch = self._batch, None
+        facts, self.facts = self.facts, None
+        assert facts is not None
+        settlement, self._settlement = self._settlement, None
+        self._effects.drop()
+        self._schedule.answered()
+        self._patient_until = now + self._connect_timeout
+        self.state = State.IDLE
+        self.pending.unwatch()
+        if settlement is not None and settlement.writes:
+            self.pending.lost.append(LostLink(facts, [], self.connections))
+        if batch is not None:
+            self.pending.send_again(batch, facts, self.connections)
+
+    def _back_off(self, now: float) -> None:
+        self.state = State.BACKING_OFF
+        self._schedule.back_off(now)
+
+    # -- lost replies ----------------------------------------------------------------------------
+
+    def _on_reply_lost(self, submit: Submit, facts: LinkFacts, now: float) -> None:
+        self.pending.deadlines.add(submit)
+        self.pending.lost.append(LostLink(facts, [(submit.entries, False)], self.connections))
+        self._schedule.wake(submit.deadline)
+        self._go_on(now)
+
+    def _settle(self, now: float) -> None:
+        """Undo, fence and look, in one go."""
+        assert self.facts is not None
+        settlement = Settlement(self.pending.undo, self.pending.lost)
+        if not settlement.is_possible(self.facts):
+            self._lose_link(now)  # only a younger connection can tell
+            self._connect_or_rest()
+            return
+        self._settlement = settlement
+        self.state = State.SETTLING
+        commands = [*settlement.commands(self.facts), self._marker.next()]
+        self._send(commands, now, self._settling_silence)
+
+    def _on_settled(self, replies: List[Reply], now: float) -> None:
+        settlement = self._settlement
+        assert self.facts is not None
+        assert settlement is not None
+        refusal = next(filter(is_passing, replies), None)
+        if not self._marker.is_reply(replies.pop()):
+            self._on_link_lost(now, ())
+        elif refusal is not None:
+            self._on_refused(refusal, now)  # a primary that was demoted, say: nothing is settled
+        else:
+            self.pending.settled(settlement, replies, self.facts)
+            self._settlement = None
+            self._schedule.succeeded()
+            self.state = State.READY
+            self._go_on(now)
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def _on_time(self, now: float) -> None:
+        pending = self.pending
+        failure = None if self.facts is not None else self._failure or self._silent_server
+        pending.fail_late(now, self._batch, failure, self._refusal)
+        # Where a server says that it will be ready, all wait until their deadline.
+        waits_for_link = self.facts is None and self._refusal is None
+        if waits_for_link:
+            pending.fail_impatient(now, self._patient_until, failure)
+        if self.state is State.BACKING_OFF and now >= self._schedule.retry_at:
+            self._connect_or_rest()
+        elif self._schedule.is_silent(now):
+            self._on_link_lost(now, ())
+        waits_for_link = self.facts is None and self._refusal is None
+        patience = pending.patience(self._patient_until) if waits_for_link else None
+        self._schedule.woken(pending.deadlines.soonest(), patience)
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    def _on_fail_all(self, error: exc.BananasError, now: float) -> None:
+        if self.facts is not None:
+            self._lose_link(now)
+        for request in self.pending.deadlines:
+            request.fail(error)
+        self._schedule.retry_at = NEVER
+        self.state = State.IDLE
+
+    def _on_close(self, now: float) -> None:
+        doubtful = self.pending.in_doubt(self._batch)
+        if self.facts is not None:
+            self._lose_link(now)
+        self._schedule.retry_at = NEVER
+        self.state = State.CLOSED
+        for request in self.pending.deadlines:
+            request.fail(request.closed(may_be_applied=request in doubtful))

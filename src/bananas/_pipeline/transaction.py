@@ -1,0 +1,237 @@
+"""Turns submits into one transaction, and the replies to it into an outcome for each submit."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional, Sequence, Tuple
+
+from .._protocol import TRANSIENT, Command, Reply, ReplyError
+
+__all__ = ["Entry", "Outcomes", "Transaction", "is_error", "is_passing"]
+
+
+class Entry:
+    """One job on its way into Redis.
+
+    Attributes:
+        job_id: The job.
+        member: Its id in bytes, as it goes into a list or a sorted set.
+        key: Where its document goes.
+        document: The document's bytes.
+        target: The list or sorted set that its id goes into.
+        score: The due time in whole Unix seconds for the sorted set; None for a list.
+        owner: The submit that it is a part of, until it has an outcome; None afterwards.
+    """
+
+    __slots__ = ("document", "job_id", "key", "member", "owner", "score", "target")
+
+    owner: Any
+
+    def __init__(
+        self,
+        job_id: str,
+        member: bytes,
+        key: bytes,
+        document: bytes,
+        target: bytes,
+        score: Optional[int] = None,
+    ) -> None:
+        self.job_id = job_id
+        self.member = member
+        self.key = key
+        self.document = document
+        self.target = target
+        self.score = score
+
+    def __repr__(self) -> str:
+        return f"Entry({self.job_id!r})"
+
+
+class Outcomes:
+    """What became of the entries of a transaction.
+
+    Attributes:
+        queued: Those that are queued.
+        rejected: Those that Redis refused, each with the reply that says why.
+        again: Those that were not applied through no fault of their own; each group is to be sent
+            as a transaction of its own.
+        passing: Why nothing was applied, where the reason passes.
+        undo: Commands that take back what a rejected entry left.
+        in_transaction: Whether the connection may still be inside the transaction.
+    """
+
+    __slots__ = ("again", "in_transaction", "passing", "queued", "rejected", "undo")
+
+    def __init__(self) -> None:
+        self.queued: Sequence[Entry] = ()
+        self.rejected: List[Tuple[Entry, ReplyError]] = []
+        self.again: List[List[Entry]] = []
+        self.passing: Optional[ReplyError] = None
+        self.undo: List[Command] = []
+        self.in_transaction = False
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing was refused."""
+        return not (self.rejected or self.again)
+
+    def reject(self, entries: Sequence[Entry], reply: ReplyError) -> None:
+        """Note that entries are refused."""
+        self.rejected.extend((entry, reply) for entry in entries)
+
+
+class Transaction:
+    """MULTI, one MSET of the documents, one LPUSH for each list, one ZADD, EXEC.
+
+    The documents come first: a worker that finds an id without a document dead-letters it at once,
+    and the scheduler leaves it in its set for ever.
+    """
+
+    __slots__ = ("_targets", "entries")
+
+    def __init__(self, entries: Sequence[Entry]) -> None:
+        self.entries = entries
+        self._targets: Dict[bytes, List[Entry]] = {}
+        for entry in entries:
+            group = self._targets.get(entry.target)
+            if group is None:
+                self._targets[entry.target] = [entry]
+            else:
+                group.append(entry)
+
+    @property
+    def reply_count(self) -> int:
+        """How many replies the commands bring."""
+        return 3 + len(self._targets)
+
+    def commands(self) -> List[Command]:
+        """Return the commands, the ids of each list in the order of the entries."""
+        documents: List[bytes] = [b"MSET"]
+        for entry in self.entries:
+            documents.append(entry.key)
+            documents.append(entry.document)
+        commands: List[Command] = [(b"MULTI",), tuple(documents)]
+        for target, group in self._targets.items():
+            if group[0].score is None:
+                commands.append((b"LPUSH", target, *[entry.member for entry in group]))
+            else:
+                pairs = [part for entry in group for part in (str(entry.score), entry.member)]
+                commands.append((b"ZADD", target, *pairs))
+        commands.append((b"EXEC",))
+        return commands
+
+    # -- what the replies mean -------------------------------------------------------------------
+
+    def judge(self, replies: Sequence[Reply]) -> Optional[Outcomes]:
+        """Judge the replies; None where they can't be the replies to this transaction."""
+        if isinstance(replies[-1], ReplyError):
+            return self._judge_refused(replies)
+        return self._judge_exec(replies)
+
+    def is_aborted(self, replies: Sequence[Reply]) -> bool:
+        """Whether EXEC did nothing, because a key under WATCH has changed."""
+        return replies[-1] is None and self._is_taken(replies)
+
+    def _is_taken(self, replies: Sequence[Reply]) -> bool:
+        return replies[0] == b"OK" and all(reply == b"QUEUED" for reply in replies[1:-1])
+
+    def _judge_exec(self, replies: Sequence[Reply]) -> Optional[Outcomes]:
+        """EXEC ran the commands."""
+        done = replies[-1]
+        if done.__class__ is not list or len(done) != len(self._targets) + 1:
+            return None
+        if not self._is_taken(replies):
+            return None
+        outcomes = Outcomes()
+        if any(map(is_error, done)):
+            self._judge_partial(done, outcomes)
+        else:
+            outcomes.queued = self.entries
+        return outcomes
+
+    def _judge_partial(self, done: Sequence[Reply], outcomes: Outcomes) -> None:
+        """A command failed inside EXEC: the others were applied, and there is no rollback."""
+        documents, *pushes = done
+        queued: List[Entry] = []
+        for (target, group), reply in zip(self._targets.items(), pushes):
+            if isinstance(reply, ReplyError):
+                outcomes.reject(group, reply)
+                outcomes.undo.append((b"DEL", *[entry.key for entry in group]))
+            elif isinstance(documents, ReplyError):
+                outcomes.reject(group, documents)
+                outcomes.undo.extend(_take_back(target, entry) for entry in group)
+            else:
+                queued.extend(group)
+        outcomes.queued = queued
+
+    def _judge_refused(self, replies: Sequence[Reply]) -> Outcomes:
+        """The last reply is an error: nothing was applied, unless MULTI was refused."""
+        outcomes = Outcomes()
+        multi, *taken, last = replies
+        if isinstance(multi, ReplyError):
+            self._judge_without_multi(multi, taken, outcomes)
+        else:
+            outcomes.in_transaction = last.code != "EXECABORT"
+            self._judge_aborted(last.reason, taken, outcomes)
+        return outcomes
+
+    def _judge_without_multi(
+        self, reason: ReplyError, done: Sequence[Reply], outcomes: Outcomes
+    ) -> None:
+        """MULTI refused: whatever else the user may do was done at once."""
+        if all(map(is_error, done)):
+            self._refuse_all(reason, outcomes)
+            return
+        outcomes.reject(self.entries, reason)
+        outcomes.undo.extend(_take_back(entry.target, entry) for entry in self.entries)
+        outcomes.undo.append((b"DEL", *[entry.key for entry in self.entries]))
+
+    def _judge_aborted(
+        self, reason: ReplyError, taken: Sequence[Reply], outcomes: Outcomes
+    ) -> None:
+        """EXEC refused. Blame the command that was not taken."""
+        documents, *pushes = taken
+        errors = [reply for reply in taken if isinstance(reply, ReplyError)]
+        if errors:
+            reason = errors[0]
+        if is_passing(reason) or not errors:
+            self._refuse_all(reason, outcomes)
+        elif not isinstance(documents, ReplyError):
+            self._blame_targets(pushes, outcomes)
+        elif reason.code == "NOPERM" and len(self.entries) > 1:
+            # A right to some documents only: each entry has to be tried for itself.
+            outcomes.again.extend([entry] for entry in self.entries)
+        else:
+            self._refuse_all(reason, outcomes)
+
+    def _refuse_all(self, reason: ReplyError, outcomes: Outcomes) -> None:
+        if is_passing(reason):
+            outcomes.passing = reason
+            outcomes.again.append(list(self.entries))
+        else:
+            outcomes.reject(self.entries, reason)
+
+    def _blame_targets(self, pushes: Sequence[Reply], outcomes: Outcomes) -> None:
+        rest: List[Entry] = []
+        for group, reply in zip(self._targets.values(), pushes):
+            if isinstance(reply, ReplyError):
+                outcomes.reject(group, reply)
+            else:
+                rest.extend(group)
+        if rest:
+            outcomes.again.append(rest)
+
+
+def is_error(reply: Reply) -> bool:
+    """Whether a reply is an error."""
+    return isinstance(reply, ReplyError)
+
+
+def is_passing(reply: Reply) -> bool:
+    """Whether a reply is an error that passes."""
+    return isinstance(reply, ReplyError) and reply.code in TRANSIENT
+
+
+def _take_back(target: bytes, entry: Entry) -> Command:
+    if entry.score is None:
+        return (b"LREM", target, 1, entry.member)
+    return (b"ZREM", target, entry.member)

@@ -1,0 +1,131 @@
+"""The owner where no connection is to be had, and where others end its task."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import Any, List, Optional
+
+import anyio
+import pytest
+
+from bananas import ClientClosedError
+from bananas import ConnectionError as BananasConnectionError
+from bananas import TimeoutError as BananasTimeoutError
+from bananas._pipeline.auto_pipeline import AutoPipeline
+from bananas._pipeline.transaction import Entry
+from bananas._redis import Link
+
+VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="nobody")
+
+
+async def never() -> Link:
+    raise await asyncio.get_running_loop().create_future()
+
+
+def pipeline_of(open_link: Any, limit: float = 60.0) -> AutoPipeline:
+    """Return a pipeline, all of whose limits are the same."""
+    return AutoPipeline(open_link, connect_timeout=limit, submit_timeout=limit, read_timeout=limit)
+
+
+def entry() -> Entry:
+    """Return an entry."""
+    return Entry("a", b"a", b"key", b"{}", b"list")
+
+
+async def test_what_is_asked_for_when_time_is_over_has_a_time_limit_too() -> None:
+    """A callback may ask again."""
+    pipeline = AutoPipeline(never, connect_timeout=60, submit_timeout=60, read_timeout=0.02)
+    patient = pipeline.start_submit([entry()])
+    second: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+
+    def told_again(_: Optional[List[Any]], error: Optional[BaseException]) -> None:
+        assert error is not None
+        second.set_result(error)
+
+    def told(_: Optional[List[Any]], error: Optional[BaseException]) -> None:
+        pipeline.start([(b"PING",)], told_again)
+
+    pipeline.start([(b"PING",)], told)
+    with anyio.fail_after(30):
+        error = await second
+    assert isinstance(error, (BananasTimeoutError, ConnectionError))
+    assert not patient.done()
+    patient.cancel()
+    await pipeline.close()
+
+
+async def test_cancelled_from_outside() -> None:
+    """A task that somebody cancels is started again, and its requests end in time."""
+    attempts: List[asyncio.Task[Any]] = []
+
+    async def hangs() -> Link:
+        task = asyncio.current_task()
+        assert task is not None
+        attempts.append(task)
+        return await never()
+
+    pipeline = pipeline_of(hangs, 1.0)
+    future = pipeline.start_submit([entry()])
+    with anyio.fail_after(30):
+        while len(attempts) < 3:
+            await asyncio.sleep(0.001)
+            if attempts and not attempts[-1].done():
+                attempts[-1].cancel()
+        with pytest.raises(BananasConnectionError):
+            await future
+    await pipeline.close()
+
+
+async def test_task_has_no_context_of_its_caller() -> None:
+    """What the first caller has in its context is not found by what outlives the call."""
+    found: List[str] = []
+
+    async def looks() -> Link:
+        found.append(VARIABLE.get())
+        raise BananasConnectionError("no")
+
+    VARIABLE.set("the caller")
+    pipeline = pipeline_of(looks)
+    with pytest.raises(BananasConnectionError):
+        await pipeline.connect()
+    assert found == ["nobody"]
+    await pipeline.close()
+
+
+async def test_defect_ends_all() -> None:
+    """Nobody waits in silence for what has gone wrong inside."""
+
+    async def breaks() -> Link:
+        raise KeyError("a defect")
+
+    pipeline = pipeline_of(breaks)
+    future = pipeline.start_submit([entry()])
+    with anyio.fail_after(30), pytest.raises(Exception, match="internal error"):
+        await future
+    await pipeline.close()
+
+
+async def test_closed() -> None:
+    """A closed pipeline takes nothing, neither small nor large."""
+    pipeline = pipeline_of(never)
+    future = pipeline.start_submit([entry()])
+    await pipeline.close()
+    await pipeline.close()
+    with pytest.raises(ClientClosedError):
+        await future
+    large = entry()
+    large.document = bytes(2 << 20)
+    for one in (entry(), large):
+        with pytest.raises(ClientClosedError):
+            pipeline.start_submit([one])
+    with pytest.raises(ClientClosedError):
+        await pipeline.call([(b"PING",)])
+
+
+async def test_closed_before_it_was_used() -> None:
+    """Nothing was made, and nothing is to be ended."""
+    pipeline = pipeline_of(never)
+    await pipeline.close()
+    assert (pipeline.connections, pipeline.batches, pipeline.open_requests) == (0, 0, 0)
+    assert not pipeline.is_connected

@@ -1,0 +1,108 @@
+"""The small parts of the state machine."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Deque
+
+from bananas._pipeline.backoff import Backoff
+from bananas._pipeline.batch import BATCH_BYTES, BATCH_COMMANDS, Batch
+from bananas._pipeline.deadlines import Deadlines
+from bananas._pipeline.requests import Request
+from bananas._pipeline.silence import Silence
+from tests.unit.pipeline.callers import call, entry, submit
+
+
+def test_deadlines_come_in_their_order() -> None:
+    """Whoever is late is found without looking at the others."""
+    deadlines = Deadlines()
+    requests = [call(b"PING", timeout=float(limit)) for limit in (3, 1, 2, 1)]
+    for request in requests:
+        deadlines.add(request)
+    assert deadlines.soonest() == 1.0
+    assert deadlines.take_late(2.0) == [requests[1], requests[3], requests[2]]
+    assert len(deadlines) == 1
+
+
+def test_requests_that_have_ended_do_not_pile_up() -> None:
+    """The heap shrinks while requests come and end."""
+    deadlines = Deadlines()
+    open_requests: Deque[Request] = deque()
+    for now in range(10_000):
+        request = call(b"PING", now=float(now))
+        deadlines.add(request)
+        open_requests.append(request)
+        if len(open_requests) > 5:
+            open_requests.popleft().future.cancel()
+    assert len(deadlines._heap) < 20
+
+
+def test_backoff_doubles_up_to_a_limit() -> None:
+    """Chance takes up to half of each wait away."""
+    backoff = Backoff(1.0, 5.0, lambda: 0.0)
+    assert [backoff.next() for _ in range(4)] == [0.5, 1.0, 2.0, 2.5]
+    for _ in range(10_000):
+        backoff.next()
+
+
+def test_batch_limits() -> None:
+    """A batch takes no more once it has enough commands, or bytes."""
+    waiting: Deque[Request] = deque(submit([entry(str(at))]) for at in range(2 * BATCH_COMMANDS))
+    batch = Batch()
+    batch.fill(waiting, most_requests=10_000)
+    assert batch.requests == BATCH_COMMANDS
+    half = bytes(BATCH_BYTES // 2)
+    waiting = deque(submit([entry(str(at), document=half)]) for at in range(5))
+    batch = Batch()
+    batch.fill(waiting, most_requests=10_000)
+    assert (batch.requests, batch.size) == (2, BATCH_BYTES)
+
+
+def test_one_request_at_a_time() -> None:
+    """What is sent once more counts as well."""
+    waiting: Deque[Request] = deque([submit([entry("a")]), submit([entry("b")])])
+    batch = Batch()
+    batch.add_group(submit([entry("c")]).entries)
+    batch.fill(waiting, most_requests=1)
+    assert (batch.requests, len(waiting)) == (1, 2)
+    batch = Batch()
+    batch.fill(waiting, most_requests=1)
+    assert (batch.requests, len(waiting)) == (1, 1)
+
+
+def test_silence_without_a_byte() -> None:
+    """The limit counts from the time when commands were handed over."""
+    silence = Silence()
+    assert silence.begin(10.0, 4.0, 0) == 14.0
+    assert silence.look(13.9, 0) == 14.0
+    assert silence.look(14.0, 0) is None
+
+
+def test_few_bytes_make_up_for_little() -> None:
+    """A byte now and then does not keep a connection; 16,000 make up for a second."""
+    silence = Silence()
+    silence.begin(0.0, 4.0, 0)
+    for now in range(1, 4):
+        silence.moved(1, float(now))
+    assert silence.look(4.1, 0) is None
+    silence.begin(0.0, 4.0, 0)
+    silence.moved(16_000, 3.0)
+    assert silence.look(4.1, 0) == 5.0
+
+
+def test_many_bytes_make_up_for_no_more_than_the_time_until_now() -> None:
+    """After a burst the limit counts from the burst."""
+    silence = Silence()
+    silence.begin(0.0, 4.0, 0)
+    silence.moved(10_000_000, 3.0)
+    assert silence.look(6.9, 0) == 7.0
+    assert silence.look(7.0, 0) is None
+
+
+def test_upload_is_asked_for_its_growth() -> None:
+    """It is looked at several times within the limit."""
+    silence = Silence()
+    assert silence.begin(0.0, 4.0, 1_000_000) == 0.5
+    assert silence.look(0.5, 900_000) == 1.0
+    assert silence.look(4.4, 900_000) == 4.5
+    assert silence.look(4.5, 900_000) is None
