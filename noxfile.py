@@ -42,6 +42,7 @@ SERVERS: Dict[str, Optional[ServerWheel]] = {
 VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 ROOT = Path(__file__).resolve().parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+CODE = ("src", "tests", "examples", "noxfile.py")
 ALL_EXTRAS = ".[demo,fast,pydantic]"
 
 # Interpreters are those of this machine; uv would fetch the others.
@@ -184,6 +185,8 @@ def lint(session: nox.Session) -> None:
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("black", "--quiet", "--check", *CODE)
+    session.run("isort", "--quiet", "--check", *CODE)
 
 
 @nox.session
@@ -194,11 +197,23 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def pyright(session: nox.Session) -> None:
+    """Check with pyright what callers write, and that every public type is known; needs node."""
+    session.install(ALL_EXTRAS, "pyright", *group("types"))
+    session.install("--force-reinstall", "--no-deps", ".")  # built anew, where uv would reuse it
+    session.run("pyright", "tests/typing")
+    session.chdir(session.create_tmp())  # away from the sources, of which pyright finds no marker
+    session.run("pyright", "--verifytypes", "bananas", "--ignoreexternal")
+
+
+@nox.session
 def quick(session: nox.Session) -> None:
     """Check in less than a minute: style, types, and all tests that need no real server."""
     session.install("-e", ALL_EXTRAS, *group("lint"), *group("types"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("black", "--quiet", "--check", *CODE)
+    session.run("isort", "--quiet", "--check", *CODE)
     session.run("mypy")
     chosen = session.posargs or ["tests/unit", "tests/behaviour", "-m", "not real_server"]
     env = kept_bytecode(session)

@@ -55,9 +55,11 @@ def check_job_ids(values: Iterable[object], argument: str = "job_ids") -> List[s
             "[job_id]"
         )
     return [
-        value
-        if type(value) is str and _is_job_id(value)
-        else check_job_id(value, f"{argument}[{index}]")
+        (
+            value
+            if type(value) is str and _is_job_id(value)
+            else check_job_id(value, f"{argument}[{index}]")
+        )
         for index, value in enumerate(values)
     ]
 

@@ -150,9 +150,11 @@ def raise_refusals(outcomes: Sequence[Outcome], if_exists: IfExists, ids: Sequen
     if existing and if_exists == "raise":
         which = f"job {existing[0]} exists" if len(existing) == 1 else f"{len(existing)} jobs exist"
         raise exc.JobExistsError(
-            f"{which} already, and was left as it is"
-            if len(existing) == 1
-            else f"{which} already, and were left as they are",
+            (
+                f"{which} already, and was left as it is"
+                if len(existing) == 1
+                else f"{which} already, and were left as they are"
+            ),
             job_id=existing[0],
             job_ids=tuple(existing),
             submitted=tuple(i for i in ids if i not in set(existing)),

@@ -31,11 +31,11 @@ class Waiter:
         any_attempt: bool,
         must_exist: bool = False,
     ) -> None:
-        self.job_id = job_id
-        self.future = future
-        self.any_attempt = any_attempt
-        self.must_exist = must_exist
-        self.looked = False
+        self.job_id: str = job_id
+        self.future: asyncio.Future[Any] = future
+        self.any_attempt: bool = any_attempt
+        self.must_exist: bool = must_exist
+        self.looked: bool = False
         self.tick: Optional[int] = None
 
 

@@ -243,9 +243,11 @@ class AsyncClient(InProcess):
             connect_timeout=settings.connect_timeout,
             submit_timeout=settings.submit_timeout,
             read_timeout=settings.read_timeout,
-            server=f"Redis at {settings.endpoint}"
-            if not settings.sentinels
-            else f"the primary {settings.service_name!r} that the sentinels know",
+            server=(
+                f"Redis at {settings.endpoint}"
+                if not settings.sentinels
+                else f"the primary {settings.service_name!r} that the sentinels know"
+            ),
         )
         self._lender = self._pipeline.lender
         listen = functools.partial(Listener, connector, keys, ping_interval=settings.ping_interval)
