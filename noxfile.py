@@ -247,7 +247,8 @@ def measure_from_the_start(session: nox.Session) -> None:
     program = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = session.run("python", "-c", program, silent=True)
     path = Path(str(packages).strip(), "coverage_of_workers.pth")
-    path.write_text("import coverage; coverage.process_startup()\n")
+    start = '__import__("coverage").process_startup()'
+    path.write_text(f'import os; os.environ.get("COVERAGE_PROCESS_START") and {start}\n')
 
 
 def tests_on(version: str) -> None:

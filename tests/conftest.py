@@ -6,6 +6,7 @@ import asyncio
 import faulthandler
 import inspect
 import os
+import signal
 import sys
 from typing import Iterator, List, Optional
 
@@ -40,6 +41,10 @@ _REAL_SERVERS = {"redis_server", "shared_server", "own_server"}
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Coverage measures this worker, but none of the programs that tests run, as without workers.
     os.environ.pop("COVERAGE_PROCESS_START", None)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # So starts what a shell runs in the background, and what we start would never see Ctrl-C.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)
