@@ -53,7 +53,7 @@ class Deadlines:
             heapq.heapify(self._ticks)
         else:
             heapq.heappush(self._ticks, tick)
-        if tick < self._asleep_until:
+        if tick < self._asleep_until or self._is_ended:
             self._wake()
 
     def discard(self, waiter: Waiter) -> None:
@@ -71,8 +71,17 @@ class Deadlines:
         if task is not None:
             await cancel_and_wait(task)
 
+    def revive(self) -> None:
+        """Start the task again where somebody has cancelled it, and deadlines are left."""
+        if self._waiters and self._is_ended:
+            self._wake()
+
+    @property
+    def _is_ended(self) -> bool:
+        return self._task is None or self._task.done()
+
     def _wake(self) -> None:
-        if self._task is None:
+        if self._is_ended:
             loop = asyncio.get_running_loop()
             self._task = loop.create_task(self._run(), name="bananas deadlines")
         elif self._nearer is not None and not self._nearer.done():

@@ -393,6 +393,7 @@ class Watch:
             return
         self._tick = loop.call_later(_TICK, self._on_tick, loop)
         now = loop.time()
+        self._deadlines.revive()
         self._ticks += 1
         if self._ticks % 4 == 0:
             command = (b"LRANGE", self._keys.dead, 0, _DEAD_LETTERS - 1)

@@ -13,11 +13,19 @@ import pytest
 
 from bananas import AsyncClient, Client
 from bananas import exceptions as exc
-from tests.support import FaultProxy, HoldReply, RedisServer, Signal, command
+from tests.support import (
+    FaultProxy,
+    HoldReply,
+    LoseReplySilently,
+    RedisServer,
+    Signal,
+    command,
+)
 
 from .programs.leaving import WAYS
 from .running import Program
 from .timing import MachineLag, eventually
+from .worker import finish
 
 Scene = Callable[[AsyncClient, RedisServer, FaultProxy], Awaitable[List[Coroutine[Any, Any, Any]]]]
 
@@ -312,3 +320,50 @@ def test_exit_hook_after_the_loop_has_ended(redis_server: RedisServer) -> None:
         program.expect("leaving")
         program.expect("closed")
         program.end_well()
+
+
+@pytest.mark.parametrize("spared", [True, False], ids=["callers go on", "all"])
+def test_every_task_is_cancelled(
+    redis_server: RedisServer, proxy: FaultProxy, spared: bool
+) -> None:
+    """After all tasks of the loop were cancelled, calls under way end, and later ones work."""
+
+    async def sweep(*spare: Any) -> None:
+        for task in asyncio.all_tasks() - {asyncio.current_task(), *spare}:
+            task.cancel()
+        await asyncio.sleep(0.05)  # the sweep's own pause
+
+    async def main() -> None:
+        async with AsyncClient(proxy.url(), submit_timeout=1, read_timeout=1) as client:
+            wait = asyncio.ensure_future(client.wait_for_result("awaited", 30))
+            await eventually(lambda: client.stats().listening, "the listener")
+            proxy.on(command(b"EXEC"), LoseReplySilently())
+            submit = asyncio.ensure_future(client.submit_job("work", None))
+            await eventually(lambda: proxy.commands["EXEC"] == 1, "the submit")
+            vain = asyncio.ensure_future(client.wait_for_result("nothing", 1))
+            await asyncio.sleep(0)
+            await sweep(*([wait, submit, vain] if spared else []))
+            if spared:
+                with pytest.raises(exc.TimeoutError):
+                    await asyncio.wait_for(vain, 20)
+                (outcome,) = await asyncio.wait_for(
+                    asyncio.gather(submit, return_exceptions=True), 20
+                )
+                assert isinstance(outcome, (str, exc.OutcomeUnknownError))
+            else:
+                assert wait.cancelled()
+                assert submit.cancelled()
+            for number in range(2):
+                assert await client.get_job(await client.submit_job("work", None)) is not None
+                again = asyncio.ensure_future(client.wait_for_result(f"again-{number}", 30))
+                await eventually(lambda: client.stats().listening, "the listener")
+                with redis_server.connect() as redis:
+                    finish(redis, ["awaited", f"again-{number}"])
+                assert (await again).get_result() == f"again-{number}"
+                if spared:
+                    assert (await wait).get_result() == "awaited"
+                await sweep()
+            with pytest.raises(exc.TimeoutError):
+                await client.wait_for_result("nothing", 0.3)
+
+    asyncio.run(main())
