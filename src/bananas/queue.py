@@ -25,6 +25,7 @@ from ._arguments import (
     check_job_ids,
     check_routing_key,
     due_time,
+    plain,
     shown,
 )
 from ._autopipeline import AutoPipeline
@@ -128,7 +129,7 @@ class RedisQueue(InProcess):
             job_id.encode(),
             job.to_json().encode(),
             job.priority,
-            job.routing_key,
+            None if job.routing_key is None else plain(job.routing_key),
             job.scheduled_for,
         )
         return await self._submit(entry, if_exists)

@@ -174,7 +174,7 @@ class RedisResultBackend(InProcess):
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        check_job_id(job_id)
+        job_id = check_job_id(job_id)
         (reply,) = await self._pipeline.call([(b"DEL", self._keys.result(job_id))], writes=True)
         if isinstance(reply, ReplyError):
             raise exc.ServerError(

@@ -136,7 +136,8 @@ async def test_no_data(client: Facade, worker: GoWorker) -> None:
     worker.store_success("a")
     result = await client.get_result("a")
     assert (result.is_success, result.has_data) == (True, False)
-    with pytest.raises(ValueError, match="^job a completed without data; its handler returns none"):
+    expected = "^job a completed without data, as its handler returns none; use .result, "
+    with pytest.raises(ValueError, match=expected):
         result.get_result()
 
 

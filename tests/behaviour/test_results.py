@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -168,7 +169,20 @@ async def test_data_that_are_refused(results: RedisResultBackend, broker: Broker
         await results.store_result(JobResult("a", JobStatus.COMPLETED, [0, float("nan")]))
     with pytest.raises(ValueError, match="^job_id must be 1 to 256 letters"):
         await results.delete_result("a:b")
-    assert broker.keys() == []
+
+
+class Name(str, enum.Enum):
+    """Prints as its member's name from Python 3.11 on."""
+
+    A = "a"
+
+
+async def test_an_id_of_an_enum(results: RedisResultBackend) -> None:
+    """A member of a str enum names the same result as its text, when it is stored and deleted."""
+    await results.store_result(JobResult(job_id=Name.A, status=JobStatus.COMPLETED))
+    assert await results.get_result("a") is not None
+    assert await results.delete_result(Name.A) is True
+    assert await results.get_result(Name.A) is None
 
 
 async def test_server_that_refuses(real_broker: Broker) -> None:

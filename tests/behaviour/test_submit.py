@@ -7,6 +7,7 @@ import enum
 import re
 import sys
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Awaitable, Callable, Dict, List, Tuple
 
@@ -578,6 +579,17 @@ async def test_a_route_of_an_enum(broker: Broker, connect: Connect) -> None:
     (third,) = await client.submit_jobs([JobSpec("work", None, routing_key=Route.REPORTS)])
     assert broker.queued("route:reports:queue:normal") == [first, second, third]
     assert broker.job(first)["routing_key"] == broker.job(third)["routing_key"] == "reports"
+
+
+async def test_a_route_of_an_enum_in_a_job_by_hand(
+    broker: Broker, async_client: AsyncClient
+) -> None:
+    """A job that was made without `Job.create` goes to the route that its document names."""
+    made = replace(Job.create("work", None, job_id="a"), routing_key=Route.REPORTS)
+    await async_client.queue.enqueue(made)
+    await async_client.queue.enqueue_scheduled(replace(made, id="b"), timedelta(hours=1))
+    assert broker.queued("route:reports:queue:normal") == ["a"]
+    assert broker.job("a")["routing_key"] == broker.job("b")["routing_key"] == "reports"
 
 
 def as_text(value: Any) -> str:
