@@ -35,8 +35,15 @@ class AsCompleted(InProcess):
     """
 
     def __init__(
-        self, watch: Watch, job_ids: Sequence[str], timeout: Optional[float], *, any_attempt: bool
+        self,
+        watch: Watch,
+        job_ids: Sequence[str],
+        timeout: Optional[float],
+        *,
+        any_attempt: bool,
+        life: object = None,
     ) -> None:
+        self._life = life
         self._watch = watch
         self._job_ids = job_ids
         self._timeout = timeout

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import random
+from contextvars import Context
 from typing import Awaitable, Callable, List, Optional, Sequence, Union
 
 from . import exceptions as exc
@@ -19,7 +21,7 @@ from ._protocol import TRANSIENT, LinkLost, Reply, ReplyError
 from ._redis import Command, Link
 from ._requests import Callback, Calls, Outcome, Request, Submit, passing_refusal
 from ._surroundings import running_loop
-from ._tasks import cancel_and_wait
+from ._tasks import abandon, cancel_and_wait, cancel_task, start_task
 
 __all__ = ["AutoPipeline"]
 
@@ -93,6 +95,7 @@ class AutoPipeline:
         self._exclusive = ExclusiveSubmits(
             self._ledger, self._round_trip, self._checked_round_trip, self._check_refusals
         )
+        self.process: Optional[int] = None
         self.connections: int = 0
         self.batches: int = 0
 
@@ -207,18 +210,38 @@ class AutoPipeline:
         except Exception as error:
             self._call_owner(error)
 
+    @property
+    def loop(self) -> Optional[asyncio.AbstractEventLoop]:
+        """The loop that it has been used in, if it has."""
+        return self._loop
+
+    def let_go(self) -> None:
+        """Begin to close: nothing new is taken, and the owner ends."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        cancel_task(self._task)
+
     async def close(self) -> None:
         """End the owner, drop the connection, and fail what is under way."""
-        self._closed = True
+        self.let_go()
         task, self._task = self._task, None
         try:
             if task is not None:
                 await cancel_and_wait(task)
         finally:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
             self._ledger.close()
+
+    def shut_down(self) -> None:
+        """End the connection on whichever thread; its loop does not run, and may never again."""
+        if self._link is not None:
+            self._link.shut_down()
+
+    def abandon(self) -> None:
+        """End the owner, whose loop is closed."""
+        self._closed = True
+        abandon(self._task)
 
     @property
     def is_connected(self) -> bool:
@@ -280,6 +303,7 @@ class AutoPipeline:
             if self._loop is not None:
                 raise RuntimeError(_foreign(self._loop))
             self._loop = loop
+            self.process = os.getpid()
         return loop
 
     def _refuse_closed(self) -> None:
@@ -298,7 +322,7 @@ class AutoPipeline:
             if soon and self._in_flight is None:
                 self._send_soon()
         elif self._task is None or self._task.done():  # cancelled from outside, say
-            self._task = self._loop.create_task(self._run(), name="bananas auto-pipeline")
+            self._task = start_task(self._loop, self._run(), "bananas auto-pipeline")
 
     # -- deadlines: one timer for all, which looks at most every so often --------------------------
 
@@ -310,7 +334,7 @@ class AutoPipeline:
                 return
             self._timer.cancel()
         self._timer_at = when
-        self._timer = self._loop.call_at(when, self._on_timer)
+        self._timer = self._loop.call_at(when, self._on_timer, context=Context())
 
     def _on_timer(self) -> None:
         assert self._loop is not None
@@ -343,7 +367,8 @@ class AutoPipeline:
 
     async def _run(self) -> None:
         try:
-            while True:
+            # Below 3.11 a cancellation that comes with the end of a time limit gets lost in it.
+            while not self._closed:
                 defect: Optional[exc.BananasError] = None
                 try:
                     await self._step()
@@ -414,6 +439,10 @@ class AutoPipeline:
             link = await self._open_link()
         except exc.ConnectionError as error:
             failure = error
+        if self._closed:
+            if link is not None:
+                await link.aclose()
+            return None
         # Not inside the handler: who is told may raise, and the failure would be its context.
         if link is None:
             assert failure is not None
@@ -445,7 +474,8 @@ class AutoPipeline:
         batch, self._in_flight = self._in_flight, None
         self._busy_since = None
         if link is not None:
-            self._lost_at = asyncio.get_running_loop().time()
+            assert self._loop is not None
+            self._lost_at = self._loop.time()
             self._busy_with = None
             if batch is not None:
                 self._doubt(batch, link)
@@ -470,7 +500,7 @@ class AutoPipeline:
         assert self._loop is not None
         if not self._turn_awaited:
             self._turn_awaited = True
-            self._loop.call_soon(self._on_turn)
+            self._loop.call_soon(self._on_turn, context=Context())
 
     def _on_turn(self) -> None:
         self._turn_awaited = False
@@ -682,7 +712,7 @@ class AutoPipeline:
             self._read_on(link, loan, flight)
         elif patient:
             assert self._loop is not None
-            self._loop.call_later(_A_MOMENT, self._go_on_with, loan, flight)
+            self._loop.call_later(_A_MOMENT, self._go_on_with, loan, flight, context=Context())
         elif flight.received is not None:
             self._read_on(link, loan, flight)
         else:

@@ -9,7 +9,7 @@ from typing import Callable, Dict, List, Optional, Set
 
 import anyio
 
-from ._tasks import cancel_and_wait
+from ._tasks import abandon, cancel_and_wait, cancel_task, start_task
 from ._waiters import Waiter
 
 __all__ = ["Deadlines"]
@@ -36,6 +36,7 @@ class Deadlines:
         self._asleep_until = _NEVER
         self._nearer: Optional[asyncio.Future[None]] = None
         self._task: Optional[asyncio.Task[None]] = None
+        self._closed = False
 
     def __len__(self) -> int:
         return sum(map(len, self._waiters.values()))
@@ -65,8 +66,19 @@ class Deadlines:
             if not waiters:
                 del self._waiters[tick]
 
+    def let_go(self) -> None:
+        """Begin to close: the task that sleeps ends."""
+        self._closed = True
+        cancel_task(self._task)
+
+    def abandon(self) -> None:
+        """End the task, whose loop is closed."""
+        self._closed = True
+        abandon(self._task)
+
     async def close(self) -> None:
         """End the task that sleeps until the soonest deadline."""
+        self.let_go()
         task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait(task)
@@ -83,13 +95,13 @@ class Deadlines:
     def _wake(self) -> None:
         if self._is_ended:
             loop = asyncio.get_running_loop()
-            self._task = loop.create_task(self._run(), name="bananas deadlines")
+            self._task = start_task(loop, self._run(), "bananas deadlines")
         elif self._nearer is not None and not self._nearer.done():
             self._nearer.set_result(None)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._closed:
             self._nearer = loop.create_future()
             self._asleep_until = self._soonest()
             left: Optional[float] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextvars import Context
 from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Set
 
 from . import exceptions as exc
@@ -12,7 +13,7 @@ from ._keys import Keys
 from ._outage import Outage
 from ._protocol import LinkLost, Reply, ReplyError
 from ._redis import Command, Link
-from ._tasks import cancel_and_wait
+from ._tasks import abandon, cancel_and_wait, cancel_task, start_task
 
 __all__ = ["Listener"]
 
@@ -71,6 +72,7 @@ class Listener:
         self._last_read = 0.0
         self._pinged = False
         self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._closed = False
         self.connections: int = 0
 
     def subscribe(self, job_id: str) -> None:
@@ -85,7 +87,7 @@ class Listener:
         if self._task is None or self._task.done():  # cancelled from outside, say
             self._wake = None
             loop = asyncio.get_running_loop()
-            self._task = loop.create_task(self._run(), name="bananas listener")
+            self._task = start_task(loop, self._run(), "bananas listener")
         elif self._wake is not None:
             if not self._wake.done():
                 self._wake.set_result(None)
@@ -98,7 +100,9 @@ class Listener:
         if self._link is not None:
             self._changed[channel] = None
             if self._linger is None:
-                self._linger = asyncio.get_running_loop().call_later(_LINGER, self._flush_rest)
+                self._linger = asyncio.get_running_loop().call_later(
+                    _LINGER, self._flush_rest, context=Context()
+                )
 
     @property
     def is_connected(self) -> bool:
@@ -111,8 +115,24 @@ class Listener:
             return None
         return self._loop.time() - self._last_read
 
+    def let_go(self) -> None:
+        """Begin to close: the owner ends."""
+        self._closed = True
+        cancel_task(self._task)
+
+    def shut_down(self) -> None:
+        """End the connection on whichever thread; its loop does not run, and may never again."""
+        if self._link is not None:
+            self._link.shut_down()
+
+    def abandon(self) -> None:
+        """End the owner, whose loop is closed."""
+        self._closed = True
+        abandon(self._task)
+
     async def close(self) -> None:
         """End the owner and drop the connection."""
+        self.let_go()
         task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait(task)
@@ -122,7 +142,7 @@ class Listener:
     async def _run(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
         failures = 0
-        while True:
+        while not self._has_ended():
             if not self._wanted:
                 self._wake = loop.create_future()
                 await self._wake
@@ -133,6 +153,10 @@ class Listener:
             except exc.ConnectionError as error:
                 self._outage.refused(error)
                 refusal = error if error.permanent else None
+            if self._has_ended():
+                if link is not None:
+                    await link.aclose()
+                return
             if link is None:
                 if refusal is not None:  # not in the handler: it would be the context of errors
                     self._on_refused(refusal)
@@ -156,6 +180,10 @@ class Listener:
                 # A server that takes connections and drops them is not to be hammered.
                 await asyncio.sleep(_FIRST_BACKOFF * (0.5 + random.random() / 2))
                 failures = min(failures + 1, 5)
+
+    def _has_ended(self) -> bool:
+        # Below 3.11 a cancellation that comes with the end of a time limit gets lost in it.
+        return self._closed
 
     async def _listen(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
@@ -219,7 +247,7 @@ class Listener:
     def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
-            asyncio.get_running_loop().call_soon(self._flush)
+            asyncio.get_running_loop().call_soon(self._flush, context=Context())
 
     def _flush_rest(self) -> None:
         self._linger = None
@@ -261,7 +289,9 @@ class Listener:
     # -- signs of life ---------------------------------------------------------------------------
 
     def _next_beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._beat = loop.call_later(self._ping_interval / 4, self._on_beat, loop)
+        self._beat = loop.call_later(
+            self._ping_interval / 4, self._on_beat, loop, context=Context()
+        )
 
     def _on_beat(self, loop: asyncio.AbstractEventLoop) -> None:
         link = self._link

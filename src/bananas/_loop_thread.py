@@ -15,10 +15,10 @@ from typing import Any, Callable, Coroutine, Deque, Dict, List, Optional, Set, T
 
 from . import exceptions as exc
 from ._stepping import Call, SteppingLoop, shutting_down
+from ._tasks import in_empty_context
 
 __all__ = [
     "LoopThread",
-    "abandon",
     "after_fork",
     "keep_forever",
     "loop_thread",
@@ -40,8 +40,6 @@ _hooks: List[Callable[[], None]] = []
 # What a forked child inherits must never be collected there: closing an inherited loop or
 # transport takes the parent's sockets off the epoll that both processes share.
 _inherited: List[Any] = []
-# The last few tasks of abandoned clients; asyncio itself holds tasks but weakly.
-_last_words: Deque[asyncio.Task[None]] = deque(maxlen=100)
 
 
 class LoopThread:
@@ -57,19 +55,22 @@ class LoopThread:
     def __init__(self) -> None:
         bell = _make_bell()
         try:
-            self.loop = SteppingLoop()
+            # Nothing here inherits the context variables of the first caller.
+            self.loop = in_empty_context(SteppingLoop)
         except BaseException:
             for end in bell:
                 end.close()
             raise
-        self.thread = threading.Thread(target=self._serve, name="bananas loop", daemon=True)
+        self.thread = threading.Thread(
+            target=in_empty_context, args=(self._serve,), name="bananas loop", daemon=True
+        )
         self._calls: Deque[Call] = deque()
         self._open: Set[Call] = set()
         self._woken = False
         self._ended = False
         # call_soon_threadsafe() does the same, with a handle and two reads for each wake-up.
         self._bell, self._button = bell
-        self.loop.add_reader(self._bell, self._on_bell)
+        in_empty_context(self.loop.add_reader, self._bell, self._on_bell)
 
     def start(self) -> None:
         """Start the thread.
@@ -265,20 +266,6 @@ def loop_thread() -> LoopThread:
             fresh.start()
             _current = fresh
         return _current
-
-
-def abandon(close: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Run a coroutine function in the loop thread, if there is one, without waiting for it."""
-    if _process != os.getpid():
-        keep_forever(close)  # the parent's, which no hook has told of the fork
-        return
-    current = _current
-    if current is not None and not _exiting:
-        loop = current.loop
-        try:
-            loop.call_soon_threadsafe(lambda: _last_words.append(loop.create_task(close())))
-        except RuntimeError:
-            pass  # the loop has just ended, and the connections with it
 
 
 def keep_forever(thing: Any) -> None:

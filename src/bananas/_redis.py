@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import select
 import socket
 import ssl
@@ -21,6 +22,7 @@ from ._credentials import CredentialsError, ask
 from ._endpoint import Endpoint
 from ._introduction import NotReady, Permanent, Trapped, introduce
 from ._opening import Opening, Step
+from ._private import close_transport, give_streams, has_unread, take_streams
 from ._protocol import (
     TRANSIENT,
     Argument,
@@ -32,6 +34,7 @@ from ._protocol import (
     without_arguments,
 )
 from ._reasons import cause, closed_early, last_words, silence
+from ._tasks import in_empty_context
 from ._wire import Wire
 
 try:
@@ -126,6 +129,8 @@ class Link:
         self._writer: Any = None
         self._wire: Optional[Wire] = None
         self._reading: Optional[asyncio.Future[List[Reply]]] = None
+        self._process = os.getpid()
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
         #: Called once, with the reason, when the connection has ended or is given up.
         self.on_lost: Optional[Callable[[LinkLost], None]] = None
 
@@ -139,6 +144,7 @@ class Link:
             exceptions.ConnectionError: It can't be done; ``permanent`` says that trying again is
                 pointless. Its cause is ``NotReady`` where the server said that it is not.
         """
+        self._loop = asyncio.get_running_loop()
         try:
             # Callers give up after the whole of the time, and are to be told why.
             limit = self._connect_timeout
@@ -282,7 +288,7 @@ class Link:
         reader, writer = self._let_go()
         if writer is None or reader.at_eof() or writer.transport.is_closing():
             raise LinkLost("the connection was closed by the server")
-        if reader._buffer:
+        if has_unread(reader):
             raise LinkLost("it has a reply that nobody asked for")
         self._protocol = ReplyProtocol(self._lost)
         self._writer.transport.set_protocol(self._protocol)
@@ -292,9 +298,8 @@ class Link:
         connection = self._connection
         if connection is None:
             return None, None
-        found = connection._reader, connection._writer
+        found = take_streams(connection)
         self._writer = found[1] or self._writer
-        connection._reader = connection._writer = None
         return found
 
     def _lost(self, reason: LinkLost) -> None:
@@ -334,7 +339,8 @@ class Link:
         if self._writer is not None:
             if rung:
                 self._wire = None
-            self._writer.transport.resume_reading()
+            # Not in the context of whoever wants it back: the reader would inherit it for life.
+            in_empty_context(self._writer.transport.resume_reading)
 
     def go_on(self, data: bytes, received: bytes) -> None:
         """Write and read on where a thread has stopped; more replies than expected are too many.
@@ -424,29 +430,37 @@ class Link:
     def abort(self) -> None:
         """Drop the connection at once; a read in progress ends with ``LinkLost``."""
         self._let_go()
-        if self._wire is not None:
-            self._wire = None
-            self._shut_down()
+        self._wire = None
         if self._writer is not None:
-            self._writer.transport.abort()
+            self.shut_down()
+            try:
+                self._writer.transport.abort()
+            except RuntimeError:  # its loop is closed
+                close_transport(self._writer.transport)
         if self._protocol is not None:
             self._protocol.lose(LinkLost("the connection was given up"))
 
-    def _shut_down(self) -> None:
-        """End the connection for whoever else has a descriptor of it, and may be reading."""
-        with contextlib.suppress(OSError):
-            self._writer.transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+    def shut_down(self) -> None:
+        """End the connection, on whichever thread, for whoever else has a descriptor of it.
+
+        That is a thread that waits for replies, or a forked child, which would keep it open.
+        """
+        transport = getattr(self._writer, "transport", None)
+        if transport is not None and os.getpid() == self._process:
+            with contextlib.suppress(OSError, TypeError):  # TypeError: not every loop's can do it
+                transport.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     async def aclose(self) -> None:
         """Drop the connection and let the loop forget its transport."""
         self.abort()
         closing = self._protocol or self._writer
-        if closing is not None:
-            with anyio.move_on_after(1, shield=True):
-                try:
-                    await closing.wait_closed()
-                except Exception:
-                    pass  # closing is all that is left to do
+        if closing is None or self._loop is not asyncio._get_running_loop():
+            return
+        with anyio.move_on_after(1, shield=True):
+            try:
+                await closing.wait_closed()
+            except Exception:
+                pass  # closing is all that is left to do
 
 
 def _not_ready(error: Exception) -> Optional[NotReady]:
@@ -481,4 +495,4 @@ class _Connection(Connection):
         )
 
     async def _connect(self) -> None:
-        self._reader, self._writer = await self._opening.open()
+        give_streams(self, await self._opening.open())

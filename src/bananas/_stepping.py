@@ -7,6 +7,7 @@ import threading
 from typing import Any, Callable, Coroutine, Optional, Set, TypeVar
 
 from . import exceptions as exc
+from ._private import not_awaited
 
 __all__ = ["Call", "SteppingLoop", "in_task", "shutting_down"]
 
@@ -71,7 +72,7 @@ class Call:
             awaited = asyncio.get_running_loop().create_future()
             asyncio.get_running_loop().call_soon(_resolve, awaited)
         self.awaited = awaited
-        awaited._asyncio_future_blocking = False
+        not_awaited(awaited)
         if isinstance(awaited, _Future):
             awaited.tell = self.go_on
         else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import functools
+from contextvars import Context
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from . import exceptions as exc
@@ -125,7 +126,7 @@ class Watch:
         finally:
             self._waiters.remove(waiter)
             # Once the caller has gone on: nobody waits for the rest.
-            waiter.future.get_loop().call_soon(self._forget, waiter)
+            waiter.future.get_loop().call_soon(self._forget, waiter, context=Context())
 
     def register(self, job_id: str, *, any_attempt: bool, must_exist: bool = False) -> Waiter:
         """Take a wait in; nothing that is stored from now on is missed."""
@@ -140,7 +141,7 @@ class Watch:
             self._fresh[job_id] = loop.time() + _FIRST_LOOK
         self.listener.subscribe(job_id)
         if self._tick is None:
-            self._tick = loop.call_later(_TICK, self._on_tick, loop)
+            self._tick = loop.call_later(_TICK, self._on_tick, loop, context=Context())
         return waiter
 
     def look_now(self, job_ids: Sequence[str]) -> None:
@@ -174,8 +175,8 @@ class Watch:
         self._long.pop(job_id, None)
         self._soon.pop(job_id, None)
 
-    async def close(self) -> None:
-        """End all waits."""
+    def let_go(self) -> None:
+        """Begin to close: all waits end, and so do the tasks behind them."""
         self._closed = True
         if self._tick is not None:
             self._tick.cancel()
@@ -183,10 +184,26 @@ class Watch:
         self._end_all(lambda job_id: exc.ClientClosedError(
             f"the client was closed during the wait for job {job_id}", job_id=job_id
         ))  # fmt: skip
+        self.listener.let_go()
+        self._deadlines.let_go()
+
+    async def close(self) -> None:
+        """End all waits."""
+        self.let_go()
         try:
             await self.listener.close()
         finally:
             await self._deadlines.close()
+
+    def shut_down(self) -> None:
+        """End the connection on whichever thread; its loop does not run, and may never again."""
+        self.listener.shut_down()
+
+    def abandon(self) -> None:
+        """End the tasks, whose loop is closed."""
+        self._closed = True
+        self.listener.abandon()
+        self._deadlines.abandon()
 
     # -- looking at results ----------------------------------------------------------------------
 
@@ -391,7 +408,7 @@ class Watch:
         self._tick = None
         if not len(self._waiters) or self._closed:
             return
-        self._tick = loop.call_later(_TICK, self._on_tick, loop)
+        self._tick = loop.call_later(_TICK, self._on_tick, loop, context=Context())
         now = loop.time()
         self._deadlines.revive()
         self._ticks += 1

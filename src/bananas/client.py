@@ -31,6 +31,7 @@ from ._connector import open_link
 from ._credentials import CredentialProvider
 from ._in_process import InProcess
 from ._keys import Keys
+from ._life import Life
 from ._listener import Listener
 from ._sentinels import sentinel_endpoints
 from ._surroundings import refuse_green_threads
@@ -258,11 +259,13 @@ class AsyncClient(InProcess):
             safety_interval=settings.safety_interval,
             read_timeout=settings.read_timeout,
         )
+        self._life = Life(repr(self), self._pipeline, self._watch)
         self._queue = RedisQueue(
             self._pipeline,
             keys,
             routing_key=settings.routing_key,
             json_default=settings.json_default,
+            life=self._life,
         )
         self._results = RedisResultBackend(
             self._pipeline,
@@ -270,6 +273,7 @@ class AsyncClient(InProcess):
             self._watch,
             success_ttl=settings.success_ttl,
             failure_ttl=settings.failure_ttl,
+            life=self._life,
         )
 
     def __repr__(self) -> str:
@@ -307,10 +311,7 @@ class AsyncClient(InProcess):
 
         Works from any task, and again. A cancellation does not leave anything running.
         """
-        try:
-            await self._watch.close()
-        finally:
-            await self._pipeline.close()
+        await self._life.close()
 
     async def aclose(self) -> None:
         """The same as ``close()``."""
@@ -749,7 +750,11 @@ class AsyncClient(InProcess):
         """
         ids = check_job_ids(job_ids)
         return AsCompleted(
-            self._watch, ids, check_timeout(timeout), any_attempt=not wait_for_retries
+            self._watch,
+            ids,
+            check_timeout(timeout),
+            any_attempt=not wait_for_retries,
+            life=self._life,
         )
 
     def stats(self) -> ClientStats:

@@ -87,6 +87,7 @@ class RedisQueue(InProcess):
         keys: The names of everything.
         routing_key: The route of jobs that name none; None for the flat lists.
         json_default: Converts what JSON has no form for in the payload of a new job.
+        life: The client's, which must not end before this is forgotten.
     """
 
     def __init__(
@@ -96,7 +97,9 @@ class RedisQueue(InProcess):
         *,
         routing_key: Optional[str] = None,
         json_default: Optional[Default] = None,
+        life: object = None,
     ) -> None:
+        self._life = life
         self._pipeline = pipeline
         self._keys = keys
         self._routing_key = routing_key

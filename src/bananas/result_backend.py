@@ -33,6 +33,7 @@ class RedisResultBackend(InProcess):
         watch: Serves the waits.
         success_ttl: Expiry of a stored success, in whole seconds.
         failure_ttl: Expiry of a stored failure, in whole seconds.
+        life: The client's, which must not end before this is forgotten.
     """
 
     def __init__(
@@ -43,7 +44,9 @@ class RedisResultBackend(InProcess):
         *,
         success_ttl: int = 3600,
         failure_ttl: int = 24 * 3600,
+        life: object = None,
     ) -> None:
+        self._life = life
         self._pipeline = pipeline
         self._keys = keys
         self._watch = watch

@@ -30,7 +30,7 @@ from ._as_completed import AsCompleted
 from ._config import DEFAULT_REDIS_URL
 from ._credentials import CredentialProvider
 from ._in_process import InProcess
-from ._loop_thread import abandon, after_fork, keep_forever, loop_thread, refuse_running_loop
+from ._loop_thread import after_fork, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
 from ._submission import Chunk, Submission
 from ._sync_parts import BlockingQueue, BlockingResultBackend
@@ -220,7 +220,10 @@ class Client(InProcess):
             raise
 
     def __repr__(self) -> str:
-        return repr(self._inner).replace(AsyncClient.__name__, type(self).__name__, 1)
+        return self._named(self._inner)
+
+    def _named(self, inner: AsyncClient) -> str:
+        return repr(inner).replace(AsyncClient.__name__, type(self).__name__, 1)
 
     def _run(
         self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]], *, here: bool = False
@@ -250,6 +253,7 @@ class Client(InProcess):
     def _new_inner(self) -> AsyncClient:
         inner = self._make()
         inner._lender.is_willing = True
+        inner._life.name = self._named(inner)
         return inner
 
     @property
@@ -297,11 +301,6 @@ class Client(InProcess):
         traceback: Optional[TracebackType],
     ) -> None:
         self.close()
-
-    def __del__(self) -> None:
-        # Forgotten without close(): let the connections go, without waiting for anything.
-        if not getattr(self, "_closed", True):
-            abandon(self._inner.close)
 
     # -- submitting, reading and waiting ---------------------------------------------------------
 

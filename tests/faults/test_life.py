@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
+import logging
 import threading
+import time
 import warnings
 from typing import Any, AsyncIterator, Awaitable, Callable, Coroutine, Dict, Iterator, List
 
 import pytest
 
-from bananas import AsyncClient, Client
+from bananas import AsyncClient, Client, JobResult, JobStatus
 from bananas import exceptions as exc
 from tests.support import (
     FaultProxy,
@@ -153,22 +156,33 @@ def test_close_before_and_without_a_connection() -> None:
         asyncio.run(main())
 
 
-def test_cancelled_close_leaves_nothing(redis_server: RedisServer, proxy: FaultProxy) -> None:
-    """Cancelling close() itself does not leave anything running."""
+@pytest.mark.parametrize("twice", [False, True], ids=["once", "twice"])
+@pytest.mark.parametrize("turns", [1, 2, 3, 4, 5, 7, 10])
+@pytest.mark.parametrize("scene", [_waits, _submits, _reconnect, _handshake, _frozen])
+def test_cancelled_close_leaves_nothing(
+    redis_server: RedisServer, proxy: FaultProxy, scene: Scene, turns: int, twice: bool
+) -> None:
+    """Cancelling close(), in whichever turn of the loop, does not leave anything running."""
 
     async def main() -> None:
         client = AsyncClient(proxy.url())
-        wait = asyncio.ensure_future(client.wait_for_result("job", None))
-        await eventually(lambda: client.stats().listening, "the listener")
-        proxy.go_silent()
+        await client.connect()
+        calls = [asyncio.ensure_future(call) for call in await scene(client, redis_server, proxy)]
+        await eventually(
+            lambda: client.stats().open_requests + client.stats().waits >= len(calls) // 2,
+            "the calls to be under way",
+        )
         close = asyncio.ensure_future(client.close())
-        await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
         close.cancel()
+        if twice:
+            await asyncio.sleep(0)
+            close.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await close
-        await client.close()
-        with pytest.raises(exc.ClientClosedError):
-            await wait
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} == {exc.ClientClosedError}
         await _alone()
 
     with _nothing_complains():
@@ -290,16 +304,268 @@ def test_second_loop_after_the_first(
         asyncio.run(client.close())
 
 
-def test_forgotten_clients_give_their_connections_back(redis_server: RedisServer) -> None:
-    """A blocking client that is forgotten without close() leaves no connection behind."""
-    for _ in range(10):
-        Client(redis_server.url()).submit_job("work", None)
-    gc.collect()
-    asyncio.run(
-        eventually(
-            lambda: redis_server.command("CLIENT", "LIST").count(b"\n") == 1, "no connection left"
-        )
+Use = Callable[[AsyncClient], Awaitable[Any]]
+
+
+async def _submit(client: AsyncClient) -> None:
+    await client.submit_job("work", None)
+
+
+async def _wait(client: AsyncClient) -> None:
+    with pytest.raises(exc.TimeoutError):
+        await client.wait_for_result("job", 0.3)
+
+
+async def _abandon_a_wait(client: AsyncClient) -> None:
+    await client.connect()
+    wait = asyncio.ensure_future(client.wait_for_result("job", None))
+    await eventually(lambda: client.stats().listening, "the listener")
+    wait.cancel()
+    await asyncio.wait([wait])
+
+
+async def _iterate(client: AsyncClient) -> None:
+    await client.connect()
+    results = client.as_completed(["one", "other"], None)
+    step = asyncio.ensure_future(results.__anext__())
+    await eventually(lambda: client.stats().listening, "the listener")
+    step.cancel()
+    await asyncio.wait([step])
+
+
+USES: Dict[str, Use] = {
+    "submit": _submit,
+    "wait": _wait,
+    "cancelled wait": _abandon_a_wait,
+    "iteration": _iterate,
+}
+
+
+def _forgets(use: Callable[[], Any]) -> List[str]:
+    """Return what is warned of while something runs."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        use()
+        gc.collect()
+    texts = [str(warning.message) for warning in caught if warning.category is ResourceWarning]
+    # A loop that the test runner has made for other tests is dropped when a test runs its own.
+    return [text for text in texts if not text.startswith("unclosed event loop")]
+
+
+def _connections(server: RedisServer) -> int:
+    return bytes(server.command("CLIENT", "LIST")).count(b"\n") - 1
+
+
+async def _no_connection(server: RedisServer) -> None:
+    await eventually(lambda: not _connections(server), "no connection left")
+
+
+def _unclosed(kind: str, server: RedisServer) -> str:
+    return (
+        f"unclosed client <{kind} {server.url()} routing_key=None>: close() it, or use it in a "
+        "with statement"
     )
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=list(USES))
+def test_forgotten_in_a_loop(redis_server: RedisServer, use: Use) -> None:
+    """An AsyncClient that is forgotten warns and leaves no connection, task or thread."""
+
+    async def main() -> None:
+        threads = threading.active_count()
+        for _ in range(20):
+            client = AsyncClient(redis_server.url())
+            await use(client)
+            del client
+        gc.collect()
+        await _no_connection(redis_server)
+        await _only_this_task()
+        assert threading.active_count() == threads
+
+    found = _forgets(lambda: asyncio.run(main()))
+    assert found == [_unclosed("AsyncClient", redis_server)] * 20
+
+
+def test_forgotten_but_for_a_part(redis_server: RedisServer) -> None:
+    """The queue, the results or an iterator keep a client alive, and nothing else does."""
+
+    async def main() -> List[Any]:
+        client = AsyncClient(redis_server.url())
+        parts = [client.queue, client.results, client.as_completed(["job"], 0.01)]
+        await client.submit_job("work", None)
+        del client
+        while parts:
+            gc.collect()
+            await asyncio.sleep(0)
+            assert _connections(redis_server)
+            part = parts.pop()
+            if parts:
+                assert warned == []
+            del part
+        gc.collect()
+        await _no_connection(redis_server)
+        return []
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        warned = caught
+        asyncio.run(main())
+        gc.collect()
+    assert [str(warning.message) for warning in caught] == [_unclosed("AsyncClient", redis_server)]
+
+
+def test_a_client_in_use_is_not_forgotten(redis_server: RedisServer) -> None:
+    """A call that is under way keeps its client, though nobody else does."""
+
+    async def main() -> None:
+        wait = asyncio.ensure_future(AsyncClient(redis_server.url()).wait_for_result("job", 30))
+        await eventually(lambda: _connections(redis_server) == 2, "both connections")
+        gc.collect()
+        assert not wait.done()
+        async with AsyncClient(redis_server.url()) as other:
+            await other.results.store_result(JobResult("job", JobStatus.COMPLETED, 1))
+        assert (await wait).get_result() == 1
+
+    assert len(_forgets(lambda: asyncio.run(main()))) == 1
+
+
+async def _only_this_task() -> None:
+    await eventually(lambda: len(asyncio.all_tasks()) == 1, "no task left")
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=list(USES))
+@pytest.mark.parametrize("forget_first", [False, True], ids=["forgotten later", "forgotten before"])
+def test_forgotten_when_its_loop_has_ended(
+    redis_server: RedisServer, caplog: pytest.LogCaptureFixture, use: Use, forget_first: bool
+) -> None:
+    """Its loop may be closed, or run no more; that is as silent, and as complete."""
+
+    def main() -> None:
+        loop = asyncio.new_event_loop()
+        client = [AsyncClient(redis_server.url())]
+        loop.run_until_complete(use(client[0]))
+        if forget_first:
+            client.clear()
+            gc.collect()
+            asyncio.run(_no_connection(redis_server))
+            loop.run_until_complete(_only_this_task())
+        loop.close()
+        client.clear()
+        gc.collect()
+
+    assert _forgets(main) == [_unclosed("AsyncClient", redis_server)]
+    asyncio.run(_no_connection(redis_server))
+    assert caplog.records == []
+
+
+def test_forgotten_by_another_thread(redis_server: RedisServer) -> None:
+    """The last who refers to a client may be any thread."""
+
+    async def main() -> None:
+        client = [AsyncClient(redis_server.url())]
+        await _abandon_a_wait(client[0])
+        thread = threading.Thread(target=client.clear)
+        thread.start()
+        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        await _no_connection(redis_server)
+        await _only_this_task()
+
+    assert _forgets(lambda: asyncio.run(main())) == [_unclosed("AsyncClient", redis_server)]
+
+
+def test_forgotten_blocking_clients(redis_server: RedisServer) -> None:
+    """A blocking client that is forgotten warns, and leaves no connection behind."""
+
+    def use() -> None:
+        for _ in range(10):
+            client = Client(redis_server.url())
+            client.submit_job("work", None)
+            with pytest.raises(exc.TimeoutError):
+                client.wait_for_result("job", 0.05)
+            del client
+
+    assert _forgets(use) == [_unclosed("Client", redis_server)] * 10
+    asyncio.run(_no_connection(redis_server))
+
+
+def test_never_used_is_nothing_to_warn_of(redis_server: RedisServer) -> None:
+    """A client that was closed, or never used, is forgotten without a word."""
+
+    async def main() -> None:
+        AsyncClient(redis_server.url())
+        async with AsyncClient(redis_server.url()) as client:
+            await _abandon_a_wait(client)
+
+    def use() -> None:
+        asyncio.run(main())
+        Client(redis_server.url()).close()
+        with pytest.raises(exc.ConnectionError):
+            Client("redis://127.0.0.1:1")
+
+    assert _forgets(use) == []
+
+
+_caller: contextvars.ContextVar[str] = contextvars.ContextVar("caller", default="nobody")
+
+
+def test_nothing_inherits_the_context_of_its_first_caller(redis_server: RedisServer) -> None:
+    """Owners, timers and readers, and what they log, know no context variable of any caller."""
+    seen: List[str] = []
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(_caller.get())
+
+    def provoke(client: Any) -> None:
+        redis_server.command("CLIENT", "KILL", "TYPE", "normal")
+        redis_server.command("CLIENT", "KILL", "TYPE", "pubsub")
+
+    async def main() -> None:
+        _caller.set("first")
+        async with AsyncClient(redis_server.url()) as client:
+            wait = asyncio.ensure_future(client.wait_for_result("job", 20))
+            await eventually(lambda: client.stats().listening, "the listener")
+            provoke(client)
+            await eventually(lambda: len(seen) >= 2, "both losses in the log")
+            wait.cancel()
+            names = [task.get_name() for task in asyncio.all_tasks()]
+            assert len([name for name in names if name.startswith("bananas")]) >= 2
+
+    def block() -> None:
+        _caller.set("first")
+        with Client(redis_server.url()) as client:
+            for _ in range(10):
+                client.submit_job("work", None)  # the connection is lent, and taken back
+                client.get_job("job")
+            with pytest.raises(exc.TimeoutError):
+                client.wait_for_result("job", 0.05)
+            provoke(client)
+            deadline = time.monotonic() + 20
+            while len(seen) < 2 and time.monotonic() < deadline:
+                client.get_job("job")
+
+    log, handler = logging.getLogger("bananas"), Heard()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        asyncio.run(main())
+        assert set(seen) == {"nobody"}
+        seen.clear()
+        contextvars.copy_context().run(block)
+        assert set(seen) == {"nobody"}
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def test_close_ends_the_connections_of_a_forked_child(redis_server: RedisServer) -> None:
+    """A forked child that lives does not keep the parent's connections open."""
+    with Program("inheriting", redis_server.url()) as program:
+        program.expect("closed")
+        asyncio.run(_no_connection(redis_server))
+        program.say("end")
+        program.end_well()
 
 
 @pytest.mark.parametrize("way", sorted(WAYS))

@@ -23,6 +23,7 @@ LAYERS = [
         "_arguments",
         "_pydantic_errors",
         "_convert",
+        "_private",
         "_tasks",
         "_daemon_thread",
         "_surroundings",
@@ -69,7 +70,7 @@ LAYERS = [
         "_submission",
         "_lookup",
     ],
-    ["_listener", "_watch"],
+    ["_listener", "_watch", "_life"],
     ["_as_completed", "queue", "result_backend"],
     ["client", "_stepping", "_loop_thread"],
     ["_sync_parts", "sync"],
@@ -117,7 +118,7 @@ def test_no_cycle_inside_a_package() -> None:
 @pytest.mark.parametrize(
     ("outside", "doors"),
     [
-        ("redis", {"_redis"}),
+        ("redis", {"_private", "_redis"}),
         ("hiredis", {"_protocol", "_redis"}),
         ("fakeredis", {"testing"}),
         ("pytest", {"testing"}),

@@ -8,10 +8,18 @@ import signal
 import sys
 import threading
 import time
-from typing import Callable, Dict, NoReturn
+from typing import Callable, Dict, List, NoReturn
 
 from bananas import Client
 from bananas import exceptions as exc
+
+# A client that is forgotten while the program runs is warned of, and that is another matter.
+_clients: List[Client] = []
+
+
+def _client(url: str) -> Client:
+    _clients.append(Client(url))
+    return _clients[-1]
 
 
 def _until(condition: Callable[[], object]) -> None:
@@ -39,13 +47,13 @@ def _start_waiting(client: Client) -> None:
 
 def idle(url: str) -> None:
     """After a submit, with nothing under way."""
-    Client(url).submit_job("work", None)
+    _client(url).submit_job("work", None)
     _leaving()
 
 
 def waiting(url: str) -> None:
     """With 20 waits under way in other threads."""
-    client = Client(url)
+    client = _client(url)
     for _ in range(20):
         _start_waiting(client)
     _leaving()
@@ -53,7 +61,7 @@ def waiting(url: str) -> None:
 
 def submitting(url: str) -> None:
     """With a submit under way, whose reply never comes."""
-    client = Client(url)
+    client = _client(url)
 
     def submit() -> None:
         try:
@@ -71,7 +79,7 @@ def connecting(url: str) -> None:
 
     def connect() -> None:
         try:
-            Client(url)
+            _client(url)
         except exc.BananasError:
             pass
 
@@ -82,7 +90,7 @@ def connecting(url: str) -> None:
 
 def main_thread_in_a_call(url: str) -> None:
     """By SystemExit out of a wait of the main thread."""
-    client = Client(url)
+    client = _client(url)
 
     def leave(number: int, frame: object) -> NoReturn:
         _leaving()
@@ -100,7 +108,7 @@ def main_thread_in_a_call(url: str) -> None:
 def other_thread(url: str) -> None:
     """In the main thread first, while another one is still at work, and finishes it."""
     ended = threading.main_thread()
-    client = Client(url)
+    client = _client(url)
 
     def work() -> None:
         _until(lambda: not ended.is_alive())
@@ -117,7 +125,7 @@ def late_client(url: str) -> None:
     def work() -> None:
         _until(lambda: not ended.is_alive())
         try:
-            Client(url).submit_job("work", None)
+            _client(url).submit_job("work", None)
         except exc.ClientClosedError:
             assert sys.version_info >= (3, 12)
 
@@ -127,7 +135,7 @@ def late_client(url: str) -> None:
 
 def exit_hook(url: str) -> None:
     """With a hook that uses the client and closes it."""
-    client = Client(url)
+    client = _client(url)
 
     def close() -> None:
         client.submit_job("work", None)

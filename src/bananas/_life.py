@@ -1,0 +1,95 @@
+"""What a client and its parts share, and no task refers to: it notices that all are forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import warnings
+from typing import List
+
+from ._autopipeline import AutoPipeline
+from ._tasks import in_empty_context
+from ._watch import Watch
+
+__all__ = ["Life"]
+
+
+# What a forked child inherits must never be collected there: closing an inherited loop or
+# transport takes the parent's sockets off the epoll that both processes share.
+_inherited: List[object] = []
+
+
+class Life:
+    """The life of a client, which ends with ``close()``, or when everybody has forgotten it.
+
+    Tasks and timers refer to the pipeline and the watch, so that these never end by themselves.
+
+    Args:
+        name: What the client is called in a warning.
+        pipeline: What is to be closed.
+        watch: The same.
+    """
+
+    def __init__(self, name: str, pipeline: AutoPipeline, watch: Watch) -> None:
+        self.name = name
+        self._pipeline = pipeline
+        self._watch = watch
+        self._is_closed = False
+
+    async def close(self) -> None:
+        """Close both connections; a cancellation does not keep any task running."""
+        self._is_closed = True
+        self._let_go()
+        try:
+            await self._watch.close()
+        finally:
+            await self._pipeline.close()
+
+    def _let_go(self) -> None:
+        self._watch.let_go()
+        self._pipeline.let_go()
+
+    def __del__(self) -> None:
+        pipeline, watch = self._pipeline, self._watch
+        loop = pipeline.loop
+        if self._is_closed or loop is None:
+            return
+        if pipeline.process != os.getpid():
+            _inherited.append((pipeline, watch))
+            return
+        if sys.is_finalizing():
+            _abandon(pipeline, watch)
+            return
+        _forget(loop, pipeline, watch)
+        warnings.warn(
+            f"unclosed client {self.name}: close() it, or use it in a with statement",
+            ResourceWarning,
+            stacklevel=2,
+            source=self,
+        )
+
+
+def _forget(loop: asyncio.AbstractEventLoop, pipeline: AutoPipeline, watch: Watch) -> None:
+    """Let go of what a client leaves, from whichever thread, in the middle of whatever it does."""
+    if not loop.is_closed():
+        try:
+            in_empty_context(loop.call_soon_threadsafe, _let_go, pipeline, watch)
+        except RuntimeError:
+            pass  # it has just been closed
+        if loop.is_running():
+            return
+        watch.shut_down()
+        pipeline.shut_down()
+    if loop.is_closed():
+        _abandon(pipeline, watch)
+
+
+def _let_go(pipeline: AutoPipeline, watch: Watch) -> None:
+    watch.let_go()
+    pipeline.let_go()
+
+
+def _abandon(pipeline: AutoPipeline, watch: Watch) -> None:
+    watch.abandon()
+    pipeline.abandon()
