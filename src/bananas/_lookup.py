@@ -53,7 +53,7 @@ async def look_up(
         ConnectionError: Redis could not be reached.
         TimeoutError: It did not answer in time.
     """
-    loop = asyncio.get_running_loop()
+    loop = pipeline.running_loop()
     deadline = None if timeout is None else loop.time() + timeout
     found: List[Known] = []
     for start in range(0, len(job_ids), _CHUNK):
