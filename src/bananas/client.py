@@ -26,6 +26,7 @@ from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_text, check_timeout
 from ._as_completed import AsCompleted
 from ._autopipeline import AutoPipeline
+from ._batch import Entry
 from ._config import DEFAULT_REDIS_URL, Settings
 from ._connector import open_link
 from ._credentials import CredentialProvider
@@ -540,13 +541,20 @@ class AsyncClient(InProcess):
         entry = self._queue._new_entry(
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
+        return await self._submit_and_wait(
+            entry, limit, fresh=job_id is None, any_attempt=not wait_for_retries
+        )
+
+    async def _submit_and_wait(
+        self, entry: Entry, limit: Optional[float], *, fresh: bool, any_attempt: bool
+    ) -> JobResult[Any]:
         if limit == 0:  # only looks: nothing is to be subscribed for that
-            await self._queue._submit(entry, fresh=job_id is None)
-            return await self._watch.wait(entry.job_id, limit, any_attempt=not wait_for_retries)
+            await self._queue._submit(entry, fresh=fresh)
+            return await self._watch.wait(entry.job_id, limit, any_attempt=any_attempt)
         # Subscribing at once saves a round trip, and nothing can be missed in between.
-        waiter = self._watch.register(entry.job_id, any_attempt=not wait_for_retries)
+        waiter = self._watch.register(entry.job_id, any_attempt=any_attempt)
         try:
-            await self._queue._submit(entry, fresh=job_id is None)
+            await self._queue._submit(entry, fresh=fresh)
         except BaseException:
             self._watch.unregister(waiter)
             raise

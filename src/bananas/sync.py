@@ -25,8 +25,9 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import check_job_ids
+from ._arguments import check_job_ids, check_timeout
 from ._as_completed import AsCompleted
+from ._batch import Entry
 from ._config import DEFAULT_REDIS_URL
 from ._credentials import CredentialProvider
 from ._in_process import InProcess
@@ -348,18 +349,15 @@ class Client(InProcess):
 
         Ctrl-C may leave the job queued, once, or not at all.
         """
+        # The payload is read here: json_default may be bound to its thread, or be slow.
+        entry = self._inner._queue._new_entry(
+            name, payload, priority, description, None, job_id, routing_key, max_retries
+        )
+        return self._submit(entry, if_exists, fresh=job_id is None)
+
+    def _submit(self, entry: Entry, if_exists: IfExists, *, fresh: bool) -> str:
         return self._run(
-            lambda client: client.submit_job(
-                name,
-                payload,
-                priority,
-                description,
-                job_id=job_id,
-                routing_key=routing_key,
-                max_retries=max_retries,
-                if_exists=if_exists,
-            ),
-            here=job_id is None,
+            lambda client: client._queue._submit(entry, if_exists, fresh=fresh), here=fresh
         )
 
     @overload
@@ -438,20 +436,10 @@ class Client(InProcess):
         Ctrl-C may leave the job scheduled, once, or not at all.
         """
         due = required_time(scheduled_for)
-        return self._run(
-            lambda client: client.submit_job_scheduled(
-                name,
-                payload,
-                priority,
-                due,
-                description,
-                job_id=job_id,
-                routing_key=routing_key,
-                max_retries=max_retries,
-                if_exists=if_exists,
-            ),
-            here=job_id is None,
+        entry = self._inner._queue._new_entry(
+            name, payload, priority, description, due, job_id, routing_key, max_retries
         )
+        return self._submit(entry, if_exists, fresh=job_id is None)
 
     def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return") -> List[str]:
         """Submit many jobs, immediate and scheduled, in few round trips.
@@ -542,17 +530,14 @@ class Client(InProcess):
 
         Ctrl-C ends the wait, not the job.
         """
+        limit = check_timeout(timeout)
+        entry = self._inner._queue._new_entry(
+            name, payload, priority, description, None, job_id, routing_key, max_retries
+        )
+        fresh, any_attempt = job_id is None, not wait_for_retries
         return self._run(
-            lambda client: client.submit_and_wait(
-                name,
-                payload,
-                priority,
-                timeout,
-                description,
-                job_id=job_id,
-                routing_key=routing_key,
-                max_retries=max_retries,
-                wait_for_retries=wait_for_retries,
+            lambda client: client._submit_and_wait(
+                entry, limit, fresh=fresh, any_attempt=any_attempt
             )
         )
 

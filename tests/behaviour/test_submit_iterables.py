@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from datetime import timedelta
 from typing import Any, Callable, Iterator, List
 
 import pytest
@@ -113,6 +115,35 @@ def test_a_slow_one_holds_up_nobody_else(
             go_on.set()
             other.join(PATIENCE)
         assert not other.is_alive()
+
+
+SUBMITS = [
+    lambda client: client.submit_job("work", {1}),
+    lambda client: client.submit_job("work", {1}, job_id="chosen"),
+    lambda client: client.submit_job_scheduled("work", {1}, scheduled_for=timedelta(hours=1)),
+    lambda client: client.submit_jobs([JobSpec("work", {1})]),
+    lambda client: client.submit_and_wait("work", {1}, timeout=0),
+    lambda client: client.submit_and_wait("work", {1}, timeout=0.1),
+]
+
+
+@pytest.mark.parametrize("submit", SUBMITS)
+def test_payloads_are_converted_in_the_callers_thread(
+    real_broker: Broker, submit: Callable[[Client], Any]
+) -> None:
+    """`json_default` may use what is bound to its thread, and may use the client itself."""
+    threads: List[threading.Thread] = []
+
+    def convert(value: Any) -> Any:
+        threads.append(threading.current_thread())
+        assert client.get_job("none") is None
+        return list(value)
+
+    with Client(real_broker.url, json_default=convert) as client:
+        with contextlib.suppress(TimeoutError):
+            submit(client)
+    assert threads == [threading.current_thread()]
+    assert len(real_broker.command("KEYS", "bananas:job:*")) == 1
 
 
 def test_it_may_use_the_client_itself(real_broker: Broker) -> None:
