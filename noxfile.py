@@ -187,6 +187,14 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("black", "--quiet", "--check", *CODE)
     session.run("isort", "--quiet", "--check", *CODE)
+    session.run("python", "-m", "tests.twin", "--check")
+
+
+@nox.session
+def twin(session: nox.Session) -> None:
+    """Write the blocking client anew from AsyncClient; ``-- --check`` only says if it is stale."""
+    session.install(*group("lint"))
+    session.run("python", "-m", "tests.twin", *session.posargs)
 
 
 @nox.session

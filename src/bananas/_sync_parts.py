@@ -1,53 +1,36 @@
-"""The blocking twins of the parts that a client hands out."""
+"""The parts that a blocking client hands out.
+
+The classes are generated from ``queue`` and ``result_backend`` by ``nox -s twin``; change those.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import (
     Any,
-    Callable,
-    Coroutine,
     Iterable,
     List,
     Literal,
     Optional,
-    Protocol,
-    TypeVar,
     Union,
     overload,
 )
 
 from . import exceptions as exc
 from ._arguments import check_job_ids
+from ._blocking_calls import BlockingPart
 from ._types import NOT_GIVEN, IfExists, NotGiven, Seconds
-from .client import AsyncClient
 from .models import Job, JobResult
 from .queue import QueueLengths
 
 __all__ = ["BlockingQueue", "BlockingResultBackend"]
 
-T = TypeVar("T")
 
-
-class Run(Protocol):
-    """Runs a coroutine of a client, and waits for it."""
-
-    def __call__(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T: ...
-
-
-class BlockingQueue:
+class BlockingQueue(BlockingPart):
     """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
 
-    The blocking twin of ``RedisQueue``. Made by a client, as ``client.queue``; it shares
-    the client's connections.
+    Made by a client, as ``client.queue``; it shares the client's connections.
     """
-
-    def __init__(self, run: Run, client: str) -> None:
-        self._run = run
-        self._client = client
-
-    def __repr__(self) -> str:
-        return f"<BlockingQueue of {self._client}>"
 
     def enqueue(self, job: Job, *, if_exists: IfExists = "return") -> str:
         """Put a job where workers take it, in one transaction: the document, then the id.
@@ -129,7 +112,7 @@ class BlockingQueue:
             ValueError: An id is refused, or ``job_ids`` is one string.
             BananasError: As for ``get_job``; it names the job.
         """
-        ids = check_job_ids(job_ids)  # in the caller's thread
+        ids = check_job_ids(job_ids)
         return self._run(
             lambda client: client.queue.get_jobs(ids, return_exceptions=return_exceptions)
         )
@@ -148,19 +131,11 @@ class BlockingQueue:
         return self._run(lambda client: client.queue.lengths(routing_key))
 
 
-class BlockingResultBackend:
+class BlockingResultBackend(BlockingPart):
     """The results' part of a deployment.
 
-    The blocking twin of ``RedisResultBackend``. Made by a client, as ``client.results``; it shares
-    the client's connections.
+    Made by a client, as ``client.results``; it shares the client's connections.
     """
-
-    def __init__(self, run: Run, client: str) -> None:
-        self._run = run
-        self._client = client
-
-    def __repr__(self) -> str:
-        return f"<BlockingResultBackend of {self._client}>"
 
     def store_result(self, result: JobResult[Any]) -> None:
         """Store a result and announce it, as a worker does.
@@ -220,7 +195,7 @@ class BlockingResultBackend:
             ValueError: An id is refused, or ``job_ids`` is one string.
             BananasError: As for ``get_result``; it names the job.
         """
-        ids = check_job_ids(job_ids)  # in the caller's thread
+        ids = check_job_ids(job_ids)
         return self._run(
             lambda client: client.results.get_results(ids, return_exceptions=return_exceptions)
         )

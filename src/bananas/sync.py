@@ -1,17 +1,16 @@
-"""Client: the blocking shim, which runs AsyncClient's coroutines in a thread of its own."""
+"""Client: the blocking client.
+
+The class is generated from ``AsyncClient`` by ``nox -s twin``; change it there, or its base class.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import ssl
-import weakref
 from datetime import timedelta
-from types import TracebackType
 from typing import (
     Any,
     Callable,
-    Coroutine,
     Iterable,
     List,
     Literal,
@@ -26,14 +25,9 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_ids, check_timeout
-from ._as_completed import AsCompleted
-from ._batch import Entry
+from ._blocking_calls import BlockingCalls, CompletedResults
 from ._config import DEFAULT_REDIS_URL
 from ._credentials import CredentialProvider
-from ._in_process import InProcess
-from ._loop_thread import after_fork, keep_forever, loop_thread, refuse_running_loop
-from ._stepping import in_task
-from ._submission import Chunk, Submission
 from ._sync_parts import BlockingQueue, BlockingResultBackend
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from .client import AsyncClient, ClientStats, Due, required_time
@@ -42,19 +36,15 @@ from .models import Job, JobPriority, JobResult, JobSpec, Priority
 
 __all__ = ["BlockingQueue", "BlockingResultBackend", "Client", "CompletedResults"]
 
-T = TypeVar("T")
 Self = TypeVar("Self", bound="Client")
 
-_clients: weakref.WeakSet[Client] = weakref.WeakSet()
 
-
-class Client(InProcess):
+class Client(BlockingCalls):
     """Submits jobs and waits for results, for callers that block.
 
-    The same names and meanings as ``AsyncClient``, whose coroutines run in one daemon thread for
-    each process. Any number of threads may
-    share one client, and after a fork both processes may go on with theirs. It connects when it
-    is made. Use it as ``with Client(url) as client``, or ``close()`` it.
+    The same names and meanings as ``AsyncClient``. Any number of threads may share one client, and
+    after a fork both processes may go on with theirs. It connects when it is made. Use it as
+    ``with Client(url) as client``, or ``close()`` it.
 
     On a thread whose event loop is running, every method raises RuntimeError: it would stop that
     loop. Use ``AsyncClient`` there, or ``asyncio.to_thread``. Cells of a notebook are excepted.
@@ -208,55 +198,6 @@ class Client(InProcess):
         )
         return client
 
-    def _set_up(self, make: Callable[[], AsyncClient]) -> None:
-        self._make = make
-        self._closed = True
-        self._inner = self._new_inner()
-        self._closed = False
-        _clients.add(self)
-        try:
-            self.connect()
-        except BaseException:
-            self.close()
-            raise
-
-    def __repr__(self) -> str:
-        return self._named(self._inner)
-
-    def _named(self, inner: AsyncClient) -> str:
-        return repr(inner).replace(AsyncClient.__name__, type(self).__name__, 1)
-
-    def _run(
-        self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]], *, here: bool = False
-    ) -> T:
-        """Run a coroutine of the inner client in the loop thread; the one hop of every call.
-
-        A call that may begin ``here`` does without the hop if the connection is lent.
-        """
-        self._refuse_misuse()
-        thread, inner = loop_thread(), self._inner
-        if here and inner._lender.loan is not None and asyncio._get_running_loop() is None:
-            return thread.run(call(inner), inner._send_now, here=True)
-        thread.ring()
-        return thread.run(call(inner), inner._send_now)
-
-    def _refuse_misuse(self) -> None:
-        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
-        if self._closed:
-            raise exc.ClientClosedError("the client is closed; make a new one")
-
-    def _after_fork(self) -> None:
-        """In a forked child: leave the parent's connections alone and start with none."""
-        self._inner._lender.abandon()
-        keep_forever(self._inner)
-        self._inner = self._new_inner()
-
-    def _new_inner(self) -> AsyncClient:
-        inner = self._make()
-        inner._lender.is_willing = True
-        inner._life.name = self._named(inner)
-        return inner
-
     @property
     def queue(self) -> BlockingQueue:
         """The documents and lists that this client writes to."""
@@ -267,8 +208,6 @@ class Client(InProcess):
         """The results that this client reads."""
         return BlockingResultBackend(self._run, repr(self))
 
-    # -- life ------------------------------------------------------------------------------------
-
     def connect(self) -> None:
         """Make sure of a connection, with one attempt.
 
@@ -278,32 +217,14 @@ class Client(InProcess):
             AuthenticationError: It refuses the credentials.
             ClientClosedError: The client was closed.
         """
-        return self._run(lambda client: client.connect())
+        return super().connect()
 
     def close(self) -> None:
         """Close both connections and end all that is under way with ``ClientClosedError``.
 
         Works from any thread, and again. Ctrl-C does not leave anything running.
         """
-        if not self._closed:
-            try:
-                self._run(lambda client: in_task(client.close))
-            except (exc.ClientClosedError, exc.ConnectionError):
-                pass  # the thread could not be started, or has ended, and all with it
-            self._closed = True
-
-    def __enter__(self: Self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.close()
-
-    # -- submitting, reading and waiting ---------------------------------------------------------
+        return super().close()
 
     def submit_job(
         self,
@@ -349,16 +270,10 @@ class Client(InProcess):
 
         Ctrl-C may leave the job queued, once, or not at all.
         """
-        # The payload is read here: json_default may be bound to its thread, or be slow.
-        entry = self._inner._queue._new_entry(
+        entry = self._new_entry(
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
         return self._submit(entry, if_exists, fresh=job_id is None)
-
-    def _submit(self, entry: Entry, if_exists: IfExists, *, fresh: bool) -> str:
-        return self._run(
-            lambda client: client._queue._submit(entry, if_exists, fresh=fresh), here=fresh
-        )
 
     @overload
     def submit_job_scheduled(
@@ -436,7 +351,7 @@ class Client(InProcess):
         Ctrl-C may leave the job scheduled, once, or not at all.
         """
         due = required_time(scheduled_for)
-        entry = self._inner._queue._new_entry(
+        entry = self._new_entry(
             name, payload, priority, description, due, job_id, routing_key, max_retries
         )
         return self._submit(entry, if_exists, fresh=job_id is None)
@@ -467,31 +382,7 @@ class Client(InProcess):
 
         Ctrl-C may leave any of the jobs queued, each once.
         """
-        self._refuse_misuse()
-        # The caller's iterable runs here: it may be bound to its thread, or be slow.
-        chunks, submission = self._inner._queue._begin(specs, if_exists)
-        if isinstance(chunks, list):
-            return self._run(lambda client: submission.run(chunks))
-        try:
-            for chunk in chunks:
-                self._send(submission, chunk)
-            self._run(lambda client: submission.settle())
-        except Exception as error:
-            self._add_facts(submission, error)
-            raise
-        except BaseException:
-            self._run(lambda client: _abandon(submission))
-            raise
-        return submission.outcome()
-
-    def _send(self, submission: Submission, chunk: Chunk) -> None:
-        self._run(lambda client: submission.send(chunk))
-
-    def _add_facts(self, submission: Submission, error: Exception) -> None:
-        try:
-            self._run(lambda client: submission.add_facts(error))
-        except exc.ClientClosedError:
-            submission.tell(error)
+        return super().submit_jobs(specs, if_exists=if_exists)
 
     def submit_and_wait(
         self,
@@ -531,7 +422,7 @@ class Client(InProcess):
         Ctrl-C ends the wait, not the job.
         """
         limit = check_timeout(timeout)
-        entry = self._inner._queue._new_entry(
+        entry = self._new_entry(
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
         fresh, any_attempt = job_id is None, not wait_for_retries
@@ -588,7 +479,7 @@ class Client(InProcess):
             ValueError: An id is refused, or ``job_ids`` is one string.
             BananasError: As for ``get_job``; it names the job.
         """
-        ids = check_job_ids(job_ids)  # here: a caller's iterable is not run in the loop's thread
+        ids = check_job_ids(job_ids)
         return self._run(lambda client: client.get_jobs(ids, return_exceptions=return_exceptions))
 
     def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
@@ -634,7 +525,7 @@ class Client(InProcess):
             ValueError: An id is refused, or ``job_ids`` is one string.
             BananasError: As for ``get_job``; it names the job.
         """
-        ids = check_job_ids(job_ids)  # here: a caller's iterable is not run in the loop's thread
+        ids = check_job_ids(job_ids)
         return self._run(
             lambda client: client.get_results(ids, return_exceptions=return_exceptions)
         )
@@ -746,70 +637,4 @@ class Client(InProcess):
         Raises:
             ClientClosedError: The client was closed.
         """
-        return self._run(_stats)
-
-
-class CompletedResults(InProcess):
-    """The blocking iterator that ``Client.as_completed`` returns."""
-
-    def __init__(
-        self,
-        run: Callable[[Callable[[AsyncClient], Coroutine[Any, Any, Any]]], Any],
-        make: Callable[[AsyncClient], AsCompleted],
-    ) -> None:
-        self._run = run
-        self._inner: AsCompleted = run(lambda client: _made(make, client))
-
-    def __iter__(self) -> CompletedResults:
-        return self
-
-    def __next__(self) -> JobResult[Any]:
-        found: Optional[JobResult[Any]] = self._run(
-            lambda client: in_task(functools.partial(_next, self._inner))
-        )
-        if found is None:
-            raise StopIteration
-        return found
-
-    def close(self) -> None:
-        """End the waits that are left."""
-        self._run(lambda client: self._inner.aclose())
-
-    def __enter__(self) -> CompletedResults:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.close()
-
-
-async def _made(make: Callable[[AsyncClient], AsCompleted], client: AsyncClient) -> AsCompleted:
-    return make(client)
-
-
-async def _next(results: AsCompleted) -> Optional[JobResult[Any]]:
-    # A StopAsyncIteration can't leave a coroutine.
-    try:
-        return await results.__anext__()
-    except StopAsyncIteration:
-        return None
-
-
-async def _abandon(submission: Submission) -> None:
-    submission.abandon()
-
-
-async def _stats(client: AsyncClient) -> ClientStats:
-    return client.stats()
-
-
-def _after_fork_in_child() -> None:
-    for client in list(_clients):
-        client._after_fork()
-
-
-after_fork(_after_fork_in_child)
+        return super().stats()

@@ -73,7 +73,7 @@ LAYERS = [
     ["_listener", "_watch", "_life"],
     ["_as_completed", "queue", "result_backend"],
     ["client", "_stepping", "_loop_thread"],
-    ["_sync_parts", "sync"],
+    ["_blocking_calls", "_sync_parts", "sync"],
     [""],
     ["testing", "_demo_jobs", "_demo", "_demo_view", "_commands", "cli", "__main__"],
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 from typing import Any, Callable, Dict, List, Tuple
@@ -13,6 +14,7 @@ from bananas.client import AsCompleted
 from bananas.queue import RedisQueue
 from bananas.result_backend import RedisResultBackend
 from bananas.sync import BlockingQueue, BlockingResultBackend, CompletedResults
+from tests.twin import GENERATED, PACKAGE, WORDS, generate
 
 #: Each class with its blocking twin; what a client hands out is here too.
 TWINS = {
@@ -34,16 +36,6 @@ RENAMED = {
 }
 #: They return at once in both.
 PLAIN_CALLS = {"as_completed", "from_sentinel", "stats", "queue", "results"}
-#: What reads otherwise for a caller who blocks; each pair is needed.
-WORDS = [
-    ("Cancelling it", "Ctrl-C"),
-    ("Works from any task, and again. A cancellation", "Works from any thread, and again. Ctrl-C"),
-    ("An async iterator", "An iterator"),
-    ("``async with`` it", "``with`` it"),
-    ("see ``AsyncClient.", "see ``Client."),
-    ("From ``Client``, which connects at once: no primary", "No primary"),
-    ("From ``Client``, when it is closed", "The client was closed"),
-]
 
 
 def public(cls: type) -> Dict[str, Any]:
@@ -68,6 +60,13 @@ SHARED: List[Tuple[type, str]] = [
 each_shared = pytest.mark.parametrize(
     ("cls", "name"), SHARED, ids=lambda value: value if isinstance(value, str) else value.__name__
 )
+
+
+@pytest.mark.parametrize("module", GENERATED)
+def test_no_twin_is_stale(module: str) -> None:
+    """Each generated module is what ``nox -s twin`` would write, whatever its layout."""
+    written = (PACKAGE / f"{module}.py").read_text(encoding="utf-8")
+    assert ast.dump(ast.parse(written)) == ast.dump(ast.parse(generate(module))), "run nox -s twin"
 
 
 @pytest.mark.parametrize("cls", TWINS, ids=lambda cls: cls.__name__)

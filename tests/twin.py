@@ -1,0 +1,266 @@
+"""Generates the blocking twins of the public classes: ``python -m tests.twin [--check]``.
+
+A twin has the signature and the text of its original, in words for callers who block, and one call
+that runs the original. What can't be made that way is written by hand in ``_blocking_calls``. The
+imports at the head of a generated file are written by hand too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import subprocess
+import sys
+from pathlib import Path
+from typing import Dict, Iterator, List, NamedTuple, Set, Union
+
+PACKAGE = Path(__file__).resolve().parent.parent / "src" / "bananas"
+Function = Union[ast.FunctionDef, ast.AsyncFunctionDef]
+
+
+class Twin(NamedTuple):
+    """A class, the module where it is, and what its twin is called, is made of and is for."""
+
+    module: str
+    original: str
+    name: str
+    base: str
+    path: str
+    about: str
+
+
+#: By generated module.
+GENERATED: Dict[str, List[Twin]] = {
+    "sync": [
+        Twin(
+            "client",
+            "AsyncClient",
+            "Client",
+            "BlockingCalls",
+            "",
+            """Submits jobs and waits for results, for callers that block.
+
+    The same names and meanings as ``AsyncClient``. Any number of threads may share one client, and
+    after a fork both processes may go on with theirs. It connects when it is made. Use it as
+    ``with Client(url) as client``, or ``close()`` it.
+
+    On a thread whose event loop is running, every method raises RuntimeError: it would stop that
+    loop. Use ``AsyncClient`` there, or ``asyncio.to_thread``. Cells of a notebook are excepted.
+""",
+        )
+    ],
+    "_sync_parts": [
+        Twin(
+            "queue",
+            "RedisQueue",
+            "BlockingQueue",
+            "BlockingPart",
+            ".queue",
+            """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
+
+    Made by a client, as ``client.queue``; it shares the client's connections.
+""",
+        ),
+        Twin(
+            "result_backend",
+            "RedisResultBackend",
+            "BlockingResultBackend",
+            "BlockingPart",
+            ".results",
+            """The results' part of a deployment.
+
+    Made by a client, as ``client.results``; it shares the client's connections.
+""",
+        ),
+    ],
+}
+NAMES = {twin.original: twin.name for twins in GENERATED.values() for twin in twins}
+NAMES["AsCompleted"] = "CompletedResults"
+#: What reads otherwise for a caller who blocks; each pair is needed.
+WORDS = [
+    ("Cancelling it", "Ctrl-C"),
+    ("Works from any task, and again. A cancellation", "Works from any thread, and again. Ctrl-C"),
+    ("An async iterator", "An iterator"),
+    ("``async with`` it", "``with`` it"),
+    ("see ``AsyncClient.", "see ``Client."),
+    ("From ``Client``, which connects at once: no primary", "No primary"),
+    ("From ``Client``, when it is closed", "The client was closed"),
+]
+#: The client alone says so: its constructor connects.
+CONNECTS = "        ConnectionError: Redis can't be reached.\n"
+#: Checked in the caller's thread: an iterable of the caller's must not run in another one.
+CHECKED = {"job_ids": ("ids", "check_job_ids(job_ids)")}
+#: Their payloads are read in the caller's thread too.
+SUBMITS = {
+    "submit_job": """
+        entry = self._new_entry(
+            name, payload, priority, description, None, job_id, routing_key, max_retries
+        )
+        return self._submit(entry, if_exists, fresh=job_id is None)""",
+    "submit_job_scheduled": """
+        due = required_time(scheduled_for)
+        entry = self._new_entry(
+            name, payload, priority, description, due, job_id, routing_key, max_retries
+        )
+        return self._submit(entry, if_exists, fresh=job_id is None)""",
+    "submit_and_wait": """
+        limit = check_timeout(timeout)
+        entry = self._new_entry(
+            name, payload, priority, description, None, job_id, routing_key, max_retries
+        )
+        fresh, any_attempt = job_id is None, not wait_for_retries
+        return self._run(
+            lambda client: client._submit_and_wait(
+                entry, limit, fresh=fresh, any_attempt=any_attempt
+            )
+        )""",
+}
+
+
+def generate(module: str) -> str:
+    """Return the text of a generated module, not yet formatted."""
+    path = PACKAGE / f"{module}.py"
+    text = path.read_text(encoding="utf-8")
+    head = text[: text.index("\nclass ")]
+    return "\n\n".join([head.rstrip(), *map(make_class, GENERATED[module])]) + "\n"
+
+
+def make_class(twin: Twin) -> str:
+    """Return the text of a twin."""
+    source = (PACKAGE / f"{twin.module}.py").read_text(encoding="utf-8")
+    original = find_class(ast.parse(source), twin.original)
+    by_hand = methods_by_hand(twin.base)
+    lines = [f'\nclass {twin.name}({twin.base}):\n    """{twin.about}']
+    if twin.path == "":
+        arguments = text_of(source, original.body[0]).partition("    Args:\n")[2]
+        lines[0] += f"\n    Args:\n{arguments.rstrip().rstrip(chr(34)).rstrip()}\n{CONNECTS}"
+    lines[0] += '    """'
+    lines += [
+        make_method(source, function, twin, by_hand)
+        for function in functions(original)
+        if is_shared(function, twin)
+    ]
+    return "\n\n".join(lines)
+
+
+def is_shared(function: Function, twin: Twin) -> bool:
+    """Whether the twin has this method; a part is made by the client, whatever it is made of."""
+    if function.name == "__init__":
+        return twin.path == ""
+    return function.name != "aclose" and not function.name.startswith("_")
+
+
+def make_method(source: str, function: Function, twin: Twin, by_hand: Set[str]) -> str:
+    """Return the text of one method of a twin."""
+    first = function.body[0]
+    decorated = min([function.lineno, *(node.lineno for node in function.decorator_list)])
+    lines = source.splitlines()
+    is_overload = any(ast.dump(node) == OVERLOAD for node in function.decorator_list)
+    if is_overload:
+        return "\n".join(lines[decorated - 1 : function.end_lineno]).replace("async def", "def", 1)
+    signature = "\n".join(lines[decorated - 1 : first.lineno - 1]).replace("async def", "def", 1)
+    for original, name in NAMES.items():
+        signature = signature.replace(f"-> {original}:", f"-> {name}:")
+    body = make_body(function, twin, by_hand)
+    if function.name == "__init__":
+        return f"{signature}\n{body}"
+    text = text_of(source, first)
+    for theirs, ours in WORDS:
+        text = text.replace(theirs, ours)
+    return f"{signature}\n{text}\n{body}"
+
+
+def make_body(function: Function, twin: Twin, by_hand: Set[str]) -> str:
+    """Return the statements of a method: checks in the caller's thread, and one call."""
+    arguments = list(arguments_of(function))
+    if function.name == "__init__":
+        made = f"functools.partial({twin.original}, {', '.join(arguments)})"
+        return f"        self._set_up({made})"
+    if function.name == "from_sentinel":
+        made = f"functools.partial({twin.original}.from_sentinel, {', '.join(arguments)})"
+        lines = ["client = cls.__new__(cls)", f"client._set_up({made})", "return client"]
+        return "\n".join(f"        {line}" for line in lines)
+    returned = getattr(function.returns, "id", "")
+    if function.name in by_hand:
+        return f"        return super().{function.name}({', '.join(arguments)})"
+    if function.name in SUBMITS:
+        return SUBMITS[function.name][1:]
+    if function.decorator_list:  # a property: a part
+        return f"        return {NAMES[returned]}(self._run, repr(self))"
+    lines = []
+    for name, (checked, check) in CHECKED.items():
+        if name in arguments:
+            arguments[arguments.index(name)] = checked
+            lines.append(f"{checked} = {check}")
+    call = f"lambda client: client{twin.path}.{function.name}({', '.join(arguments)})"
+    if returned == "AsCompleted":
+        lines.append(f"return {NAMES[returned]}(self._run, {call})")
+    else:
+        lines.append(f"return self._run({call})")
+    return "\n".join(f"        {line}" for line in lines)
+
+
+def arguments_of(function: Function) -> Iterator[str]:
+    """Give the arguments that pass a function's own parameters on."""
+    yield from (parameter.arg for parameter in function.args.args[1:])
+    yield from (f"{parameter.arg}={parameter.arg}" for parameter in function.args.kwonlyargs)
+
+
+OVERLOAD = ast.dump(ast.Name("overload", ast.Load()))
+
+
+def functions(node: ast.ClassDef) -> List[Function]:
+    """Return the methods of a class, in their order, overloads included."""
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+    return [child for child in node.body if isinstance(child, kinds)]
+
+
+def find_class(tree: ast.Module, name: str) -> ast.ClassDef:
+    """Return a class of a module."""
+    (found,) = (node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == name)
+    return found
+
+
+def methods_by_hand(base: str) -> Set[str]:
+    """Return the names of the public methods that the base of a twin has."""
+    tree = ast.parse((PACKAGE / "_blocking_calls.py").read_text(encoding="utf-8"))
+    names = {function.name for function in functions(find_class(tree, base))}
+    return {name for name in names if not name.startswith("_")}
+
+
+def text_of(source: str, node: ast.stmt) -> str:
+    """Return the lines of a statement."""
+    return "\n".join(source.splitlines()[node.lineno - 1 : node.end_lineno])
+
+
+def formatted(text: str) -> str:
+    """Return a module as ruff lays it out."""
+    settings = str(PACKAGE.parent.parent / "pyproject.toml")
+    command = [sys.executable, "-m", "ruff", "format", "--config", settings, "-"]
+    return subprocess.run(
+        command, input=text, stdout=subprocess.PIPE, encoding="utf-8", check=True
+    ).stdout
+
+
+def main() -> int:
+    """Write the generated modules, or say whether they are as they would be written."""
+    parser = argparse.ArgumentParser(prog="python -m tests.twin", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if one is stale")
+    is_check = parser.parse_args().check
+    stale = 0
+    for module in GENERATED:
+        path = PACKAGE / f"{module}.py"
+        text = formatted(generate(module))
+        if text == path.read_text(encoding="utf-8"):
+            continue
+        stale += 1
+        if is_check:
+            print(f"src/bananas/{module}.py is stale; run: nox -s twin")
+        else:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote src/bananas/{module}.py")
+    return int(is_check and stale > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
