@@ -51,7 +51,12 @@ def _by_url(url: str, argument: str) -> Endpoint:
     except ValueError as error:
         text = str(error)
         if text.endswith(MANY_HOSTS):
-            text = f"{argument} names several hosts: give each its own place in the list"
+            several = "," in url
+            text = (
+                f"{argument} names several hosts: give each its own place in the list"
+                if several
+                else f"{argument} must start with redis:// or rediss://, {_PAIR}"
+            )
         elif "must start with" in text:
             text = f"{text}, {_PAIR}"
         raise ValueError(text) from None

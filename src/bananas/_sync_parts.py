@@ -142,6 +142,7 @@ class BlockingResultBackend(BlockingPart):
 
         Fields, expiry and announcement go out in one transaction. Nothing of an earlier attempt's
         result stays behind. A lost reply makes it be sent again, which changes nothing.
+        Where Redis refuses MULTI, what follows it runs one by one.
 
         Args:
             result: Of a completed or failed job. A ``completed_at`` of None is now.

@@ -193,11 +193,10 @@ def _bracketed(address: str) -> Tuple[str, str]:
 
 def _port(port: str, shown: bool) -> int:
     if not (port.isascii() and port.isdigit()):
-        template = placeholder(port)
-        if shown or template == port:
-            hint = f" {UNFILLED}" if template else ""
+        hint = f" {UNFILLED}" if placeholder(port) == port else ""
+        if shown:
             raise Refused(f"has the port {port[:60]!r}, which is no number{hint}")
-        raise Refused("has a port that is no number")
+        raise Refused(f"has a port that is no number{hint}")  # it may be a password
     if len(port) > 5 or not 0 < int(port) < 65536:
         raise Refused("must have a port from 1 to 65535")
     return int(port)

@@ -61,6 +61,7 @@ class RedisResultBackend(InProcess):
 
         Fields, expiry and announcement go out in one transaction. Nothing of an earlier attempt's
         result stays behind. A lost reply makes it be sent again, which changes nothing.
+        Where Redis refuses MULTI, what follows it runs one by one.
 
         Args:
             result: Of a completed or failed job. A ``completed_at`` of None is now.
@@ -91,8 +92,11 @@ class RedisResultBackend(InProcess):
 
     @staticmethod
     def _check_stored(job_id: str, replies: List[Reply]) -> None:
-        outcome = replies[-1]
-        errors = outcome if isinstance(outcome, list) else replies
+        outcome, errors = replies[-1], replies
+        if isinstance(outcome, list):
+            errors = outcome
+        elif isinstance(replies[0], ReplyError):
+            errors = replies[1:-1]  # without MULTI, Redis runs the others one by one
         for error in errors:
             if isinstance(error, ReplyError):
                 raise exc.ServerError(

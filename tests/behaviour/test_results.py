@@ -185,6 +185,24 @@ async def test_an_id_of_an_enum(results: RedisResultBackend) -> None:
     assert await results.get_result(Name.A) is None
 
 
+async def test_server_without_transactions(real_broker: Broker) -> None:
+    """Where MULTI is refused the commands run one by one, and what is stored is said to be."""
+    real_broker.command(
+        "ACL", "SETUSER", "plain", "on", ">pw", "allkeys", "allchannels", "+@all", "-multi"
+    )
+    try:
+        url = real_broker.url.replace("redis://", "redis://plain:pw@")
+        async with AsyncClient(url) as client:
+            await client.results.store_result(SUCCESS)
+            assert await client.get_result("a") == SUCCESS
+            assert real_broker.command("TTL", "bananas:result:a") > 0
+            real_broker.command("ACL", "SETUSER", "plain", "-hset")
+            with pytest.raises(ServerError, match="^Redis refuses to store .* NOPERM"):
+                await client.results.store_result(FAILURE)
+    finally:
+        real_broker.command("ACL", "DELUSER", "plain")
+
+
 async def test_server_that_refuses(real_broker: Broker) -> None:
     """A user without the rights is told what Redis says, and nothing is stored."""
     real_broker.command(

@@ -205,7 +205,10 @@ REFUSED = {
     "redis://h:s3cr3t": "has a port that is no number",
     "redis://user:s3cr3t": "has a port that is no number",
     "redis://:pw@h:port": "has the port 'port', which is no number",
-    "redis://h:{port}": "has the port '{port}', which is no number (an unfilled placeholder?)",
+    "redis://h:{port}": "has a port that is no number (an unfilled placeholder?)",
+    "redis://user:<s3cr3t>": "has a port that is no number (an unfilled placeholder?)",
+    "redis://:$S3CR3T": "has a port that is no number (an unfilled placeholder?)",
+    "redis://:pw@h:{port}": "has the port '{port}', which is no number (an unfilled placeholder?)",
     "redis://:pw@h:${PORT}/0":
         "has the port '${PORT}', which is no number (an unfilled placeholder?)",
     "redis://h:0": PORT,
@@ -367,6 +370,10 @@ WRONG_SENTINELS: List[Tuple[Any, str]] = [
     (["host:26379"], f"sentinels[0] {START}, or be a pair (host, port)"),
     ([("h", 1), "h"], f"sentinels[1] {START}, or be a pair (host, port)"),
     (["redis://a,b"], "sentinels[0] names several hosts: give each its own place in the list"),
+    (
+        ["sentinel://h:1"],
+        "sentinels[0] must start with redis:// or rediss://, or be a pair (host, port)",
+    ),
     ([{"host": "h", "port": 1}], "sentinels[0] must be a (host, port) pair or a URL, not dict"),
     ([("h",)], "sentinels[0] must be a (host, port) pair or a URL"),
     ([("h", 1, 2)], "sentinels[0] must be a (host, port) pair or a URL"),
