@@ -82,7 +82,6 @@ WORDS = [
     ("Works from any task, and again. A cancellation", "Works from any thread, and again. Ctrl-C"),
     ("An async iterator", "An iterator"),
     ("``async with`` it", "``with`` it"),
-    ("see ``AsyncClient.", "see ``Client."),
     ("From ``Client``, which connects at once: no primary", "No primary"),
     ("From ``Client``, when it is closed", "The client was closed"),
 ]

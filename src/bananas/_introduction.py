@@ -73,7 +73,7 @@ async def introduce(
     Raises:
         Permanent: It can't run the queue.
         NotReady: It may later.
-        Trapped: See there.
+        Trapped: It lets us into a transaction and not out of it.
         exceptions.AuthenticationError: It wants a password.
     """
     commands: List[Command] = [

@@ -63,14 +63,19 @@ class BlockingQueue(BlockingPart):
         Args:
             job: Made by ``Job.create``.
             scheduled_for: An aware datetime, or a timedelta from now.
-            if_exists: As for ``enqueue``.
+            if_exists: What to do when a job with this id exists: ``"return"`` its id and leave it
+                alone, or ``"raise"``.
 
         Returns:
             The job's id.
 
         Raises:
             ValueError: The datetime is naive, or the timedelta negative.
-            BananasError: As for ``enqueue``.
+            ConnectionError: Redis could not be reached; nothing was sent.
+            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe, for as
+                long as its document exists.
+            JobRejectedError: Redis refused; nothing is left behind.
+            JobExistsError: With ``if_exists="raise"``.
         """
         return self._run(
             lambda client: client.queue.enqueue_scheduled(job, scheduled_for, if_exists=if_exists)
@@ -110,7 +115,10 @@ class BlockingQueue(BlockingPart):
 
         Raises:
             ValueError: An id is refused, or ``job_ids`` is one string.
-            BananasError: As for ``get_job``; it names the job.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses; the error names the job.
+            SerializationError: A document is not one; the error names the job.
         """
         ids = check_job_ids(job_ids)
         return self._run(
@@ -194,7 +202,10 @@ class BlockingResultBackend(BlockingPart):
 
         Raises:
             ValueError: An id is refused, or ``job_ids`` is one string.
-            BananasError: As for ``get_result``; it names the job.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses; the error names the job.
+            SerializationError: What is stored is no result; the error names the job.
         """
         ids = check_job_ids(job_ids)
         return self._run(
@@ -209,7 +220,39 @@ class BlockingResultBackend(BlockingPart):
         wait_for_retries: bool = True,
         must_exist: bool = False,
     ) -> JobResult[Any]:
-        """Wait until a job has ended; see ``Client.wait_for_result``."""
+        """Wait until a job has ended.
+
+        A worker stores a failed result after every failed attempt; this returns only the last
+        one. A job that ends without a result (no handler, a panic, an unreadable document)
+        returns a failed result with the reason that its document gives. A lost connection is
+        replaced, and all that was stored meanwhile is found.
+
+        Args:
+            job_id: The job; one that does not exist is waited for too, since it may come.
+            timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
+                looks. However short it is, one look is given ``read_timeout``, or a second if that
+                is less, and may exceed it.
+            wait_for_retries: False returns the first stored result, though a retry may follow.
+            must_exist: Whether a job that has neither a document nor a result ends the wait with
+                ``JobNotFoundError``, at once.
+
+        Returns:
+            The result of a success or of a final failure.
+
+        Raises:
+            TimeoutError: The time is over; ``whereabouts`` and the message say where the job is.
+                The job goes on.
+            JobNotFoundError: With ``must_exist``, there is no such job.
+            ResultNotFoundError: The job has completed, and its result is gone.
+            SerializationError: What is stored is no result.
+            ServerError: Redis refuses to read the result, or, after an attempt has failed, the
+                document, without which a retry can't be told from the end.
+            AuthenticationError: It refuses the credentials.
+            ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
+            ClientClosedError: The client was closed.
+
+        Ctrl-C ends this wait, and no other for the same job.
+        """
         return self._run(
             lambda client: client.results.wait_for_result(
                 job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist

@@ -526,7 +526,7 @@ class AsyncClient(InProcess):
             routing_key: The route whose workers run it, None for the flat lists; not given is the
                 client's own.
             max_retries: Attempts after which a failure is final.
-            wait_for_retries: As for ``wait_for_result``.
+            wait_for_retries: False takes the first stored result, though a retry may follow.
 
         Returns:
             The result of a success or of a final failure.
@@ -609,7 +609,10 @@ class AsyncClient(InProcess):
 
         Raises:
             ValueError: An id is refused, or ``job_ids`` is one string.
-            BananasError: As for ``get_job``; it names the job.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses; the error names the job.
+            SerializationError: A document is not one; the error names the job.
         """
         return await self._queue.get_jobs(job_ids, return_exceptions=return_exceptions)
 
@@ -626,7 +629,11 @@ class AsyncClient(InProcess):
             The result; None where none is stored.
 
         Raises:
-            BananasError: As for ``get_job``.
+            ValueError: The id is refused.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses.
+            SerializationError: What is stored is no result.
         """
         return await self._results.get_result(job_id)
 
@@ -656,7 +663,10 @@ class AsyncClient(InProcess):
 
         Raises:
             ValueError: An id is refused, or ``job_ids`` is one string.
-            BananasError: As for ``get_job``; it names the job.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses; the error names the job.
+            SerializationError: What is stored is no result; the error names the job.
         """
         return await self._results.get_results(job_ids, return_exceptions=return_exceptions)
 
@@ -745,7 +755,7 @@ class AsyncClient(InProcess):
                 stored are given, then a step raises ``TimeoutError`` with the ``job_ids`` that are
                 missing, and the iteration has ended. A short one may be exceeded as in
                 ``wait_for_result``.
-            wait_for_retries: As for ``wait_for_result``.
+            wait_for_retries: False takes the first stored result, though a retry may follow.
 
         Returns:
             An async iterator of results; several consumers may share it, and each result goes to

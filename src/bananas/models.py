@@ -269,7 +269,14 @@ class Job:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
-        """Read a document that is already a mapping; see ``from_json``."""
+        """Read a document that is already a mapping, as Go reads it.
+
+        Unknown fields and nulls are accepted, field names match without regard to case, and the
+        stub of a dead letter is read as a failed job without name and payload.
+
+        Raises:
+            SerializationError: Go would not read it either.
+        """
         fields = _Fields(data, "job document")
         named = fields.data.keys()
         stub = named <= _STUB_FIELDS and not named.isdisjoint({"error", "corrupted_data"})

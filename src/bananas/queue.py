@@ -148,14 +148,19 @@ class RedisQueue(InProcess):
         Args:
             job: Made by ``Job.create``.
             scheduled_for: An aware datetime, or a timedelta from now.
-            if_exists: As for ``enqueue``.
+            if_exists: What to do when a job with this id exists: ``"return"`` its id and leave it
+                alone, or ``"raise"``.
 
         Returns:
             The job's id.
 
         Raises:
             ValueError: The datetime is naive, or the timedelta negative.
-            BananasError: As for ``enqueue``.
+            ConnectionError: Redis could not be reached; nothing was sent.
+            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe, for as
+                long as its document exists.
+            JobRejectedError: Redis refused; nothing is left behind.
+            JobExistsError: With ``if_exists="raise"``.
         """
         due = due_time(scheduled_for, utcnow()).astimezone(UTC)
         return await self.enqueue(_scheduled(job, due), if_exists=if_exists)
@@ -196,7 +201,10 @@ class RedisQueue(InProcess):
 
         Raises:
             ValueError: An id is refused, or ``job_ids`` is one string.
-            BananasError: As for ``get_job``; it names the job.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses; the error names the job.
+            SerializationError: A document is not one; the error names the job.
         """
         ids = check_job_ids(job_ids)
         replies: List[Reply] = []

@@ -144,7 +144,10 @@ class RedisResultBackend(InProcess):
 
         Raises:
             ValueError: An id is refused, or ``job_ids`` is one string.
-            BananasError: As for ``get_result``; it names the job.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses; the error names the job.
+            SerializationError: What is stored is no result; the error names the job.
         """
         ids = check_job_ids(job_ids)
         replies: List[Reply] = []
@@ -161,7 +164,39 @@ class RedisResultBackend(InProcess):
         wait_for_retries: bool = True,
         must_exist: bool = False,
     ) -> JobResult[Any]:
-        """Wait until a job has ended; see ``AsyncClient.wait_for_result``."""
+        """Wait until a job has ended.
+
+        A worker stores a failed result after every failed attempt; this returns only the last
+        one. A job that ends without a result (no handler, a panic, an unreadable document)
+        returns a failed result with the reason that its document gives. A lost connection is
+        replaced, and all that was stored meanwhile is found.
+
+        Args:
+            job_id: The job; one that does not exist is waited for too, since it may come.
+            timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
+                looks. However short it is, one look is given ``read_timeout``, or a second if that
+                is less, and may exceed it.
+            wait_for_retries: False returns the first stored result, though a retry may follow.
+            must_exist: Whether a job that has neither a document nor a result ends the wait with
+                ``JobNotFoundError``, at once.
+
+        Returns:
+            The result of a success or of a final failure.
+
+        Raises:
+            TimeoutError: The time is over; ``whereabouts`` and the message say where the job is.
+                The job goes on.
+            JobNotFoundError: With ``must_exist``, there is no such job.
+            ResultNotFoundError: The job has completed, and its result is gone.
+            SerializationError: What is stored is no result.
+            ServerError: Redis refuses to read the result, or, after an attempt has failed, the
+                document, without which a retry can't be told from the end.
+            AuthenticationError: It refuses the credentials.
+            ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
+            ClientClosedError: The client was closed.
+
+        Cancelling it ends this wait, and no other for the same job.
+        """
         return await self._watch.wait(
             check_job_id(job_id),
             check_timeout(timeout),

@@ -410,7 +410,7 @@ class Client(BlockingCalls):
             routing_key: The route whose workers run it, None for the flat lists; not given is the
                 client's own.
             max_retries: Attempts after which a failure is final.
-            wait_for_retries: As for ``wait_for_result``.
+            wait_for_retries: False takes the first stored result, though a retry may follow.
 
         Returns:
             The result of a success or of a final failure.
@@ -477,7 +477,10 @@ class Client(BlockingCalls):
 
         Raises:
             ValueError: An id is refused, or ``job_ids`` is one string.
-            BananasError: As for ``get_job``; it names the job.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses; the error names the job.
+            SerializationError: A document is not one; the error names the job.
         """
         ids = check_job_ids(job_ids)
         return self._run(lambda client: client.get_jobs(ids, return_exceptions=return_exceptions))
@@ -495,7 +498,11 @@ class Client(BlockingCalls):
             The result; None where none is stored.
 
         Raises:
-            BananasError: As for ``get_job``.
+            ValueError: The id is refused.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses.
+            SerializationError: What is stored is no result.
         """
         return self._run(lambda client: client.get_result(job_id))
 
@@ -523,7 +530,10 @@ class Client(BlockingCalls):
 
         Raises:
             ValueError: An id is refused, or ``job_ids`` is one string.
-            BananasError: As for ``get_job``; it names the job.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: It refuses; the error names the job.
+            SerializationError: What is stored is no result; the error names the job.
         """
         ids = check_job_ids(job_ids)
         return self._run(
@@ -614,7 +624,7 @@ class Client(BlockingCalls):
                 stored are given, then a step raises ``TimeoutError`` with the ``job_ids`` that are
                 missing, and the iteration has ended. A short one may be exceeded as in
                 ``wait_for_result``.
-            wait_for_retries: As for ``wait_for_result``.
+            wait_for_retries: False takes the first stored result, though a retry may follow.
 
         Returns:
             An iterator of results; several consumers may share it, and each result goes to

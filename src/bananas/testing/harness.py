@@ -92,7 +92,14 @@ class LocalQueue:
         return self._broker.url
 
     def handle(self, name: str, handler: Handler) -> None:
-        """Run the jobs of a name with a handler, before or after the start; see WorkerEmulator."""
+        """Run the jobs of a name with a handler, given before or after the start.
+
+        Args:
+            name: The job name; a later call for the same one replaces its handler.
+            handler: Called with the ``Job``: a plain function, in a thread, or an async one. What
+                it returns becomes the result, None stores no data; what it raises fails the
+                attempt, with ``str()`` of the exception as the error; ``Panic`` crashes it.
+        """
         self._handlers[check_name(name)] = handler
         if self._worker is not None:
             self._worker.handle(name, handler)
