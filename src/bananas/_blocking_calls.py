@@ -165,7 +165,7 @@ class BlockingCalls(InProcess):
             submission.tell(error)
 
 
-class BlockingPart:
+class BlockingPart(InProcess):
     """A part that a blocking client hands out; its methods are generated."""
 
     def __init__(self, run: Run, client: str) -> None:
