@@ -87,7 +87,10 @@ def closed_early(scheme: str) -> str:
     """Say what may be wrong with a connection that ended before the server said anything."""
     reason = "the connection was closed by the server during the handshake"
     if scheme == "rediss":
-        return f"{reason}: is it a port without TLS (write redis:// for that)?"
+        return (
+            f"{reason}: is it a port without TLS (write redis:// for that), or at its maximum "
+            "number of clients?"
+        )
     if scheme == "redis":
         return (
             f"{reason}: is it a TLS port (write rediss:// for that), in protected mode, or at its "

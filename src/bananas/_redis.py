@@ -66,6 +66,8 @@ _CODES: Dict[Type[BaseException], str] = {
     redis_errors.TryAgainError: "TRYAGAIN",
     redis_errors.ClusterCrossSlotError: "CROSSSLOT",
 }
+# How a connection ends that the server closes while TLS is agreed upon.
+_CUTS = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 _REFUSALS = (redis_errors.AuthenticationError, redis_errors.AuthorizationError,
              redis_errors.NoPermissionError,
              redis_errors.AuthenticationWrongNumberOfArgsError)  # fmt: skip
@@ -207,6 +209,8 @@ class Link:
             return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
         if isinstance(error, CredentialsError):
             return exc.ConnectionError(f"can't log in to {where}: {error}")
+        if opening.step is Step.TLS and isinstance(opening.error, _CUTS):
+            return exc.ConnectionError(f"can't reach {where}: {closed_early(self.endpoint.scheme)}")
         if isinstance(opening.error, OSError) and not isinstance(opening.error, TimeoutError):
             return exc.ConnectionError(f"can't reach {where}: {cause(opening.error)}")
         if isinstance(error, (TimeoutError, asyncio.TimeoutError, redis_errors.TimeoutError)):

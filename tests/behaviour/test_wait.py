@@ -13,6 +13,8 @@ import pytest
 from bananas import (
     AsyncClient,
     ClientClosedError,
+    JobNotFoundError,
+    JobPlace,
     JobPriority,
     JobSpec,
     JobStatus,
@@ -248,7 +250,47 @@ async def test_junk(client: Facade, broker: Broker, worker: GoWorker) -> None:
     assert (await good).get_result() == 7
 
 
+# -- jobs that must exist ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("timeout", [None, 30, 0.1, 0])
+async def test_a_job_that_does_not_exist(client: Facade, timeout: Any) -> None:
+    """Who asks for it is told at once that there is no such job, whatever the time-out."""
+    with pytest.raises(JobNotFoundError, match="^there is no job none: ") as caught:
+        await look(client, "none", timeout, must_exist=True)
+    assert caught.value.job_id == "none"
+
+
+async def test_a_job_that_exists(client: Facade, worker: GoWorker) -> None:
+    """A job is waited for though it must exist, and a result alone is one."""
+    job_id = await client.submit_job("work", 1)
+    with pytest.raises(TimeoutError, match=f"^no final result of job {job_id} within 0 s"):
+        await look(client, job_id, must_exist=True)
+    worker.store_success("alone", "7")
+    assert (await client.wait_for_result("alone", must_exist=True)).get_result() == 7
+
+
 # -- documents that may not be read --------------------------------------------------------------
+
+
+async def test_documents_whose_end_may_not_be_read(
+    real_broker: Broker, real_worker: GoWorker, connect: Connect
+) -> None:
+    """A user without GETRANGE waits and locates as any other: documents are read whole."""
+    rules = ("allkeys", "allchannels", "+@all", "-getrange")
+    real_broker.command("ACL", "SETUSER", "whole", "on", ">pw", *rules)
+    try:
+        client = await connect(real_broker.url.replace("redis://", "redis://whole:pw@"))
+        job_id = await client.submit_job("work", 1)
+        assert (await client.locate(job_id)).place is JobPlace.QUEUED
+        with pytest.raises(TimeoutError, match="it is queued with priority normal"):
+            await look(client, job_id)
+        real_worker.fail_for_good(job_id, "boom")
+        result = await client.wait_for_result(job_id)
+        assert (result.is_failed, result.error) == (True, "boom")
+        await client.close()
+    finally:
+        real_broker.command("ACL", "DELUSER", "whole")
 
 
 @pytest.fixture

@@ -207,6 +207,17 @@ async def test_plain_text_to_a_tls_port(kind: str, redis_server: RedisServer) ->
     assert "rediss://" in error.partition(": ")[2]
 
 
+async def test_a_server_that_closes_during_the_tls_handshake(kind: str) -> None:
+    """A connection that ends while TLS is agreed upon is said to, with what may be wrong."""
+    with greeting(b"") as port:
+        error = await reach(kind, f"rediss://127.0.0.1:{port}", connect_timeout=20)
+    assert error == (
+        f"can't reach Redis at rediss://127.0.0.1:{port}/0: the connection was closed by the "
+        "server during the handshake: is it a port without TLS (write redis:// for that), or at "
+        "its maximum number of clients?"
+    )
+
+
 async def test_tls_to_a_plain_port(kind: str, redis_server: RedisServer) -> None:
     """A plain port that is spoken to in TLS says nothing, and is said to be none for TLS."""
     url = f"rediss://127.0.0.1:{redis_server.port}/0"
