@@ -14,6 +14,7 @@ __all__ = [
     "MAX_INT64",
     "check_callable",
     "check_integer",
+    "check_iterable",
     "check_job_id",
     "check_job_ids",
     "check_key_prefix",
@@ -54,6 +55,7 @@ def check_job_ids(values: Iterable[object], argument: str = "job_ids") -> List[s
             f"{argument} must be a list of job ids, not {type(values).__name__}: for one job write "
             "[job_id]"
         )
+    check_iterable(values, argument, "job ids")
     return [
         (
             value
@@ -62,6 +64,13 @@ def check_job_ids(values: Iterable[object], argument: str = "job_ids") -> List[s
         )
         for index, value in enumerate(values)
     ]
+
+
+def check_iterable(values: object, argument: str, members: str) -> None:
+    """Refuse what can't be iterated over; its iteration does not begin."""
+    kind = type(values)
+    if not hasattr(kind, "__iter__") and not hasattr(kind, "__getitem__"):
+        raise ValueError(f"{argument} must be a list of {members}, not {kind_of(values)}")
 
 
 def check_routing_key(value: Any, argument: str = "routing_key") -> Optional[str]:

@@ -32,15 +32,16 @@ def sentinel_endpoints(sentinels: Any) -> Tuple[Endpoint, ...]:
 
 
 def _endpoint(sentinel: object, argument: str) -> Endpoint:
-    if isinstance(sentinel, str):
+    if issubclass(type(sentinel), str):
         return _by_url(str.__str__(sentinel), argument)
-    if not isinstance(sentinel, (tuple, list)):
+    if not issubclass(type(sentinel), (tuple, list)):
         kind = type(sentinel).__name__
         raise ValueError(f"{argument} must be a (host, port) pair or a URL, not {kind}")
+    assert isinstance(sentinel, (tuple, list))
     if len(sentinel) != 2:
         raise ValueError(f"{argument} must be a (host, port) pair or a URL")
     host, port = sentinel
-    if not isinstance(host, str) or not host:
+    if not issubclass(type(host), str) or not host:
         raise ValueError(f"{argument} must be a (host, port) pair, its host a string")
     return Endpoint(host=_host(str.__str__(host), argument), port=_port(port, argument))
 

@@ -41,8 +41,9 @@ def parse_url(url: object, argument: str = "redis_url", default_port: int = 6379
     Raises:
         ValueError: The URL is wrong. The message shows no part of it that may hold a password.
     """
-    if not isinstance(url, str):
+    if not issubclass(type(url), str):  # a lazy proxy says that it is one
         raise ValueError(f"{argument} must be a string, not {type(url).__name__}")
+    url = str.__str__(url)
     try:
         check_text(url)
         return _endpoint(_split(url), default_port)

@@ -86,7 +86,7 @@ _PRIORITIES: Dict[Any, JobPriority] = {priority.value: priority for priority in 
 
 def check_priority(value: object) -> JobPriority:
     """Return a priority, from itself or from its wire word."""
-    if isinstance(value, str) and value in _PRIORITIES:
+    if issubclass(type(value), str) and value in _PRIORITIES:
         return _PRIORITIES[value]
     raise ValueError(f"priority must be a JobPriority: high, normal or low, not {shown(value)}")
 

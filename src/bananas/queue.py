@@ -21,10 +21,12 @@ from typing import (
 from . import exceptions as exc
 from ._arguments import (
     check_integer,
+    check_iterable,
     check_job_id,
     check_job_ids,
     check_routing_key,
     due_time,
+    kind_of,
     plain,
     shown,
 )
@@ -258,9 +260,9 @@ class RedisQueue(InProcess):
         Jobs that are made in one go may share their time of creation, and get slices of one block
         of random bytes for their ids.
         """
-        if priority.__class__ is not JobPriority:
+        if type(priority) is not JobPriority:
             priority = check_priority(priority)
-        if max_retries != 3 or max_retries.__class__ is not int:
+        if max_retries != 3 or type(max_retries) is not int:
             max_retries = check_integer(max_retries, "max_retries", at_least=0)
         job_id = new_job_id(entropy) if job_id is None else check_job_id(job_id)
         route = self._routing_key if routing_key is NOT_GIVEN else check_routing_key(routing_key)
@@ -304,6 +306,7 @@ class RedisQueue(InProcess):
         list; else every spec of a chunk is checked before that chunk is sent.
         """
         _check_if_exists(if_exists)
+        check_iterable(specs, "specs", "JobSpec")
         chunks: Union[List[Chunk], Iterator[Chunk]] = self._chunks(specs)
         if isinstance(specs, Sequence) and len(specs) <= _CHECKED_AT_ONCE:
             chunks = list(chunks)
@@ -324,7 +327,7 @@ class RedisQueue(InProcess):
 
     def _entry_of_spec(self, index: int, spec: JobSpec, chunk: Chunk) -> Entry:
         if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):
-            raise ValueError(f"specs[{index}] must be a JobSpec, not {type(spec).__name__}")
+            raise ValueError(f"specs[{index}] must be a JobSpec, not {kind_of(spec)}")
         try:
             return self._new_entry(
                 spec.name,

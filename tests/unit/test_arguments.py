@@ -5,12 +5,14 @@ from __future__ import annotations
 import enum
 import re
 from datetime import datetime, timedelta, timezone
-from typing import Any, Callable
+from inspect import isawaitable
+from typing import Any, Callable, List
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bananas import AsyncClient, JobPriority
 from bananas._arguments import (
     MAX_INT64,
     check_integer,
@@ -24,6 +26,8 @@ from bananas._arguments import (
     check_ttl,
     due_time,
 )
+from bananas._url import parse_url
+from bananas.models import check_priority
 from tests.unit.strategies import quickly
 
 UTC = timezone.utc
@@ -338,6 +342,10 @@ class Lazy:
         (check_key_prefix, "a"),
         (check_name, "a"),
         (check_description, "a"),
+        (check_priority, "high"),
+        (check_priority, JobPriority.HIGH),
+        (parse_url, "redis://h"),
+        (AsyncClient, "redis://h"),
         (check_timeout, 1.5),
         (check_timeout, timedelta(1)),
         (lambda value: check_ttl(value, "success_ttl"), 60),
@@ -350,6 +358,37 @@ def test_lazy_proxies_are_refused(check: Callable[[Any], Any], target: Any) -> N
     """A proxy is refused by its own type's name, whatever it says that it is."""
     with pytest.raises(ValueError, match=r"^\w+ must be .*, not Lazy$"):
         check(Lazy(target))
+
+
+async def later() -> List[str]:
+    """Return what would be a list of ids."""
+    return ["a"]
+
+
+async def _finished(call: Callable[[Any], Any], value: Any) -> None:
+    result = call(value)
+    if isawaitable(result):
+        await result
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [(None, "NoneType"), (5, "int"), (later, "coroutine: is an await missing?")],
+)
+async def test_what_is_no_list(value: Any, kind: str) -> None:
+    """Ids and specs that can't be iterated over are refused with the argument's name."""
+    client = AsyncClient("redis://h")
+    for argument, call in (
+        ("job_ids must be a list of job ids", client.get_jobs),
+        ("job_ids must be a list of job ids", client.get_results),
+        ("job_ids must be a list of job ids", client.as_completed),
+        ("specs must be a list of JobSpec", client.submit_jobs),
+    ):
+        given_value = value() if value is later else value
+        with pytest.raises(ValueError, match=message(f"{argument}, not {kind}")):
+            await _finished(call, given_value)
+        if value is later:
+            given_value.close()
 
 
 def test_not_a_time() -> None:
