@@ -12,6 +12,8 @@ from ._endpoint import Endpoint
 __all__ = ["Outage"]
 
 _log = logging.getLogger("bananas")
+# What a program that sets no logging up does not ask for is not printed on its standard error.
+_log.addHandler(logging.NullHandler())
 
 
 class Outage:
