@@ -43,6 +43,7 @@ VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 ROOT = Path(__file__).resolve().parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CODE = ("src", "tests", "examples", "noxfile.py")
+PROGRAMS = ("src", "examples", "noxfile.py", "tests/twin.py")
 ALL_EXTRAS = ".[demo,fast,pydantic]"
 
 # Interpreters are those of this machine; uv would fetch the others.
@@ -52,7 +53,10 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
 def succeeds(*command: str, timeout: float = 60) -> bool:
     """Whether a command can be run and ends with status 0."""
     try:
-        return subprocess.run(command, capture_output=True, timeout=timeout).returncode == 0
+        return (
+            subprocess.run(command, capture_output=True, timeout=timeout, check=False).returncode
+            == 0
+        )
     except (OSError, subprocess.TimeoutExpired):
         return False
 
@@ -181,13 +185,14 @@ def run_pytest(
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style and format."""
+    """Check style and format, and that no generated code is stale."""
     session.install(*group("lint"))
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("black", "--quiet", "--check", *CODE)
     session.run("isort", "--quiet", "--check", *CODE)
     session.run("python", "-m", "tests.twin", "--check")
+    session.run("pylint", *PROGRAMS)
 
 
 @nox.session
@@ -256,7 +261,9 @@ def measure_from_the_start(session: nox.Session) -> None:
     packages = session.run("python", "-c", program, silent=True)
     path = Path(str(packages).strip(), "coverage_of_workers.pth")
     start = '__import__("coverage").process_startup()'
-    path.write_text(f'import os; os.environ.get("COVERAGE_PROCESS_START") and {start}\n')
+    path.write_text(
+        f'import os; os.environ.get("COVERAGE_PROCESS_START") and {start}\n', encoding="utf-8"
+    )
 
 
 def tests_on(version: str) -> None:
@@ -405,7 +412,9 @@ def clean_environment(session: nox.Session, path: Path) -> str:
 
 def check_missing_extra(session: nox.Session, command: List[str]) -> None:
     """Check that a command that needs the extra ``cli`` says so in one line and fails."""
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
+    )
     lines = done.stdout.decode().splitlines()
     if done.returncode == 0 or len(lines) != 1 or "bananas-queue[cli]" not in lines[0]:
         said = "\n".join(lines[-5:])

@@ -374,7 +374,7 @@ class RedisQueue(InProcess):
 
 
 def _check_if_exists(value: str) -> None:
-    if value != "return" and value != "raise":
+    if value not in ("return", "raise"):
         raise ValueError(f"if_exists must be 'return' or 'raise', not {shown(value)}")
 
 
