@@ -19,13 +19,13 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._as_completed import AsCompleted
 from ._batch import Entry
 from ._in_process import InProcess
 from ._loop_thread import after_fork, keep_forever, loop_thread, refuse_running_loop
 from ._stepping import in_task
 from ._submission import Chunk, Submission
 from ._types import IfExists
+from ._waits import AsCompleted
 from .client import AsyncClient, ClientStats
 from .models import JobResult, JobSpec
 

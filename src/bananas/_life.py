@@ -10,7 +10,7 @@ from typing import List
 
 from ._autopipeline import AutoPipeline
 from ._tasks import in_empty_context
-from ._watch import Watch
+from ._waits import Waits
 
 __all__ = ["Life"]
 
@@ -23,18 +23,18 @@ _inherited: List[object] = []
 class Life:
     """The life of a client, which ends with ``close()``, or when everybody has forgotten it.
 
-    Tasks and timers refer to the pipeline and the watch, so that these never end by themselves.
+    Tasks and timers refer to the pipeline and the waits, so that these never end by themselves.
 
     Args:
         name: What the client is called in a warning.
         pipeline: What is to be closed.
-        watch: The same.
+        waits: The same.
     """
 
-    def __init__(self, name: str, pipeline: AutoPipeline, watch: Watch) -> None:
+    def __init__(self, name: str, pipeline: AutoPipeline, waits: Waits) -> None:
         self.name = name
         self._pipeline = pipeline
-        self._watch = watch
+        self._waits = waits
         self._is_closed = False
 
     async def close(self) -> None:
@@ -42,26 +42,26 @@ class Life:
         self._is_closed = True
         self._let_go()
         try:
-            await self._watch.close()
+            await self._waits.close()
         finally:
             await self._pipeline.close()
 
     def _let_go(self) -> None:
-        self._watch.let_go()
+        self._waits.let_go()
         self._pipeline.let_go()
 
     def __del__(self) -> None:
-        pipeline, watch = self._pipeline, self._watch
+        pipeline, waits = self._pipeline, self._waits
         loop = pipeline.loop
         if self._is_closed or loop is None:
             return
         if pipeline.process != os.getpid():
-            _inherited.append((pipeline, watch))
+            _inherited.append((pipeline, waits))
             return
         if sys.is_finalizing():
-            _abandon(pipeline, watch)
+            _abandon(pipeline, waits)
             return
-        _forget(loop, pipeline, watch)
+        _forget(loop, pipeline, waits)
         warnings.warn(
             f"unclosed client {self.name}: close() it, or use it in a with statement",
             ResourceWarning,
@@ -70,26 +70,26 @@ class Life:
         )
 
 
-def _forget(loop: asyncio.AbstractEventLoop, pipeline: AutoPipeline, watch: Watch) -> None:
+def _forget(loop: asyncio.AbstractEventLoop, pipeline: AutoPipeline, waits: Waits) -> None:
     """Let go of what a client leaves, from whichever thread, in the middle of whatever it does."""
     if not loop.is_closed():
         try:
-            in_empty_context(loop.call_soon_threadsafe, _let_go, pipeline, watch)
+            in_empty_context(loop.call_soon_threadsafe, _let_go, pipeline, waits)
         except RuntimeError:
             pass  # it has just been closed
         if loop.is_running():
             return
-        watch.shut_down()
+        waits.shut_down()
         pipeline.shut_down()
     if loop.is_closed():
-        _abandon(pipeline, watch)
+        _abandon(pipeline, waits)
 
 
-def _let_go(pipeline: AutoPipeline, watch: Watch) -> None:
-    watch.let_go()
+def _let_go(pipeline: AutoPipeline, waits: Waits) -> None:
+    waits.let_go()
     pipeline.let_go()
 
 
-def _abandon(pipeline: AutoPipeline, watch: Watch) -> None:
-    watch.abandon()
+def _abandon(pipeline: AutoPipeline, waits: Waits) -> None:
+    waits.abandon()
     pipeline.abandon()

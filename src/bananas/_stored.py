@@ -8,8 +8,7 @@ from typing import Any, Callable, List, NamedTuple, Optional, Sequence, TypeVar,
 from . import _json
 from . import exceptions as exc
 from ._keys import Keys
-from ._protocol import Reply, ReplyError
-from ._redis import Command
+from ._protocol import Command, Reply, ReplyError
 from .models import Job, JobResult, JobStatus
 
 __all__ = [

@@ -24,7 +24,6 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_text, check_timeout
-from ._as_completed import AsCompleted
 from ._autopipeline import AutoPipeline
 from ._batch import Entry
 from ._config import DEFAULT_REDIS_URL, Settings
@@ -33,11 +32,10 @@ from ._credentials import CredentialProvider
 from ._in_process import InProcess
 from ._keys import Keys
 from ._life import Life
-from ._listener import Listener
 from ._sentinels import sentinel_endpoints
 from ._surroundings import refuse_green_threads
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
-from ._watch import Watch
+from ._waits import AsCompleted, Listener, Waits
 from .location import Location
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
 from .queue import RedisQueue
@@ -253,14 +251,14 @@ class AsyncClient(InProcess):
         )
         self._lender = self._pipeline.lender
         listen = functools.partial(Listener, connector, keys, ping_interval=settings.ping_interval)
-        self._watch = Watch(
+        self._waits = Waits(
             self._pipeline,
             listen,
             keys,
             safety_interval=settings.safety_interval,
             read_timeout=settings.read_timeout,
         )
-        self._life = Life(repr(self), self._pipeline, self._watch)
+        self._life = Life(repr(self), self._pipeline, self._waits)
         self._queue = RedisQueue(
             self._pipeline,
             keys,
@@ -271,7 +269,7 @@ class AsyncClient(InProcess):
         self._results = RedisResultBackend(
             self._pipeline,
             keys,
-            self._watch,
+            self._waits,
             success_ttl=settings.success_ttl,
             failure_ttl=settings.failure_ttl,
             life=self._life,
@@ -550,15 +548,15 @@ class AsyncClient(InProcess):
     ) -> JobResult[Any]:
         if limit == 0:  # only looks: nothing is to be subscribed for that
             await self._queue._submit(entry, fresh=fresh)
-            return await self._watch.wait(entry.job_id, limit, any_attempt=any_attempt)
+            return await self._waits.wait(entry.job_id, limit, any_attempt=any_attempt)
         # Subscribing at once saves a round trip, and nothing can be missed in between.
-        waiter = self._watch.register(entry.job_id, any_attempt=any_attempt)
+        waiter = self._waits.register(entry.job_id, any_attempt=any_attempt)
         try:
             await self._queue._submit(entry, fresh=fresh)
         except BaseException:
-            self._watch.unregister(waiter)
+            self._waits.unregister(waiter)
             raise
-        return await self._watch.wait(entry.job_id, limit, waiter=waiter)
+        return await self._waits.wait(entry.job_id, limit, wait=waiter)
 
     # -- reading and waiting ---------------------------------------------------------------------
 
@@ -689,7 +687,7 @@ class AsyncClient(InProcess):
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        return await self._watch.locate(check_job_id(job_id))
+        return await self._waits.locate(check_job_id(job_id))
 
     async def wait_for_result(
         self,
@@ -732,7 +730,7 @@ class AsyncClient(InProcess):
 
         Cancelling it ends this wait, and no other for the same job.
         """
-        return await self._watch.wait(
+        return await self._waits.wait(
             check_job_id(job_id),
             check_timeout(timeout),
             any_attempt=not wait_for_retries,
@@ -768,7 +766,7 @@ class AsyncClient(InProcess):
         """
         ids = check_job_ids(job_ids)
         return AsCompleted(
-            self._watch,
+            self._waits,
             ids,
             check_timeout(timeout),
             any_attempt=not wait_for_retries,
@@ -781,18 +779,18 @@ class AsyncClient(InProcess):
         Raises:
             ClientClosedError: From ``Client``, when it is closed.
         """
-        pipeline, listener = self._pipeline, self._watch.listener
+        pipeline, listener = self._pipeline, self._waits.listener
         return ClientStats(
             connected=pipeline.is_connected,
             connections=pipeline.connections,
             reconnects=max(0, pipeline.connections - 1) + max(0, listener.connections - 1),
             pipelines=pipeline.batches,
             open_requests=pipeline.open_requests,
-            waits=len(self._watch),
+            waits=len(self._waits),
             listening=listener.is_connected,
             last_pong_age=listener.silence(),
-            results_by_notification=self._watch.found_by_notification,
-            results_by_safety_read=self._watch.found_by_safety_read,
+            results_by_notification=self._waits.found_by_notification,
+            results_by_safety_read=self._waits.found_by_safety_read,
         )
 
 

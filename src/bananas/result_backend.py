@@ -14,7 +14,7 @@ from ._redis import Command
 from ._stored import read_all, result_of
 from ._timestamps import utcnow
 from ._types import Seconds
-from ._watch import Watch
+from ._waits import Waits
 from .models import JobResult
 
 __all__ = ["RedisResultBackend"]
@@ -30,7 +30,7 @@ class RedisResultBackend(InProcess):
     Args:
         pipeline: Carries the commands.
         keys: The names of everything.
-        watch: Serves the waits.
+        waits: Serves the waits.
         success_ttl: Expiry of a stored success, in whole seconds.
         failure_ttl: Expiry of a stored failure, in whole seconds.
         life: The client's, which must not end before this is forgotten.
@@ -40,7 +40,7 @@ class RedisResultBackend(InProcess):
         self,
         pipeline: AutoPipeline,
         keys: Keys,
-        watch: Watch,
+        waits: Waits,
         *,
         success_ttl: int = 3600,
         failure_ttl: int = 24 * 3600,
@@ -49,7 +49,7 @@ class RedisResultBackend(InProcess):
         self._life = life
         self._pipeline = pipeline
         self._keys = keys
-        self._watch = watch
+        self._waits = waits
         self._success_ttl = success_ttl
         self._failure_ttl = failure_ttl
 
@@ -197,7 +197,7 @@ class RedisResultBackend(InProcess):
 
         Cancelling it ends this wait, and no other for the same job.
         """
-        return await self._watch.wait(
+        return await self._waits.wait(
             check_job_id(job_id),
             check_timeout(timeout),
             any_attempt=not wait_for_retries,

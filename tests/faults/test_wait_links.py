@@ -215,7 +215,9 @@ async def test_first_look_of_a_wait_that_follows_another(
         with redis_server.connect() as redis:
             finish(redis, ["job"])
         second = client.wait_for_result("job", 20)
-        asyncio.get_running_loop().call_soon(lambda: places.append(list(client._watch._seen)))
+        asyncio.get_running_loop().call_soon(
+            lambda: places.append(list(client._waits._core._pacing._again))
+        )
         assert (await second).get_result() == "job"
         assert client.stats().results_by_safety_read == 1
         assert places == [[]]  # not in the place of the first, before all that came later

@@ -7,8 +7,9 @@ from typing import AsyncIterator, Iterator
 
 import pytest
 
-from bananas import AsyncClient, _listener
+from bananas import AsyncClient
 from bananas import exceptions as exc
+from bananas._waits import listener
 from tests.support import FaultProxy, Hold, HoldReply, RawClient, RedisServer, Signal, command
 
 from .timing import TOLERANCE, MachineLag, eventually, first_looks_over
@@ -73,7 +74,7 @@ async def test_stored_between_two_waits(
     client: AsyncClient, proxy: FaultProxy, redis: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A wait that takes over a subscription which is about to end reads the result at once."""
-    monkeypatch.setattr(_listener, "_LINGER", 3600)
+    monkeypatch.setattr(listener, "_LINGER", 3600)
     wait = asyncio.ensure_future(client.wait_for_result("job"))
     await first_looks_over(client, proxy, 1)
     wait.cancel()
@@ -89,7 +90,7 @@ async def test_what_is_let_go_of_is_unsubscribed_with_the_next_subscription(
     client: AsyncClient, redis: RawClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """UNSUBSCRIBE takes its time, and others with it."""
-    monkeypatch.setattr(_listener, "_LINGER", 3600)
+    monkeypatch.setattr(listener, "_LINGER", 3600)
     finish(redis, ["first", "second"])
     await client.wait_for_result("first")
     await client.wait_for_result("second")

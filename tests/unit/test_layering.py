@@ -43,8 +43,6 @@ LAYERS = [
     ],
     [
         "_keys",
-        "_waiters",
-        "_deadlines",
         "_protocol",
         "_introduction",
         "_outage",
@@ -54,8 +52,6 @@ LAYERS = [
         "_reasons",
         "_redis",
         "_stored",
-        "_judgement",
-        "_whereabouts",
     ],
     [
         "_connector",
@@ -68,10 +64,8 @@ LAYERS = [
         "_autopipeline",
         "_pipeline",
         "_submission",
-        "_lookup",
     ],
-    ["_listener", "_watch", "_life"],
-    ["_as_completed", "queue", "result_backend"],
+    ["_waits", "_life", "queue", "result_backend"],
     ["client", "_stepping", "_loop_thread"],
     ["_blocking_calls", "_sync_parts", "sync"],
     [""],
@@ -113,6 +107,28 @@ def test_no_cycle_inside_a_package() -> None:
             break
         left = {name: needs for name, needs in left.items() if name not in free}
     assert left == {}
+
+
+@pytest.mark.parametrize("name", SOURCES, ids=lambda name: name or "bananas")
+def test_nobody_reaches_into_a_folder(name: str) -> None:
+    """A folder of ours is used through the names of its ``__init__`` alone."""
+    ours = {found[1:] for found in imports(name, SOURCES[name], set(SOURCES)) if found[0] == "."}
+    inside = {found for found in ours if "." in found and found.split(".")[0].startswith("_")}
+    assert {found for found in inside if found.split(".")[0] != unit(name)} == set()
+
+
+#: What decides, and leaves it to others to do anything.
+PURE = [
+    *(f"_waits.{part}" for part in ("core", "effects", "finality", "messages", "pacing",
+                                    "places", "registry", "subscriptions")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PURE)
+def test_what_decides_has_no_io(name: str) -> None:
+    """A state machine and its parts import nothing that waits, tells the time, or is random."""
+    found = {found.split(".")[0] for found in imports(name, SOURCES[name], set(SOURCES))}
+    assert found & {"anyio", "asyncio", "random", "socket", "threading", "time"} == set()
 
 
 @pytest.mark.parametrize(

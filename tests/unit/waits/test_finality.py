@@ -9,7 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from bananas import Job, JobResult, JobStatus
-from bananas._judgement import State, judge
+from bananas._waits.finality import Finality, judge
 
 THEN = datetime(2025, 1, 15, 10, 30, 0, 250000, tzinfo=timezone.utc)
 #: Whole seconds, rounded down, as a worker writes them.
@@ -31,13 +31,13 @@ def pending(attempts: int, seconds: float = 0.0, **changes: Any) -> Job:
 )
 def test_a_success_is_final(job: Optional[Job]) -> None:
     """A stored success ends a job, whatever its document says meanwhile."""
-    assert judge(job, SUCCESS) == (State.ENDED, SUCCESS)
+    assert judge(job, SUCCESS) == (Finality.ENDED, SUCCESS)
 
 
 @pytest.mark.parametrize("job", [None, replace(PENDING, status=JobStatus.FAILED)])
 def test_failures_that_are_final(job: Optional[Job]) -> None:
     """A failure is final when the document says so, and when there is no document."""
-    assert judge(job, FAILURE) == (State.ENDED, FAILURE)
+    assert judge(job, FAILURE) == (Finality.ENDED, FAILURE)
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_failures_that_are_final(job: Optional[Job]) -> None:
 )
 def test_nothing_stored_yet(job: Optional[Job]) -> None:
     """Without a result, a job that has not ended goes on."""
-    assert judge(job, None) == (State.RUNNING, None)
+    assert judge(job, None) == (Finality.RUNNING, None)
 
 
 def test_dead_letter_without_a_result() -> None:
     """A failed document without a result gives a failed result with its reason."""
     job = replace(PENDING, status=JobStatus.FAILED, error="no handler", updated_at=THEN)
     state, result = judge(job, None)
-    assert state is State.ENDED
+    assert state is Finality.ENDED
     assert result is not None
     assert (result.job_id, result.status, result.error) == ("a", JobStatus.FAILED, "no handler")
     assert (result.completed_at, result.has_data) == (THEN, False)
@@ -62,57 +62,59 @@ def test_dead_letter_without_a_result() -> None:
 def test_stub_of_a_dead_letter() -> None:
     """The stub that a worker leaves of an unreadable document ends the job too."""
     state, result = judge(Job.from_json('{"id":"a","error":"failed to unmarshal"}'), None)
-    assert state is State.ENDED
+    assert state is Finality.ENDED
     assert result is not None
     assert result.error == "failed to unmarshal"
 
 
 def test_result_that_is_gone() -> None:
     """A completed document, read before the result, says that a missing result won't come."""
-    assert judge(replace(PENDING, status=JobStatus.COMPLETED), None) == (State.RESULT_GONE, None)
+    assert judge(replace(PENDING, status=JobStatus.COMPLETED), None) == (Finality.RESULT_GONE, None)
 
 
 def test_failure_beside_a_completed_document() -> None:
     """An old failure beside a document that says completed is looked at again."""
     job = replace(PENDING, status=JobStatus.COMPLETED)
-    assert judge(job, FAILURE) == (State.UNSETTLED, None)
+    assert judge(job, FAILURE) == (Finality.UNSETTLED, None)
 
 
 @pytest.mark.parametrize("attempts", [1, 2])
 def test_retry_to_come(attempts: int) -> None:
     """A due time in the document means that the job is tried again."""
     job = pending(attempts, scheduled_for=THEN + timedelta(seconds=2))
-    assert judge(job, FAILURE) == (State.RUNNING, None)
+    assert judge(job, FAILURE) == (Finality.RUNNING, None)
 
 
 @pytest.mark.parametrize("seconds", [-0.25, 0, 1.5])
 def test_retry_that_is_queued_again(seconds: float) -> None:
     """A document rewritten at or after the failure, with attempts left, means the same."""
-    assert judge(pending(1, seconds), FAILURE) == (State.RUNNING, None)
+    assert judge(pending(1, seconds), FAILURE) == (Finality.RUNNING, None)
 
 
 def test_document_that_counts_every_attempt() -> None:
     """A rewritten document without attempts left makes the failure final."""
-    assert judge(pending(3, 1), FAILURE) == (State.ENDED, FAILURE)
+    assert judge(pending(3, 1), FAILURE) == (Finality.ENDED, FAILURE)
 
 
 @pytest.mark.parametrize(("attempts", "max_retries"), [(0, 1), (0, 0), (2, 3), (5, 3)])
 def test_last_attempt_before_the_document_says_so(attempts: int, max_retries: int) -> None:
     """Between the last failure and its document, the old document is enough to tell."""
     job = pending(attempts, -2, max_retries=max_retries)
-    assert judge(job, FAILURE) == (State.ENDED, FAILURE)
+    assert judge(job, FAILURE) == (Finality.ENDED, FAILURE)
 
 
 @pytest.mark.parametrize(("attempts", "max_retries"), [(0, 2), (0, 3), (1, 3)])
 def test_earlier_attempt_before_the_document_says_so(attempts: int, max_retries: int) -> None:
     """Between an earlier failure and its document, the worker is given time to rewrite it."""
     job = pending(attempts, -2, max_retries=max_retries)
-    assert judge(job, FAILURE) == (State.UNSETTLED, FAILURE)
+    assert judge(job, FAILURE) == (Finality.UNSETTLED, FAILURE)
 
 
 def test_times_that_are_missing() -> None:
     """A result without a time counts as older than a rewritten document; a document without one
     counts as not rewritten."""
     timeless = replace(FAILURE, completed_at=None)
-    assert judge(pending(1), timeless) == (State.RUNNING, None)
-    assert judge(replace(PENDING, attempts=1, updated_at=None), FAILURE).state is State.UNSETTLED
+    assert judge(pending(1), timeless) == (Finality.RUNNING, None)
+    assert (
+        judge(replace(PENDING, attempts=1, updated_at=None), FAILURE).finality is Finality.UNSETTLED
+    )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 from typing import Any, NamedTuple, Optional
 
-from .models import Job, JobResult, JobStatus
+from ..models import Job, JobResult, JobStatus
 
-__all__ = ["Judgement", "State", "judge"]
+__all__ = ["Finality", "Finding", "judge"]
 
 
-class State(enum.Enum):
+class Finality(enum.Enum):
     """How far a job has come."""
 
     RUNNING = "no final result yet"
@@ -19,15 +19,15 @@ class State(enum.Enum):
     RESULT_GONE = "the job has ended, and its result is gone"
 
 
-class Judgement(NamedTuple):
-    """A state, with the result of a job that has ended or may have."""
+class Finding(NamedTuple):
+    """How far a job has come, with the result of one that has ended or may have."""
 
-    state: State
+    finality: Finality
     result: Optional[JobResult[Any]] = None
 
 
-def judge(job: Optional[Job], result: Optional[JobResult[Any]]) -> Judgement:
-    """Judge a document that was read *before* the result.
+def judge(job: Optional[Job], result: Optional[JobResult[Any]]) -> Finding:
+    """Tell whether a job has ended; its document was read *before* the result.
 
     In that order, a document that says how the job ended was written after the result that it
     speaks of, so that a result which is missing is gone, or never was.
@@ -41,26 +41,26 @@ def judge(job: Optional[Job], result: Optional[JobResult[Any]]) -> Judgement:
         result: The stored result; None where there is none.
     """
     if result is not None and result.is_success:
-        return Judgement(State.ENDED, result)
+        return Finding(Finality.ENDED, result)
     if result is None:
         if job is not None and job.status is JobStatus.FAILED:
-            return Judgement(State.ENDED, JobResult.from_dead_letter(job))
+            return Finding(Finality.ENDED, JobResult.from_dead_letter(job))
         if job is not None and job.status is JobStatus.COMPLETED:
-            return Judgement(State.RESULT_GONE)
-        return Judgement(State.RUNNING)
+            return Finding(Finality.RESULT_GONE)
+        return Finding(Finality.RUNNING)
     if job is None or job.status is JobStatus.FAILED:
-        return Judgement(State.ENDED, result)
+        return Finding(Finality.ENDED, result)
     if job.status is JobStatus.COMPLETED:
-        return Judgement(State.UNSETTLED)
+        return Finding(Finality.UNSETTLED)
     if job.scheduled_for is not None:
-        return Judgement(State.RUNNING)
+        return Finding(Finality.RUNNING)
     if _rewritten_since(job, result):
         retried = job.attempts < job.max_retries
-        return Judgement(State.RUNNING) if retried else Judgement(State.ENDED, result)
+        return Finding(Finality.RUNNING) if retried else Finding(Finality.ENDED, result)
     # The document is still the one from before this attempt.
     if job.attempts + 1 >= job.max_retries:
-        return Judgement(State.ENDED, result)
-    return Judgement(State.UNSETTLED, result)
+        return Finding(Finality.ENDED, result)
+    return Finding(Finality.UNSETTLED, result)
 
 
 def _rewritten_since(job: Job, result: JobResult[Any]) -> bool:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any, List, Optional, Sequence
 
-from . import exceptions as exc
-from ._autopipeline import AutoPipeline
-from ._judgement import State, judge
-from ._keys import Keys
-from ._protocol import Reply, ReplyError
-from ._redis import Command
-from ._stored import document_of, read_document, read_end, result_of
-from ._whereabouts import Known
-from .models import JobResult
+from .. import exceptions as exc
+from .._autopipeline import AutoPipeline
+from .._keys import Keys
+from .._protocol import Command, Reply, ReplyError
+from .._stored import document_of, read_document, read_end, result_of
+from ..models import JobResult
+from .finality import Finality, judge
+from .messages import result_gone
+from .places import Known
 
-__all__ = ["final_result", "is_listed", "look_up", "read_taken", "result_gone"]
+__all__ = ["final_result", "is_listed", "look_up", "read_taken"]
 
 _CHUNK = 500
 # Taken jobs stand on the left: behind so many, a look for many jobs does not search.
@@ -133,18 +133,10 @@ def final_result(job_id: str, known: Known, *, any_attempt: bool) -> Optional[Jo
     if known.trouble is not None:
         raise known.trouble
     found = judge(known.document.job, known.result)
-    if found.state is State.RESULT_GONE:
+    if found.finality is Finality.RESULT_GONE:
         raise result_gone(job_id)
     is_sure = known.document.refusal is None  # else a failure may be one that will be retried
-    ended = found.result if found.state is State.ENDED else None
+    ended = found.result if found.finality is Finality.ENDED else None
     if ended is not None and (is_sure or ended.is_success):
         return ended
     return known.result if any_attempt else None
-
-
-def result_gone(job_id: str) -> exc.ResultNotFoundError:
-    """Say that a job has completed and its result can't be had."""
-    return exc.ResultNotFoundError(
-        f"job {job_id} has completed, and its result is gone: it expired, or the worker keeps none",
-        job_id=job_id,
-    )

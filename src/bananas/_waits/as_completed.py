@@ -13,15 +13,16 @@ from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Type
 
 import anyio
 
-from . import exceptions as exc
-from ._in_process import InProcess
-from ._lookup import final_result
-from ._surroundings import running_loop
-from ._waiters import Waiter
-from ._watch import Watch, is_short
-from ._whereabouts import Known, locate
-from .location import JobPlace
-from .models import JobResult
+from .. import exceptions as exc
+from .._in_process import InProcess
+from .._surroundings import running_loop
+from ..location import JobPlace
+from ..models import JobResult
+from .limit import CANCELS_ARE_COUNTED, EventLimit
+from .lookup import final_result
+from .places import Known, locate
+from .registry import Wait
+from .waits import Waits, is_short
 
 __all__ = ["AsCompleted"]
 
@@ -36,7 +37,7 @@ class AsCompleted(InProcess):
 
     def __init__(
         self,
-        watch: Watch,
+        waits: Waits,
         job_ids: Sequence[str],
         timeout: Optional[float],
         *,
@@ -44,13 +45,13 @@ class AsCompleted(InProcess):
         life: object = None,
     ) -> None:
         self._life = life
-        self._watch = watch
+        self._waits = waits
         self._job_ids = job_ids
         self._timeout = timeout
         self._any_attempt = any_attempt
         self._deadline: Optional[float] = None
-        self._pending: Optional[Dict[str, Waiter]] = None
-        self._done: Deque[Waiter] = deque()
+        self._pending: Optional[Dict[str, Wait]] = None
+        self._done: Deque[Wait] = deque()
         self._sleepers: Set[asyncio.Future[None]] = set()
         self._is_looking = False
         self._late: Optional[exc.TimeoutError] = None
@@ -74,16 +75,16 @@ class AsCompleted(InProcess):
                 raise StopAsyncIteration
             has_waited = True
             await self._wait()
-        waiter = self._done.popleft()
+        wait = self._done.popleft()
         try:
-            found: JobResult[Any] = waiter.future.result()
+            found: JobResult[Any] = wait.event.result()
             return found
         finally:
-            self._watch.unregister(waiter)
+            self._waits.unregister(wait)
 
     async def aclose(self) -> None:
         """End the waits that are left, and the steps of other consumers that are under way."""
-        _let_go(self._watch, self._left())
+        _let_go(self._waits, self._left())
         self._pending = {}
         self._done.clear()
         self._wake_all()
@@ -93,7 +94,7 @@ class AsCompleted(InProcess):
         left = self._left()
         if left and self._loop is not None:
             try:
-                self._loop.call_soon_threadsafe(_let_go, self._watch, left)
+                self._loop.call_soon_threadsafe(_let_go, self._waits, left)
             except RuntimeError:
                 pass
 
@@ -108,7 +109,7 @@ class AsCompleted(InProcess):
     ) -> None:
         await self.aclose()
 
-    def _left(self) -> List[Waiter]:
+    def _left(self) -> List[Wait]:
         return [*(self._pending or {}).values(), *self._done]
 
     def _start(self) -> None:
@@ -120,17 +121,17 @@ class AsCompleted(InProcess):
         self._pending = {}
         for job_id in self._job_ids:
             if self._timeout == 0:  # only looks: nothing is to be subscribed for that
-                waiter = Waiter(job_id, loop.create_future(), any_attempt=self._any_attempt)
+                wait = Wait(job_id, loop.create_future(), any_attempt=self._any_attempt)
             else:
-                waiter = self._watch.register(job_id, any_attempt=self._any_attempt)
-            self._pending[job_id] = waiter
-            waiter.future.add_done_callback(functools.partial(_noted, myself, waiter))
+                wait = self._waits.register(job_id, any_attempt=self._any_attempt)
+            self._pending[job_id] = wait
+            wait.event.add_done_callback(functools.partial(_noted, myself, wait))
         if self._timeout and is_short(self._timeout):
-            self._watch.look_now(self._job_ids)
+            self._waits.look_now(self._job_ids)
 
-    def _note(self, waiter: Waiter) -> None:
-        if self._pending and self._pending.pop(waiter.job_id, None) is not None:
-            self._done.append(waiter)
+    def _note(self, wait: Wait) -> None:
+        if self._pending and self._pending.pop(wait.job_id, None) is not None:
+            self._done.append(wait)
             self._wake_all()
 
     def _wake_all(self) -> None:
@@ -142,10 +143,12 @@ class AsCompleted(InProcess):
         """Wait until a result has come, or the time is over and has been seen to."""
         loop = asyncio.get_running_loop()
         sleeper = loop.create_future()
-        left = None if self._deadline is None else max(0.0, self._deadline - loop.time())
+        left: Optional[float] = None
+        if self._deadline is not None and not self._is_looking:
+            left = max(0.0, self._deadline - loop.time())
         self._sleepers.add(sleeper)
         try:
-            with anyio.fail_after(None if self._is_looking else left):
+            with anyio.fail_after(left) if CANCELS_ARE_COUNTED else EventLimit(sleeper, left):
                 await sleeper
         except builtins.TimeoutError:
             is_over = not self._is_looking
@@ -158,64 +161,64 @@ class AsCompleted(InProcess):
 
     async def _look_last(self) -> None:
         """At the deadline, take what is there after all, and say where the other jobs are."""
-        waiters = list((self._pending or {}).values())
+        waits = list((self._pending or {}).values())
         self._is_looking = True
         try:
-            found, reason = await self._watch.last_looks(
-                [waiter.job_id for waiter in waiters],
+            found, reason = await self._waits.last_looks(
+                [wait.job_id for wait in waits],
                 self._timeout or 0.0,
-                looked=all(waiter.looked for waiter in waiters),
+                looked=all(wait.looked for wait in waits),
             )
             places: Dict[str, int] = {}
-            for waiter, known in zip(waiters, found):
-                if not waiter.future.done():
-                    self._judge(waiter, known, places)
-                if waiter.future.done():
-                    self._note(waiter)
+            for wait, known in zip(waits, found):
+                if not wait.event.done():
+                    self._judge(wait, known, places)
+                if wait.event.done():
+                    self._note(wait)
             missing = list((self._pending or {}).values())
             if missing:
                 self._late = self._too_late(missing, places, reason)
-                _let_go(self._watch, missing)
+                _let_go(self._waits, missing)
                 self._pending = {}
         finally:
             self._is_looking = False
             self._wake_all()
 
-    def _judge(self, waiter: Waiter, known: Optional[Known], places: Dict[str, int]) -> None:
+    def _judge(self, wait: Wait, known: Optional[Known], places: Dict[str, int]) -> None:
         if known is None:
             return
         try:
-            result = final_result(waiter.job_id, known, any_attempt=self._any_attempt)
+            result = final_result(wait.job_id, known, any_attempt=self._any_attempt)
         except exc.BananasError as error:
-            waiter.future.set_exception(error)
+            wait.event.set_exception(error)
             return
         if result is not None:
-            waiter.future.set_result(result)
+            wait.event.set_result(result)
         else:
             place = str(locate(known).place)
             places[place] = places.get(place, 0) + 1
 
     def _too_late(
-        self, missing: Sequence[Waiter], places: Dict[str, int], reason: str
+        self, missing: Sequence[Wait], places: Dict[str, int], reason: str
     ) -> exc.TimeoutError:
         where = ", ".join(f"{count} {place}" for place, count in places.items())
         text = where or f"where they are can't be found out: {reason}"
         return exc.TimeoutError(
             f"{len(missing)} of {len(self._job_ids)} jobs have no final result "
             f"within {self._timeout:g} s: {text}",
-            job_ids=tuple(waiter.job_id for waiter in missing),
+            job_ids=tuple(wait.job_id for wait in missing),
             whereabouts=JobPlace(next(iter(places))) if len(places) == 1 else None,
         )
 
 
 def _noted(
-    reference: weakref.ReferenceType[AsCompleted], waiter: Waiter, _: asyncio.Future[Any]
+    reference: weakref.ReferenceType[AsCompleted], wait: Wait, _: asyncio.Future[Any]
 ) -> None:
     results = reference()
     if results is not None:
-        results._note(waiter)
+        results._note(wait)
 
 
-def _let_go(watch: Watch, waiters: Sequence[Waiter]) -> None:
-    for waiter in waiters:
-        watch.unregister(waiter)
+def _let_go(waits: Waits, left: Sequence[Wait]) -> None:
+    for wait in left:
+        waits.unregister(wait)

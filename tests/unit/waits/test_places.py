@@ -11,7 +11,8 @@ import pytest
 from bananas import Job, JobPlace, JobPriority, JobResult, JobStatus, Location
 from bananas._protocol import ReplyError
 from bananas._stored import Document
-from bananas._whereabouts import Known, describe, locate
+from bananas._waits.messages import describe
+from bananas._waits.places import Known, locate
 
 DUE = datetime(2025, 1, 15, 12, 0, tzinfo=timezone.utc)
 QUEUED = Job("a", "work", None)

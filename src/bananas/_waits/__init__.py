@@ -1,0 +1,7 @@
+"""Waits for results, any number of them on one subscription."""
+
+from .as_completed import AsCompleted
+from .listener import Listener
+from .waits import Waits
+
+__all__ = ["AsCompleted", "Listener", "Waits"]

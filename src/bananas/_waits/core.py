@@ -1,0 +1,384 @@
+"""Decides what is read for the waits, and how each of them ends; has no I/O and no clock."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+
+from .. import exceptions as exc
+from .._protocol import Reply
+from .._stored import Document, document_of, result_of
+from ..models import JobResult
+from . import messages
+from .effects import Effects
+from .finality import Finality, Finding, judge
+from .pacing import GRACE, TICK, Pacing
+from .registry import AwaitedJob, Look, Registry, State, Wait
+
+__all__ = ["WaitCore"]
+
+_RESULTS_PER_READ = 500
+_DEAD_LETTERS = 100
+
+
+class WaitCore:
+    """The state machine of all waits: events in, effects out.
+
+    Each method but ``__len__`` is an event. Where time counts, *now* comes with it.
+
+    Args:
+        effects: Carries out what is decided here.
+        safety_interval: Seconds between two periodic reads of one result, where they are few.
+    """
+
+    def __init__(self, effects: Effects, *, safety_interval: float) -> None:
+        self._effects = effects
+        self._registry = Registry()
+        self._pacing = Pacing(safety_interval)
+        self._results_due: Dict[AwaitedJob, None] = {}
+        self._is_reading_results = False
+        self._is_awake = False
+        self._latest_dead_letter: Optional[str] = None
+        self.found_by_notification: int = 0
+        self.found_by_safety_read: int = 0
+
+    def __len__(self) -> int:
+        return len(self._registry)
+
+    # -- callers ---------------------------------------------------------------------------------
+
+    def registered(self, wait: Wait, now: float) -> None:
+        """Take a wait in; nothing that is stored from now on is missed."""
+        job = self._registry.add(wait)
+        if not self._is_awake:
+            self._is_awake = True
+            self._effects.wake_at(now + TICK)
+        if len(job.waits) == 1:
+            self._pacing.add(wait.job_id, now)
+            self._effects.subscribe(wait.job_id)
+        elif job.is_confirmed:
+            self._want_results([job])
+
+    def hurried(self, job_ids: Sequence[str]) -> None:
+        """Look at jobs at once: somebody waits for them only for a short while."""
+        self._want(job_ids, Look.DOCUMENT)
+
+    def left(self, wait: Wait) -> None:
+        """Let a wait go whose caller has gone."""
+        if not wait.has_ended:
+            self._end(wait)
+
+    def refused(self, error: exc.ConnectionError) -> None:
+        """End all waits: there will be no connection."""
+        self._fail_all(functools.partial(messages.refused, error))
+
+    def closed(self) -> None:
+        """End all waits: the client is closed."""
+        self._fail_all(messages.closed_during_wait)
+
+    # -- notifications ---------------------------------------------------------------------------
+
+    def confirmed(self, job_ids: Sequence[str]) -> None:
+        """Read results: from now on nothing that is published of these jobs can be missed."""
+        jobs = self._awaited(job_ids)
+        for job in jobs:
+            job.is_confirmed = True
+            if job.state is State.SUBSCRIBING:
+                job.state = State.LISTENING
+        self._want_results(jobs)
+
+    def notified(self, job_ids: Sequence[str]) -> None:
+        """Read results that may have been stored."""
+        self._want_results(self._awaited(job_ids))
+
+    def lost(self) -> None:
+        """Note that what is published now may be missed."""
+        for job in self._registry:
+            job.is_confirmed = False
+            if job.state is State.LISTENING:
+                job.state = State.SUBSCRIBING
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def time(self, now: float) -> None:
+        """Look at the jobs whose turn it is."""
+        self._is_awake = len(self._registry) > 0
+        if not self._is_awake:
+            return
+        self._effects.wake_at(now + TICK)
+        if self._pacing.is_time_for_dead_letters():
+            self._effects.read_dead_letters(_DEAD_LETTERS)
+        due = self._pacing.take_due(now)
+        if due:
+            self._want(due, Look.PERIODIC)
+
+    # -- replies ---------------------------------------------------------------------------------
+
+    def results_read(self, jobs: Sequence[AwaitedJob], replies: Sequence[Reply]) -> None:
+        """End the waits that a result alone decides; look at the documents of other failures."""
+        self._is_reading_results = False
+        undecided: List[AwaitedJob] = []
+        for job, reply in zip(jobs, replies):
+            if job.state is State.ENDED:
+                continue
+            if reply and self._needs_document(job, reply):
+                job.next_look = Look.DOCUMENT
+            if self._looked(job):
+                undecided.append(job)
+        self._go_on(undecided)
+
+    def documents_read(
+        self,
+        jobs: Sequence[AwaitedJob],
+        replies: Sequence[Tuple[Optional[bool], Reply, Reply]],
+        now: float,
+        *,
+        whole: bool,
+    ) -> None:
+        """End the waits that documents and results decide.
+
+        Args:
+            jobs: The jobs.
+            replies: For each job whether it is taken (None where that is not known), the document
+                or its end, and the result.
+            now: The time.
+            whole: Whether the documents were read whole.
+        """
+        long: List[AwaitedJob] = []
+        undecided: List[AwaitedJob] = []
+        for job, (taken, text, stored) in zip(jobs, replies):
+            if job.state is State.ENDED:
+                continue
+            document = document_of(job.job_id, text, whole=whole)
+            if document is None and (stored or job.long_end != text):
+                job.long_end = text
+                long.append(job)
+                continue
+            if document is not None:
+                self._conclude(job, document, stored, taken, now)
+            if self._looked(job):
+                undecided.append(job)
+        if long:
+            self._read_documents(long, whole=True)
+        self._go_on(undecided)
+
+    def dead_letters_read(self, job_ids: Sequence[str]) -> None:
+        """Look at the awaited ones among the latest dead letters, if there is a new one."""
+        before = self._latest_dead_letter
+        if job_ids and job_ids[0] != before:
+            self._latest_dead_letter = job_ids[0]
+            self._want(job_ids, Look.PERIODIC)
+
+    def read_failed(
+        self, jobs: Sequence[AwaitedJob], error: BaseException, *, results: bool
+    ) -> None:
+        """End all waits if there is no use in reading; else the periodic looks will do it again.
+
+        Args:
+            jobs: What was to be read.
+            error: Why it was not.
+            results: Whether results alone were to be read.
+        """
+        if results:
+            self._is_reading_results = False
+        if isinstance(error, exc.ConnectionError) and error.permanent:
+            self.refused(error)
+        for job in jobs:
+            job.long_end = None  # it may have been about to be read whole
+        self._go_on([job for job in jobs if self._looked(job)])
+
+    # -- what to read ----------------------------------------------------------------------------
+
+    def _awaited(self, job_ids: Sequence[str]) -> List[AwaitedJob]:
+        found = map(self._registry.get, job_ids)
+        return [job for job in found if job is not None]
+
+    def _want(self, job_ids: Sequence[str], look: Look) -> None:
+        """Read documents and results, or, where a look is under way, after that."""
+        free: List[AwaitedJob] = []
+        for job in self._awaited(job_ids):
+            if job.state is State.LOOKING:
+                job.next_look = look.joined_with(job.next_look)
+            else:
+                job.state = State.LOOKING
+                job.look = look
+                free.append(job)
+        for start in range(0, len(free), _RESULTS_PER_READ):
+            self._read_documents(free[start : start + _RESULTS_PER_READ], whole=False)
+
+    def _want_results(self, jobs: Sequence[AwaitedJob]) -> None:
+        """Read results at once, or, where a look is under way, after that."""
+        for job in jobs:
+            if job.state is not State.LOOKING:
+                job.state = State.LOOKING
+                job.look = Look.RESULT
+                self._results_due[job] = None
+            elif job not in self._results_due:
+                job.next_look = Look.RESULT.joined_with(job.next_look)
+        self._read_results()
+
+    def _read_results(self) -> None:
+        """Read the results that are due, in one batch at a time: those that come meanwhile join."""
+        if self._is_reading_results or not self._results_due:
+            return
+        jobs = list(self._results_due)[:_RESULTS_PER_READ]
+        for job in jobs:
+            del self._results_due[job]
+        self._is_reading_results = True
+        self._effects.read_results(jobs)
+
+    def _read_documents(self, jobs: List[AwaitedJob], *, whole: bool) -> None:
+        for job in jobs:
+            job.state = State.LOOKING
+            for wait in job.waits:
+                wait.asked = True
+        self._effects.read_documents(jobs, [job.mark is not None for job in jobs], whole=whole)
+
+    def _looked(self, job: AwaitedJob) -> bool:
+        """End a look; true if there has to be another one at once."""
+        if job.state is State.ENDED:
+            return False
+        job.look, job.next_look = job.next_look, None
+        job.state = job.resting_state
+        if job.state is State.GRACE:
+            self._pacing.add_grace(job.job_id, job.since)
+        return job.look is not None
+
+    def _go_on(self, jobs: Sequence[AwaitedJob]) -> None:
+        """Begin the next looks."""
+        closely = [
+            job for job in jobs if job.look is not Look.RESULT and job.state is not State.ENDED
+        ]
+        if closely:
+            self._read_documents(closely, whole=False)
+        self._want_results([job for job in jobs if job.look is Look.RESULT])
+
+    # -- what a look tells -----------------------------------------------------------------------
+
+    def _needs_document(self, job: AwaitedJob, reply: Reply) -> bool:
+        """End the waits that a result alone decides; true if the job's document is needed."""
+        result = self._read_result(job, reply)
+        if result is None:
+            return False
+        again = functools.partial(result_of, job.job_id, reply)
+        if result.is_success:
+            self._resolve(job, job.waits, result, again)
+        else:
+            self._resolve(job, _content(job), result, again)
+        return job.state is not State.ENDED
+
+    def _read_result(self, job: AwaitedJob, reply: Reply) -> Optional[JobResult[Any]]:
+        """Read a stored result; one that can't be read ends the waits for this job alone."""
+        try:
+            return result_of(job.job_id, reply)
+        except (exc.SerializationError, exc.ServerError) as error:
+            made: exc.BananasError = error
+        self._fail(job.waits, lambda _: copy.copy(made))  # each gets an error of its own
+        return None
+
+    def _conclude(
+        self,
+        job: AwaitedJob,
+        document: Document,
+        stored: Reply,
+        taken: Optional[bool],
+        now: float,
+    ) -> None:
+        for wait in job.waits:
+            wait.looked = wait.asked
+        result = self._read_result(job, stored) if stored else None
+        if stored and result is None:
+            return
+        refusal = document.refusal
+        if refusal is not None and result is not None and result.is_failed:
+            patient = [wait for wait in job.waits if not wait.any_attempt]
+            self._fail(patient, lambda job_id: messages.retry_unknown(job_id, refusal))
+        if result is None and not document.is_there:
+            strict = [wait for wait in job.waits if wait.must_exist and wait.asked]
+            self._fail(strict, messages.not_found)
+            return
+        found = self._settled(job, document, judge(document.job, result), taken, now)
+        again = functools.partial(_again, job.job_id, document, stored)
+        if found.finality is Finality.ENDED and found.result is not None:
+            self._resolve(job, job.waits, found.result, again)
+        elif found.finality is Finality.RESULT_GONE:
+            self._fail(job.waits, messages.result_gone)
+        elif result is not None:
+            self._resolve(job, _content(job), result, again)
+
+    def _settled(
+        self,
+        job: AwaitedJob,
+        document: Document,
+        found: Finding,
+        taken: Optional[bool],
+        now: float,
+    ) -> Finding:
+        """Believe an unsettled state once no worker has the job, and nothing moves for a while.
+
+        A worker that is paused, or was killed, has it for as long as that lasts. Where Redis does
+        not tell who has it, the wait goes on.
+        """
+        if found.finality is not Finality.UNSETTLED or document.job is None:
+            job.mark = None
+            self._pacing.end_grace(job.job_id)
+            return found
+        seen, result = document.job, found.result
+        mark = (seen.status, seen.attempts, seen.updated_at, result and result.completed_at)
+        if job.mark != mark or taken is not False:
+            job.mark, job.since = mark, now
+            return found
+        if now - job.since < GRACE:
+            return found
+        return Finding(Finality.RESULT_GONE if result is None else Finality.ENDED, result)
+
+    # -- ends ------------------------------------------------------------------------------------
+
+    def _resolve(
+        self,
+        job: AwaitedJob,
+        waits: Sequence[Wait],
+        result: JobResult[Any],
+        again: Callable[[], Optional[JobResult[Any]]],
+    ) -> None:
+        """Give a result to the first wait, and to each of the others one of its own."""
+        if job.look is Look.PERIODIC:
+            self.found_by_safety_read += len(waits)
+        else:
+            self.found_by_notification += len(waits)
+        for number, wait in enumerate(list(waits)):
+            own = again() if number else result
+            if own is not None:
+                self._effects.resolve(wait, own)
+            self._end(wait)
+
+    def _fail(self, waits: Sequence[Wait], reason: Callable[[str], exc.BananasError]) -> None:
+        for wait in list(waits):
+            self._effects.fail(wait, reason(wait.job_id))
+            self._end(wait)
+
+    def _fail_all(self, reason: Callable[[str], exc.BananasError]) -> None:
+        for job in self._registry:
+            self._fail(job.waits, reason)
+
+    def _end(self, wait: Wait) -> None:
+        wait.has_ended = True
+        job = self._registry.remove(wait)
+        if job is not None:
+            job.state = State.ENDED
+            self._results_due.pop(job, None)
+            self._pacing.discard(job.job_id)
+            self._effects.unsubscribe(job.job_id)
+
+
+def _content(job: AwaitedJob) -> List[Wait]:
+    """Return those for whom any attempt's result will do."""
+    return [wait for wait in job.waits if wait.any_attempt]
+
+
+def _again(job_id: str, document: Document, stored: Reply) -> Optional[JobResult[Any]]:
+    """Make the result that a look has found once more."""
+    if stored:
+        return result_of(job_id, stored)
+    return judge(document.job, None).result

@@ -1,0 +1,89 @@
+"""Carries out what the state machine of waits decides: on the pipeline, the listener, one timer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from typing import Any, Callable, Optional, Sequence
+
+from .. import exceptions as exc
+from .._autopipeline import AutoPipeline
+from .._keys import Keys
+from ..models import JobResult
+from .core import WaitCore
+from .listener import Listener
+from .reader import Reader
+from .registry import AwaitedJob, Wait
+
+__all__ = ["Owner"]
+
+
+class Owner:
+    """The effects of the waits' state machine, and the clock of its events.
+
+    Args:
+        pipeline: Carries the reads.
+        listen: Makes the listener from its callbacks.
+        keys: The names of results, documents and the dead letters.
+        safety_interval: Seconds between two periodic reads of one result, where they are few.
+    """
+
+    def __init__(
+        self,
+        pipeline: AutoPipeline,
+        listen: Callable[..., Listener],
+        keys: Keys,
+        *,
+        safety_interval: float,
+    ) -> None:
+        core = self.core = WaitCore(self, safety_interval=safety_interval)
+        self._reader = Reader(pipeline, keys, core)
+        self.listener: Listener = listen(
+            on_confirmed=core.confirmed,
+            on_notified=core.notified,
+            on_lost=core.lost,
+            on_refused=core.refused,
+        )
+        self._timer: Optional[asyncio.TimerHandle] = None
+
+    def subscribe(self, job_id: str) -> None:
+        self.listener.subscribe(job_id)
+
+    def unsubscribe(self, job_id: str) -> None:
+        self.listener.unsubscribe(job_id)
+
+    def read_results(self, jobs: Sequence[AwaitedJob]) -> None:
+        self._reader.results(jobs)
+
+    def read_documents(
+        self, jobs: Sequence[AwaitedJob], asked: Sequence[bool], *, whole: bool
+    ) -> None:
+        self._reader.documents(jobs, asked, whole=whole)
+
+    def read_dead_letters(self, count: int) -> None:
+        self._reader.dead_letters(count)
+
+    def resolve(self, wait: Wait, result: JobResult[Any]) -> None:
+        if not wait.event.done():
+            wait.event.set_result(result)
+
+    def fail(self, wait: Wait, error: exc.BananasError) -> None:
+        if not wait.event.done():
+            wait.event.set_exception(error)
+
+    def wake_at(self, when: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(when, self._on_time, loop, context=contextvars.Context())
+
+    def _on_time(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        self.listener.keep_going()
+        self.core.time(loop.time())
+
+    def let_go(self) -> None:
+        """Begin to close: all waits end, and so does the listener."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.core.closed()
+        self.listener.let_go()

@@ -1,0 +1,212 @@
+"""Waits for jobs: each caller's event, its limit, and the last look after that."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from typing import Any, Callable, List, Optional, Sequence, Tuple
+
+import anyio
+
+from .. import exceptions as exc
+from .._autopipeline import AutoPipeline
+from .._keys import Keys
+from .._timestamps import utcnow
+from ..location import Location
+from ..models import JobResult
+from . import messages
+from .limit import CANCELS_ARE_COUNTED, EventLimit
+from .listener import Listener
+from .lookup import final_result, look_up
+from .owner import Owner
+from .places import Known, locate
+from .registry import Wait
+
+__all__ = ["Waits", "is_short"]
+
+# The last look of a wait may take so long, but that of a short wait longer: each looks properly.
+_LAST_LOOK = 0.1
+_PROPER_LOOK = 1.0
+
+
+class Waits:
+    """Ends every wait: with the final result, with the reason why none can come, or in time.
+
+    A notification or a confirmed subscription makes it read the result at once; what was
+    published while nobody listened is found by a periodic read, which is paced.
+
+    Args:
+        pipeline: Carries the reads.
+        listen: Makes the listener from its callbacks.
+        keys: The names of results, documents and the dead letters.
+        safety_interval: Seconds between two periodic reads of one result, where they are few.
+        read_timeout: Seconds for a read.
+    """
+
+    def __init__(
+        self,
+        pipeline: AutoPipeline,
+        listen: Callable[..., Listener],
+        keys: Keys,
+        *,
+        safety_interval: float,
+        read_timeout: float,
+    ) -> None:
+        self._pipeline = pipeline
+        self._keys = keys
+        self._proper_look = min(read_timeout, _PROPER_LOOK)
+        self._owner = Owner(pipeline, listen, keys, safety_interval=safety_interval)
+        self._core = self._owner.core
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._core)
+
+    async def wait(
+        self,
+        job_id: str,
+        timeout: Optional[float],
+        *,
+        any_attempt: bool = False,
+        must_exist: bool = False,
+        wait: Optional[Wait] = None,
+    ) -> JobResult[Any]:
+        """Wait for the final result of a job, or for any stored one.
+
+        Args:
+            job_id: The job.
+            timeout: Limit in seconds; None is no limit, 0 only looks.
+            any_attempt: Whether the first stored result will do, though a retry may follow.
+            must_exist: Whether a job without document and result ends the wait.
+            wait: One that was registered before, for this job; let go of in any case.
+        """
+        if timeout == 0 and wait is None:  # only looks: nothing is to be subscribed for that
+            seen = Wait(job_id, any_attempt=any_attempt, must_exist=must_exist)
+            return await self._last_look(seen, 0.0)
+        if wait is None:
+            wait = self.register(job_id, any_attempt=any_attempt, must_exist=must_exist)
+        event: asyncio.Future[JobResult[Any]] = wait.event
+        try:
+            if must_exist or is_short(timeout):
+                self._core.hurried([job_id])
+            with anyio.fail_after(timeout) if CANCELS_ARE_COUNTED else EventLimit(event, timeout):
+                return await event
+        except builtins.TimeoutError:
+            pass  # the time of this wait is over
+        finally:
+            self.unregister(wait)
+        return await self._last_look(wait, timeout or 0.0)
+
+    def register(self, job_id: str, *, any_attempt: bool, must_exist: bool = False) -> Wait:
+        """Take a wait in; nothing that is stored from now on is missed."""
+        if self._closed:
+            raise exc.ClientClosedError("the client is closed; make a new one")
+        loop = self._pipeline.running_loop()
+        wait = Wait(job_id, loop.create_future(), any_attempt=any_attempt, must_exist=must_exist)
+        self._core.registered(wait, loop.time())
+        return wait
+
+    def look_now(self, job_ids: Sequence[str]) -> None:
+        """Look at jobs that are waited for only for a short while."""
+        self._core.hurried(job_ids)
+
+    def unregister(self, wait: Wait) -> None:
+        """Let a wait go, whatever became of it."""
+        self._core.left(wait)
+        event: asyncio.Future[JobResult[Any]] = wait.event
+        if not event.done():
+            event.cancel()
+        elif not event.cancelled():
+            event.exception()  # retrieved: nobody may be left to
+
+    def let_go(self) -> None:
+        """Begin to close: all waits end, and so does the listener."""
+        self._closed = True
+        self._owner.let_go()
+
+    async def close(self) -> None:
+        """End all waits."""
+        self.let_go()
+        await self.listener.close()
+
+    def shut_down(self) -> None:
+        """End the connection on whichever thread; its loop does not run, and may never again."""
+        self.listener.shut_down()
+
+    def abandon(self) -> None:
+        """End the listener, whose loop is closed."""
+        self._closed = True
+        self.listener.abandon()
+
+    # -- looking on behalf of a caller -----------------------------------------------------------
+
+    async def locate(self, job_id: str) -> Location:
+        """Say where a job is."""
+        (known,) = await look_up(self._pipeline, self._keys, [job_id], everywhere=True)
+        return locate(known)
+
+    async def last_looks(
+        self, job_ids: Sequence[str], timeout: float, *, looked: bool
+    ) -> Tuple[Sequence[Optional[Known]], str]:
+        """Look at jobs whose wait is over, once and properly.
+
+        Args:
+            job_ids: The jobs.
+            timeout: How long the wait has lasted, in seconds.
+            looked: Whether an earlier look has been answered.
+
+        Returns:
+            What is known of each job, in their order; nothing where Redis could not be asked, and
+            the reason for that.
+        """
+        is_brief = looked or timeout >= self._proper_look
+        limit = _LAST_LOOK if is_brief else self._proper_look
+        trouble: Optional[exc.BananasError] = None
+        found: List[Optional[Known]] = [None] * len(job_ids)
+        try:
+            found = list(await look_up(self._pipeline, self._keys, job_ids, timeout=limit))
+        except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
+            trouble = error  # not raised here: it would be the context of what is
+        if self._closed:
+            raise exc.ClientClosedError("the client was closed during the wait", job_id=job_ids[0])
+        if isinstance(trouble, exc.ConnectionError) and trouble.permanent:
+            raise messages.refused(trouble, job_ids[0])
+        return found, str(trouble or "")
+
+    async def _last_look(self, wait: Wait, timeout: float) -> JobResult[Any]:
+        """At the limit, return what is there after all, or say where the job is."""
+        job_id = wait.job_id
+        (known,), reason = await self.last_looks([job_id], timeout, looked=wait.looked)
+        if known is None:
+            text = f"where the job is can't be found out: {reason}"
+            raise messages.timed_out(job_id, timeout, None, text)
+        result = final_result(job_id, known, any_attempt=wait.any_attempt)
+        if result is not None:
+            return result
+        if wait.must_exist and known.result is None and not known.document.is_there:
+            raise messages.not_found(job_id)
+        where = locate(known)
+        text = messages.describe(where, known, utcnow())
+        raise messages.timed_out(job_id, timeout, where.place, text)
+
+    # -- what a health check asks ----------------------------------------------------------------
+
+    @property
+    def listener(self) -> Listener:
+        """The connection that brings notifications."""
+        return self._owner.listener
+
+    @property
+    def found_by_notification(self) -> int:
+        """How many waits a notification, or a look at once, has ended."""
+        return self._core.found_by_notification
+
+    @property
+    def found_by_safety_read(self) -> int:
+        """How many waits a periodic read has ended."""
+        return self._core.found_by_safety_read
+
+
+def is_short(timeout: Optional[float]) -> bool:
+    """Whether a wait may be over before the first of the periodic looks has been answered."""
+    return timeout is not None and timeout < 2 * _PROPER_LOOK
