@@ -183,15 +183,27 @@ def run_pytest(
     session.run("python", "-m", "pytest", *workers(arguments), *arguments, env=env)
 
 
-@nox.session
-def lint(session: nox.Session) -> None:
-    """Check style and format, and that no generated code is stale."""
-    session.install(*group("lint"))
+def check_style(session: nox.Session) -> None:
+    """Run what is done in seconds: style, format, and whether generated code is stale."""
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("black", "--quiet", "--check", *CODE)
     session.run("isort", "--quiet", "--check", *CODE)
     session.run("python", "-m", "tests.twin", "--check")
+
+
+@nox.session
+def style(session: nox.Session) -> None:
+    """Check style and format, and that no generated code is stale."""
+    session.install(*group("lint"))
+    check_style(session)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check what ``style`` does, and run pylint."""
+    session.install(*group("lint"))
+    check_style(session)
     session.run("pylint", *PROGRAMS)
 
 
@@ -223,10 +235,7 @@ def pyright(session: nox.Session) -> None:
 def quick(session: nox.Session) -> None:
     """Check in less than a minute: style, types, and all tests that need no real server."""
     session.install("-e", ALL_EXTRAS, *group("lint"), *group("types"))
-    session.run("ruff", "check", ".")
-    session.run("ruff", "format", "--check", ".")
-    session.run("black", "--quiet", "--check", *CODE)
-    session.run("isort", "--quiet", "--check", *CODE)
+    check_style(session)
     session.run("mypy")
     chosen = session.posargs or ["tests/unit", "tests/behaviour", "-m", "not real_server"]
     env = kept_bytecode(session)

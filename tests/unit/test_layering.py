@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from pathlib import Path
 from typing import Dict, Set
 
 import pytest
@@ -75,6 +76,7 @@ PLACES = {
     name: (layer, place) for layer, row in enumerate(LAYERS) for place, name in enumerate(row)
 }
 SOURCES = modules()
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def unit(name: str) -> str:
@@ -196,3 +198,13 @@ def test_every_module_says_what_it_is(name: str) -> None:
     """A module's docstring begins with one sentence on one line."""
     first = (ast.get_docstring(SOURCES[name]) or "").split("\n")[0]
     assert first.endswith(".")
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Each file that docs/contributing sends its reader to exists; update its row with a move."""
+    text = (ROOT / "docs" / "contributing.md").read_text(encoding="utf-8")
+    rows = text.partition("## I want to change")[2].partition("\n## ")[0]
+    named = re.findall(r"`([\w/*.]+\.py)`", rows)
+    places = [ROOT / "src" / "bananas", ROOT / "tests", ROOT]
+    assert named
+    assert [name for name in named if not any(list(place.glob(name)) for place in places)] == []

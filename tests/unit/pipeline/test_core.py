@@ -14,12 +14,12 @@ from bananas import (
     OutcomeUnknownError,
     ServerError,
 )
-from bananas import ConnectionError as BananasConnectionError
-from bananas import TimeoutError as BananasTimeoutError
 from bananas._pipeline.recovery import LinkFacts
 from bananas._pipeline.requests import Callback
 from bananas._pipeline.state import State
 from bananas._protocol import ReplyError
+from bananas.exceptions import ConnectionError as BananasConnectionError
+from bananas.exceptions import TimeoutError as BananasTimeoutError
 from tests.unit.pipeline.callers import call, entry, ids, outcome, submit
 from tests.unit.pipeline.recorder import APPLIED, OK, QUEUED, Recorder
 
