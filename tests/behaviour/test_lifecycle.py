@@ -331,6 +331,7 @@ def test_several_blocking_clients_share_a_thread(broker: Broker) -> None:
         client.close()
 
 
+@pytest.mark.filterwarnings("ignore:unclosed client:ResourceWarning")
 async def test_forgotten_blocking_client(broker: Broker) -> None:
     """A blocking client that nobody closed lets its connections go when it is forgotten."""
     loop = asyncio.get_running_loop()
