@@ -89,9 +89,9 @@ FIGURES = [
     Figure("S2", "rate", "8 threads on one blocking client, jobs/s", 3),
     Figure("W1", "time", "time from a result's store to its waiter", 0.65),
     Figure("RT", "time", "time of submit and wait, answered at once", 0.5),
-    Figure("W2", "cpu", "10,000 waits at once: CPU for each", 0.12),
+    Figure("W2", "cpu", "10,000 waits at once: CPU for each", 0.15),
     Figure("W2", "lag", "10,000 waits: time from last store to last waiter", 0.2, ("s", 1)),
-    Figure("W2", "memory", "10,000 waits: memory for each", 3, ("KiB", 1024)),
+    Figure("W2", "memory", "10,000 waits: memory for each", 4, ("KiB", 1024)),
     Figure("W2", "connections", "10,000 waits: connections beside the first", 1, ("", 1)),
     Figure("M1", "time", "time of the import, against redis.asyncio's", 1.05),
 ]

@@ -281,3 +281,21 @@ async def test_time_out_while_the_server_refuses_to_read(
             await client.wait_for_result("job", timeout)
         with pytest.raises(exc.ServerError, match="MASTERDOWN"):
             await client.get_job("job")
+
+
+async def test_listener_that_is_cancelled(redis_server: RedisServer) -> None:
+    """Without another call, a listener that somebody has cancelled is started again."""
+    async with AsyncClient(redis_server.url(), safety_interval=NEVER) as client:
+        waits = _start(client, ["job"])
+        await _all_subscribed(redis_server, ["job"])
+        for turn in range(3):
+            for task in asyncio.all_tasks():
+                if task.get_name() == "bananas listener":
+                    task.cancel()
+            await eventually(lambda: not client.stats().listening, "the listener to end")
+            await eventually(lambda: client.stats().listening, "another listener")
+            assert client.stats().reconnects == turn + 1
+        await _all_subscribed(redis_server, ["job"])
+        with redis_server.connect() as redis:
+            finish(redis, ["job"])
+        await _check_own(waits)

@@ -121,7 +121,7 @@ def test_nobody_reaches_into_a_folder(name: str) -> None:
 
 #: What decides, and leaves it to others to do anything.
 PURE = [
-    *(f"_waits.{part}" for part in ("core", "effects", "finality", "messages", "pacing",
+    *(f"_waits.{part}" for part in ("core", "effects", "endings", "finality", "messages", "pacing",
                                     "places", "registry", "subscriptions")),
 ]  # fmt: skip
 

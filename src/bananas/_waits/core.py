@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
 from .._protocol import Reply
-from .._stored import Document, document_of, result_of
-from ..models import JobResult
+from .._stored import document_of
 from . import messages
 from .effects import Effects
-from .finality import Finality, Finding, judge
-from .pacing import GRACE, TICK, Pacing
+from .endings import Endings
+from .pacing import TICK, Pacing
 from .registry import AwaitedJob, Look, Registry, State, Wait
 
 __all__ = ["WaitCore"]
@@ -40,8 +38,7 @@ class WaitCore:
         self._is_reading_results = False
         self._is_awake = False
         self._latest_dead_letter: Optional[str] = None
-        self.found_by_notification: int = 0
-        self.found_by_safety_read: int = 0
+        self.endings = Endings(effects, self._registry, self._pacing)
 
     def __len__(self) -> int:
         return len(self._registry)
@@ -67,15 +64,15 @@ class WaitCore:
     def left(self, wait: Wait) -> None:
         """Let a wait go whose caller has gone."""
         if not wait.has_ended:
-            self._end(wait)
+            self.endings.end(wait)
 
     def refused(self, error: exc.ConnectionError) -> None:
         """End all waits: there will be no connection."""
-        self._fail_all(functools.partial(messages.refused, error))
+        self.endings.fail_all(functools.partial(messages.refused, error))
 
     def closed(self) -> None:
         """End all waits: the client is closed."""
-        self._fail_all(messages.closed_during_wait)
+        self.endings.fail_all(messages.closed_during_wait)
 
     # -- notifications ---------------------------------------------------------------------------
 
@@ -122,7 +119,7 @@ class WaitCore:
         for job, reply in zip(jobs, replies):
             if job.state is State.ENDED:
                 continue
-            if reply and self._needs_document(job, reply):
+            if reply and self.endings.needs_document(job, reply):
                 job.next_look = Look.DOCUMENT
             if self._looked(job):
                 undecided.append(job)
@@ -156,7 +153,7 @@ class WaitCore:
                 long.append(job)
                 continue
             if document is not None:
-                self._conclude(job, document, stored, taken, now)
+                self.endings.conclude(job, document, stored, taken, now)
             if self._looked(job):
                 undecided.append(job)
         if long:
@@ -222,11 +219,15 @@ class WaitCore:
         """Read the results that are due, in one batch at a time: those that come meanwhile join."""
         if self._is_reading_results or not self._results_due:
             return
-        jobs = list(self._results_due)[:_RESULTS_PER_READ]
-        for job in jobs:
+        due = list(self._results_due)[:_RESULTS_PER_READ]
+        for job in due:
             del self._results_due[job]
-        self._is_reading_results = True
-        self._effects.read_results(jobs)
+        jobs = [job for job in due if job.state is not State.ENDED]
+        if jobs:
+            self._is_reading_results = True
+            self._effects.read_results(jobs)
+        else:
+            self._read_results()
 
     def _read_documents(self, jobs: List[AwaitedJob], *, whole: bool) -> None:
         for job in jobs:
@@ -253,132 +254,3 @@ class WaitCore:
         if closely:
             self._read_documents(closely, whole=False)
         self._want_results([job for job in jobs if job.look is Look.RESULT])
-
-    # -- what a look tells -----------------------------------------------------------------------
-
-    def _needs_document(self, job: AwaitedJob, reply: Reply) -> bool:
-        """End the waits that a result alone decides; true if the job's document is needed."""
-        result = self._read_result(job, reply)
-        if result is None:
-            return False
-        again = functools.partial(result_of, job.job_id, reply)
-        if result.is_success:
-            self._resolve(job, job.waits, result, again)
-        else:
-            self._resolve(job, _content(job), result, again)
-        return job.state is not State.ENDED
-
-    def _read_result(self, job: AwaitedJob, reply: Reply) -> Optional[JobResult[Any]]:
-        """Read a stored result; one that can't be read ends the waits for this job alone."""
-        try:
-            return result_of(job.job_id, reply)
-        except (exc.SerializationError, exc.ServerError) as error:
-            made: exc.BananasError = error
-        self._fail(job.waits, lambda _: copy.copy(made))  # each gets an error of its own
-        return None
-
-    def _conclude(
-        self,
-        job: AwaitedJob,
-        document: Document,
-        stored: Reply,
-        taken: Optional[bool],
-        now: float,
-    ) -> None:
-        for wait in job.waits:
-            wait.looked = wait.asked
-        result = self._read_result(job, stored) if stored else None
-        if stored and result is None:
-            return
-        refusal = document.refusal
-        if refusal is not None and result is not None and result.is_failed:
-            patient = [wait for wait in job.waits if not wait.any_attempt]
-            self._fail(patient, lambda job_id: messages.retry_unknown(job_id, refusal))
-        if result is None and not document.is_there:
-            strict = [wait for wait in job.waits if wait.must_exist and wait.asked]
-            self._fail(strict, messages.not_found)
-            return
-        found = self._settled(job, document, judge(document.job, result), taken, now)
-        again = functools.partial(_again, job.job_id, document, stored)
-        if found.finality is Finality.ENDED and found.result is not None:
-            self._resolve(job, job.waits, found.result, again)
-        elif found.finality is Finality.RESULT_GONE:
-            self._fail(job.waits, messages.result_gone)
-        elif result is not None:
-            self._resolve(job, _content(job), result, again)
-
-    def _settled(
-        self,
-        job: AwaitedJob,
-        document: Document,
-        found: Finding,
-        taken: Optional[bool],
-        now: float,
-    ) -> Finding:
-        """Believe an unsettled state once no worker has the job, and nothing moves for a while.
-
-        A worker that is paused, or was killed, has it for as long as that lasts. Where Redis does
-        not tell who has it, the wait goes on.
-        """
-        if found.finality is not Finality.UNSETTLED or document.job is None:
-            job.mark = None
-            self._pacing.end_grace(job.job_id)
-            return found
-        seen, result = document.job, found.result
-        mark = (seen.status, seen.attempts, seen.updated_at, result and result.completed_at)
-        if job.mark != mark or taken is not False:
-            job.mark, job.since = mark, now
-            return found
-        if now - job.since < GRACE:
-            return found
-        return Finding(Finality.RESULT_GONE if result is None else Finality.ENDED, result)
-
-    # -- ends ------------------------------------------------------------------------------------
-
-    def _resolve(
-        self,
-        job: AwaitedJob,
-        waits: Sequence[Wait],
-        result: JobResult[Any],
-        again: Callable[[], Optional[JobResult[Any]]],
-    ) -> None:
-        """Give a result to the first wait, and to each of the others one of its own."""
-        if job.look is Look.PERIODIC:
-            self.found_by_safety_read += len(waits)
-        else:
-            self.found_by_notification += len(waits)
-        for number, wait in enumerate(list(waits)):
-            own = again() if number else result
-            if own is not None:
-                self._effects.resolve(wait, own)
-            self._end(wait)
-
-    def _fail(self, waits: Sequence[Wait], reason: Callable[[str], exc.BananasError]) -> None:
-        for wait in list(waits):
-            self._effects.fail(wait, reason(wait.job_id))
-            self._end(wait)
-
-    def _fail_all(self, reason: Callable[[str], exc.BananasError]) -> None:
-        for job in self._registry:
-            self._fail(job.waits, reason)
-
-    def _end(self, wait: Wait) -> None:
-        wait.has_ended = True
-        job = self._registry.remove(wait)
-        if job is not None:
-            job.state = State.ENDED
-            self._results_due.pop(job, None)
-            self._pacing.discard(job.job_id)
-            self._effects.unsubscribe(job.job_id)
-
-
-def _content(job: AwaitedJob) -> List[Wait]:
-    """Return those for whom any attempt's result will do."""
-    return [wait for wait in job.waits if wait.any_attempt]
-
-
-def _again(job_id: str, document: Document, stored: Reply) -> Optional[JobResult[Any]]:
-    """Make the result that a look has found once more."""
-    if stored:
-        return result_of(job_id, stored)
-    return judge(document.job, None).result

@@ -81,7 +81,8 @@ class Listener:
         is_subscribed = self._subscriptions.want(job_id)
         if self._link is not None and not is_subscribed:
             self._flush_soon()
-        self.keep_going()
+        if self._wake is not None or self._task is None or self._task.done():
+            self.keep_going()
         if is_subscribed:
             self._on_confirmed((job_id,))
 

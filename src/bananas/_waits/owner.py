@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from typing import Any, Callable, Optional, Sequence
+from typing import Any, Callable, Optional
 
 from .. import exceptions as exc
 from .._autopipeline import AutoPipeline
@@ -13,7 +13,7 @@ from ..models import JobResult
 from .core import WaitCore
 from .listener import Listener
 from .reader import Reader
-from .registry import AwaitedJob, Wait
+from .registry import Wait
 
 __all__ = ["Owner"]
 
@@ -37,7 +37,7 @@ class Owner:
         safety_interval: float,
     ) -> None:
         core = self.core = WaitCore(self, safety_interval=safety_interval)
-        self._reader = Reader(pipeline, keys, core)
+        reader = Reader(pipeline, keys, core)
         self.listener: Listener = listen(
             on_confirmed=core.confirmed,
             on_notified=core.notified,
@@ -45,23 +45,11 @@ class Owner:
             on_refused=core.refused,
         )
         self._timer: Optional[asyncio.TimerHandle] = None
-
-    def subscribe(self, job_id: str) -> None:
-        self.listener.subscribe(job_id)
-
-    def unsubscribe(self, job_id: str) -> None:
-        self.listener.unsubscribe(job_id)
-
-    def read_results(self, jobs: Sequence[AwaitedJob]) -> None:
-        self._reader.results(jobs)
-
-    def read_documents(
-        self, jobs: Sequence[AwaitedJob], asked: Sequence[bool], *, whole: bool
-    ) -> None:
-        self._reader.documents(jobs, asked, whole=whole)
-
-    def read_dead_letters(self, count: int) -> None:
-        self._reader.dead_letters(count)
+        self.subscribe = self.listener.subscribe
+        self.unsubscribe = self.listener.unsubscribe
+        self.read_results = reader.read_results
+        self.read_documents = reader.read_documents
+        self.read_dead_letters = reader.read_dead_letters
 
     def resolve(self, wait: Wait, result: JobResult[Any]) -> None:
         if not wait.event.done():

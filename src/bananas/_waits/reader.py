@@ -33,7 +33,7 @@ class Reader:
         self._keys = keys
         self._core = core
 
-    def results(self, jobs: Sequence[AwaitedJob]) -> None:
+    def read_results(self, jobs: Sequence[AwaitedJob]) -> None:
         """Read results."""
         result = self._keys.result
         commands: List[Command] = [(b"HGETALL", result(job.job_id)) for job in jobs]
@@ -50,7 +50,9 @@ class Reader:
         elif error is not None:
             self._core.read_failed(jobs, error, results=True)
 
-    def documents(self, jobs: Sequence[AwaitedJob], asked: Sequence[bool], *, whole: bool) -> None:
+    def read_documents(
+        self, jobs: Sequence[AwaitedJob], asked: Sequence[bool], *, whole: bool
+    ) -> None:
         """Read documents, or the ends of long ones, before results: ``judge`` says why."""
         keys = self._keys
         read = read_document if whole else read_end
@@ -80,7 +82,7 @@ class Reader:
         elif error is not None:
             self._core.read_failed(jobs, error, results=False)
 
-    def dead_letters(self, count: int) -> None:
+    def read_dead_letters(self, count: int) -> None:
         """Read the ids of the latest dead letters."""
         command: Command = (b"LRANGE", self._keys.dead, 0, count - 1)
         self._start([command], self._dead_letters_read)

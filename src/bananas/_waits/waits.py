@@ -199,12 +199,12 @@ class Waits:
     @property
     def found_by_notification(self) -> int:
         """How many waits a notification, or a look at once, has ended."""
-        return self._core.found_by_notification
+        return self._core.endings.found_by_notification
 
     @property
     def found_by_safety_read(self) -> int:
         """How many waits a periodic read has ended."""
-        return self._core.found_by_safety_read
+        return self._core.endings.found_by_safety_read
 
 
 def is_short(timeout: Optional[float]) -> bool:

@@ -98,7 +98,10 @@ def test_notification(waits: Recorder) -> None:
     waits.core.notified(["a", "unknown"])
     waits.answer(succeeded())
     assert outcome(waits, wait).result == 7
-    assert (waits.core.found_by_notification, waits.core.found_by_safety_read) == (1, 0)
+    assert (waits.core.endings.found_by_notification, waits.core.endings.found_by_safety_read) == (
+        1,
+        0,
+    )
 
 
 def test_lost_connection(waits: Recorder) -> None:
@@ -150,7 +153,10 @@ def test_periodic_look_finds_what_was_never_announced(waits: Recorder) -> None:
     waits.pass_time(0.75)
     closely(waits, document(status="completed"), succeeded())
     assert outcome(waits, wait).result == 7
-    assert (waits.core.found_by_notification, waits.core.found_by_safety_read) == (0, 1)
+    assert (waits.core.endings.found_by_notification, waits.core.endings.found_by_safety_read) == (
+        0,
+        1,
+    )
 
 
 def test_dead_letters(waits: Recorder) -> None:
@@ -263,7 +269,7 @@ def test_each_gets_a_result_of_its_own(waits: Recorder) -> None:
     found = [outcome(waits, wait) for wait in all_of_them]
     assert len({id(result.result) for result in found}) == 3
     assert all(result == found[0] for result in found)
-    assert waits.core.found_by_notification == 3
+    assert waits.core.endings.found_by_notification == 3
 
 
 def test_result_that_can_not_be_read(waits: Recorder) -> None:
