@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from bananas import BananasError, JobResult
 from bananas._waits.core import WaitCore
 from bananas._waits.registry import AwaitedJob, State, Wait
+from tests.faults import worker
 
 __all__ = ["SAFETY_INTERVAL", "Recorder", "document", "failed", "succeeded"]
 
@@ -16,19 +16,7 @@ SAFETY_INTERVAL = 5.0
 
 def document(job_id: str = "a", **changes: Any) -> bytes:
     """Return the document of a job that waits for a worker, with some fields changed."""
-    fields: Dict[str, Any] = {
-        "id": job_id,
-        "name": "work",
-        "payload": None,
-        "status": "pending",
-        "priority": "normal",
-        "created_at": "2025-01-15T10:30:00Z",
-        "updated_at": "2025-01-15T10:30:00Z",
-        "attempts": 0,
-        "max_retries": 3,
-    }
-    fields.update(changes)
-    return json.dumps(fields).encode()
+    return worker.document(job_id, **changes).encode()
 
 
 def _flat(**fields: str) -> List[bytes]:
