@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import weakref
 from types import TracebackType
@@ -19,9 +18,9 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._batch import Entry
 from ._in_process import InProcess
 from ._loop_thread import after_fork, keep_forever, loop_thread, refuse_running_loop
+from ._pipeline import Entry
 from ._stepping import in_task
 from ._submission import Chunk, Submission
 from ._types import IfExists
@@ -68,17 +67,10 @@ class BlockingCalls(InProcess):
     def _named(self, inner: AsyncClient) -> str:
         return repr(inner).replace(AsyncClient.__name__, type(self).__name__, 1)
 
-    def _run(
-        self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]], *, here: bool = False
-    ) -> T:
-        """Run a coroutine of the inner client in the loop thread; the one hop of every call.
-
-        A call that may begin ``here`` does without the hop if the connection is lent.
-        """
+    def _run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine of the inner client in the loop thread; the one hop of every call."""
         self._refuse_misuse()
         thread, inner = loop_thread(), self._inner
-        if here and inner._lender.loan is not None and asyncio._get_running_loop() is None:
-            return thread.run(call(inner), inner._send_now, here=True)
         thread.ring()
         return thread.run(call(inner), inner._send_now)
 
@@ -89,13 +81,11 @@ class BlockingCalls(InProcess):
 
     def _after_fork(self) -> None:
         """In a forked child: leave the parent's connections alone and start with none."""
-        self._inner._lender.abandon()
         keep_forever(self._inner)
         self._inner = self._new_inner()
 
     def _new_inner(self) -> AsyncClient:
         inner = self._make()
-        inner._lender.is_willing = True
         inner._life.name = self._named(inner)
         return inner
 
@@ -132,9 +122,7 @@ class BlockingCalls(InProcess):
         return self._inner._queue._new_entry(*job)
 
     def _submit(self, entry: Entry, if_exists: IfExists, *, fresh: bool) -> str:
-        return self._run(
-            lambda client: client._queue._submit(entry, if_exists, fresh=fresh), here=fresh
-        )
+        return self._run(lambda client: client._queue._submit(entry, if_exists, fresh=fresh))
 
     def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return") -> List[str]:
         """Submit many jobs, whose iterable runs in the caller's thread."""

@@ -8,7 +8,7 @@ import sys
 import warnings
 from typing import List
 
-from ._autopipeline import AutoPipeline
+from ._pipeline import AutoPipeline
 from ._tasks import in_empty_context
 from ._waits import Waits
 

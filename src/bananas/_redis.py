@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import select
 import socket
 import ssl
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Type
@@ -34,8 +33,6 @@ from ._protocol import (
     without_arguments,
 )
 from ._reasons import cause, closed_early, last_words, silence
-from ._tasks import in_empty_context
-from ._wire import Wire
 
 try:
     # Its stub knows tuples of one argument only.
@@ -44,9 +41,6 @@ except AttributeError:  # pragma: no cover - before 2.1
     _pack_command = None
 
 __all__ = ["Argument", "Command", "Link", "pack", "reply_error"]
-
-_LENDS = hasattr(select, "poll")
-
 
 # redis-py takes the code off the text of the errors that it has a class for.
 _CODES: Dict[Type[BaseException], str] = {
@@ -129,7 +123,6 @@ class Link:
         self._connection: Any = None
         self._protocol: Optional[ReplyProtocol] = None
         self._writer: Any = None
-        self._wire: Optional[Wire] = None
         self._reading: Optional[asyncio.Future[List[Reply]]] = None
         self._process = os.getpid()
         self._loop: Optional[asyncio.AbstractEventLoop] = None
@@ -323,42 +316,6 @@ class Link:
             raise LinkLost("not connected")
         self._writer.transport.write(pack(commands))
 
-    def lend(self) -> Optional[Wire]:
-        """Look away until ``take_back``, and have a thread write and read; None if it can't be."""
-        if not _LENDS or self.endpoint.scheme == "rediss":
-            return None
-        if self.is_dirty or self.no_transactions is not None:
-            return None
-        transport = self._writer.transport
-        if self._wire is None:
-            try:
-                self._wire = Wire(transport.get_extra_info("socket").fileno())
-            except OSError:  # no descriptor is left
-                return None
-        transport.pause_reading()
-        return self._wire
-
-    def take_back(self, *, rung: bool = False) -> None:
-        """Look at what arrives again."""
-        if self._writer is not None:
-            if rung:
-                self._wire = None
-            # Not in the context of whoever wants it back: the reader would inherit it for life.
-            in_empty_context(self._writer.transport.resume_reading)
-
-    def go_on(self, data: bytes, received: bytes) -> None:
-        """Write and read on where a thread has stopped; more replies than expected are too many.
-
-        Args:
-            data: What is still to be written.
-            received: What has already arrived.
-        """
-        assert self._protocol is not None
-        if data:
-            self._writer.transport.write(data)
-        if received:
-            self._protocol.data_received(received)
-
     def expect(self, count: int, receiver: Callable[[List[Reply]], None]) -> None:
         """Have replies handed to ``receiver``, which must not raise; see ``ReplyProtocol``."""
         assert self._protocol is not None
@@ -434,7 +391,6 @@ class Link:
     def abort(self) -> None:
         """Drop the connection at once; a read in progress ends with ``LinkLost``."""
         self._let_go()
-        self._wire = None
         if self._writer is not None:
             self.shut_down()
             try:

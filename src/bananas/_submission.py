@@ -7,9 +7,7 @@ import os
 from typing import Iterable, List, Optional, Sequence, Set, Tuple
 
 from . import exceptions as exc
-from ._autopipeline import AutoPipeline
-from ._batch import Entry
-from ._requests import Outcome
+from ._pipeline import LARGE, AutoPipeline, Entry, NotQueued
 from ._timestamps import stamp
 from ._types import IfExists
 
@@ -52,8 +50,8 @@ class Submission:
         self.ids: List[str] = []
         self._pipeline = pipeline
         self._if_exists = if_exists
-        self._under_way: List[Tuple[List[Entry], asyncio.Future[Optional[Outcome]]]] = []
-        self._refusals: List[Outcome] = []
+        self._under_way: List[Tuple[List[Entry], asyncio.Future[Optional[NotQueued]]]] = []
+        self._refusals: List[NotQueued] = []
         self._failed: Set[str] = set()
 
     async def run(self, chunks: Iterable[Chunk]) -> List[str]:
@@ -72,10 +70,11 @@ class Submission:
 
     async def send(self, chunk: Chunk) -> None:
         """Send a chunk, and await those before it until two transactions are under way."""
-        for entries, exclusive in ((chunk.fresh, False), (chunk.chosen, True)):
-            if entries:
-                future = self._pipeline.start_submit(entries, exclusive=exclusive)
-                self._under_way.append((entries, future))
+        for entries, idempotent in ((chunk.fresh, False), (chunk.chosen, True)):
+            for group in _apart(entries) if chunk.size > LARGE else [entries]:
+                if group:
+                    future = self._pipeline.start_submit(group, idempotent=idempotent)
+                    self._under_way.append((group, future))
         self.ids.extend(chunk.ids)
         await asyncio.sleep(0)  # lets it be sent before the next one is made
         await self.settle(leave=2)
@@ -128,7 +127,14 @@ class Submission:
         return self.ids
 
 
-def raise_refusals(outcomes: Sequence[Outcome], if_exists: IfExists, ids: Sequence[str]) -> None:
+def _apart(entries: Sequence[Entry]) -> List[List[Entry]]:
+    """Return the entries with small documents together, and each other entry by itself."""
+    groups = [[entry for entry in entries if len(entry.document) <= LARGE]]
+    groups.extend([entry] for entry in entries if len(entry.document) > LARGE)
+    return groups
+
+
+def raise_refusals(outcomes: Sequence[NotQueued], if_exists: IfExists, ids: Sequence[str]) -> None:
     """Raise what the caller is to be told of entries that were not queued, if anything."""
     rejected = [pair for outcome in outcomes for pair in outcome.rejected]
     existing = [entry.job_id for outcome in outcomes for entry in outcome.existing]

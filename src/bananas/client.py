@@ -24,14 +24,13 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_text, check_timeout
-from ._autopipeline import AutoPipeline
-from ._batch import Entry
 from ._config import DEFAULT_REDIS_URL, Settings
 from ._connector import open_link
 from ._credentials import CredentialProvider
 from ._in_process import InProcess
 from ._keys import Keys
 from ._life import Life
+from ._pipeline import AutoPipeline, Entry
 from ._sentinels import sentinel_endpoints
 from ._surroundings import refuse_green_threads
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
@@ -249,7 +248,6 @@ class AsyncClient(InProcess):
                 else f"the primary {settings.service_name!r} that the sentinels know"
             ),
         )
-        self._lender = self._pipeline.lender
         listen = functools.partial(Listener, connector, keys, ping_interval=settings.ping_interval)
         self._waits = Waits(
             self._pipeline,
@@ -783,7 +781,7 @@ class AsyncClient(InProcess):
         return ClientStats(
             connected=pipeline.is_connected,
             connections=pipeline.connections,
-            reconnects=max(0, pipeline.connections - 1) + max(0, listener.connections - 1),
+            reconnects=pipeline.reconnects + max(0, listener.connections - 1),
             pipelines=pipeline.batches,
             open_requests=pipeline.open_requests,
             waits=len(self._waits),

@@ -30,11 +30,10 @@ from ._arguments import (
     plain,
     shown,
 )
-from ._autopipeline import AutoPipeline
-from ._batch import Entry
 from ._in_process import InProcess
 from ._json_default import Default
 from ._keys import Keys
+from ._pipeline import AutoPipeline, Entry
 from ._protocol import Reply, ReplyError
 from ._redis import Command
 from ._stored import read_all
@@ -287,7 +286,7 @@ class RedisQueue(InProcess):
     ) -> str:
         """Submit one entry; ``fresh`` says that nobody else can have its id."""
         _check_if_exists(if_exists)
-        outcome = await self._pipeline.submit(entry, exclusive=not fresh)
+        outcome = await self._pipeline.start_submit((entry,), idempotent=not fresh)
         if outcome is not None:
             raise_refusals([outcome], if_exists, ())
         return entry.job_id

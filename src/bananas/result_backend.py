@@ -6,9 +6,9 @@ from typing import Any, Iterable, List, Literal, Optional, Union, overload
 
 from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_timeout
-from ._autopipeline import AutoPipeline
 from ._in_process import InProcess
 from ._keys import Keys
+from ._pipeline import AutoPipeline
 from ._protocol import Reply, ReplyError
 from ._redis import Command
 from ._stored import read_all, result_of

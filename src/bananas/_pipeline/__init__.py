@@ -1,7 +1,17 @@
 """Submits and reads of all callers, in shared pipelines on one connection."""
 
-from .auto_pipeline import AutoPipeline
-from .requests import NotQueued
-from .transaction import Entry
+from .auto_pipeline import AutoPipeline, LostConnection
+from .owner import LARGE
+from .requests import NotQueued, Submit
+from .transaction import Entry, Outcomes, Transaction
 
-__all__ = ["AutoPipeline", "Entry", "NotQueued"]
+__all__ = [
+    "LARGE",
+    "AutoPipeline",
+    "Entry",
+    "LostConnection",
+    "NotQueued",
+    "Outcomes",
+    "Submit",
+    "Transaction",
+]

@@ -20,9 +20,13 @@ def hand_out(batch: Batch, pending: PendingRequests) -> Optional[ReplyError]:
         Why something was refused, if the reason passes.
     """
     refusal = _hand_out_watched(batch, pending) if batch.watched is not None else None
-    for outcomes in batch.outcomes:
-        pending.hand_out(outcomes, idempotent=False)
-        refusal = refusal or outcomes.passing
+    for transaction, outcomes in zip(batch.transactions, batch.outcomes):
+        if outcomes is None:
+            for entry in transaction.entries:
+                entry.owner.settle(entry)
+        else:
+            pending.hand_out(outcomes, idempotent=False)
+            refusal = refusal or outcomes.passing
     if batch.leaves_transaction:  # what the others were told belongs to it
         pending.call_again(batch.calls)
         pending.look_again(batch.look.entries if batch.look is not None else ())

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Awaitable, Callable, List, Optional, Sequence
+import os
+from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Union
 
+from .. import exceptions as exc
 from .._protocol import Command, Reply
 from .._redis import Link
+from .._surroundings import running_loop
 from .owner import LARGE, Owner
-from .requests import NotQueued
+from .recovery import LinkFacts
+from .requests import SILENCE, Call, Callback, NotQueued, Submit
 from .transaction import Entry
 
-__all__ = ["AutoPipeline"]
+__all__ = ["AutoPipeline", "LostConnection"]
+
+_UNLIMITED = 1_000_000
+
+
+class LostConnection(Protocol):
+    """What a connection has learned of itself before it was lost."""
+
+    client_id: Optional[int]
+    run_id: Optional[str]
 
 
 class AutoPipeline:
@@ -28,6 +41,10 @@ class AutoPipeline:
         submit_timeout: Limit of a submit, in seconds.
         read_timeout: Limit of all else, in seconds.
         server: What is connected to, for messages.
+
+    Attributes:
+        loop: The loop that it has been used in, if it has.
+        process: The process that it has been used in, if it has.
     """
 
     def __init__(
@@ -39,20 +56,27 @@ class AutoPipeline:
         read_timeout: float,
         server: str = "Redis",
     ) -> None:
-        def make_owner(**options: int) -> Owner:
-            return Owner(
-                open_link,
-                server=server,
-                connect_timeout=connect_timeout,
-                submit_timeout=submit_timeout,
-                read_timeout=read_timeout,
-                **options,
-            )
-
-        self._make_owner = make_owner
-        self._main = make_owner()
+        self._open_link = open_link
+        self._connect_timeout = connect_timeout
+        self._submit_timeout = submit_timeout
+        self._read_timeout = read_timeout
+        self._server = server
+        self.loop: Optional[asyncio.AbstractEventLoop] = None
+        self.process: Optional[int] = None
+        self._main = self._new_owner(_UNLIMITED)
         self._main.on_held_up = self._pass_reads_on
         self._second: Optional[Owner] = None
+
+    def _new_owner(self, most_requests: int) -> Owner:
+        return Owner(
+            self._open_link,
+            connect_timeout=self._connect_timeout,
+            silence=SILENCE * min(self._submit_timeout, self._read_timeout),
+            server=self._server,
+            most_requests=most_requests,
+        )
+
+    # -- what callers use ------------------------------------------------------------------------
 
     async def connect(self) -> None:
         """Make sure of a connection, with one attempt; more where the server is not ready yet.
@@ -60,7 +84,14 @@ class AutoPipeline:
         Raises:
             exceptions.ConnectionError: There is none to be had.
         """
-        await self._main.connect_once()
+        future: asyncio.Future[List[Reply]] = self.running_loop().create_future()
+        request = self._new_call(future, [(b"PING",)], self._connect_timeout)
+        request.impatient = True
+        self._main.ask(request)
+        try:
+            await future
+        except exc.ServerError as error:
+            raise exc.ConnectionError(str(error)) from error
 
     async def call(
         self,
@@ -82,37 +113,66 @@ class AutoPipeline:
             exceptions.ConnectionError: No connection could be made.
             exceptions.TimeoutError: No reply came in time.
         """
-        owner = self._main
-        if size > LARGE or (owner.is_held_up and not writes):
-            owner = self._large()
-        return await owner.call(commands, size, timeout, writes=writes)
+        future: asyncio.Future[List[Reply]] = self.running_loop().create_future()
+        request = self._new_call(
+            future, commands, self._read_timeout if timeout is None else timeout
+        )
+        request.size = size
+        request.writes = writes
+        is_large = size > LARGE or (self._main.is_held_up and not writes)
+        (self._large() if is_large else self._main).ask(request)
+        return await future
 
     def start(
         self,
         commands: Sequence[Command],
         then: Callable[[Optional[List[Reply]], Optional[BaseException]], None],
     ) -> None:
-        """Run reads as ``call`` does, and have ``then`` called with the replies or an error."""
+        """Run reads as ``call`` does, and have ``then`` called with the replies or an error.
+
+        It is called in the turn of the loop in which they are here.
+        """
+        self.running_loop()
+        request = self._new_call(Callback(then), commands, self._read_timeout)
         owner = self._large() if self._main.is_held_up else self._main
-        owner.start(commands, then)
+        owner.ask(request, at_once=True)
 
     def start_submit(
-        self, entries: Sequence[Entry], *, idempotent: bool = False
+        self, entries: Sequence[Entry], *, idempotent: bool = False, since: Optional[float] = None
     ) -> asyncio.Future[Optional[NotQueued]]:
         """Queue entries once, in one transaction shared with whatever else is being submitted.
 
         Args:
             entries: The jobs. One with a large document comes alone.
             idempotent: An entry whose document exists is left alone and noted as existing.
+            since: When its time has begun, in the loop's time; None is now.
 
         Returns:
             A future of what was not queued, or None. It fails with ``exceptions.ConnectionError``
             where nothing was sent, and with ``OutcomeUnknownError`` where something was, and what
             became of it can't be found out before the deadline.
         """
-        if len(entries) == 1 and len(entries[0].document) > LARGE:
-            return self._large().submit(entries, idempotent=idempotent)
-        return self._main.submit(entries, idempotent=idempotent)
+        request = self._new_submit(entries, idempotent, since)
+        is_large = len(entries) == 1 and len(entries[0].document) > LARGE
+        (self._large() if is_large else self._main).ask(request)
+        future: asyncio.Future[Optional[NotQueued]] = request.future
+        return future
+
+    async def settle(self, entry: Entry, lost: LostConnection, since: float) -> Optional[NotQueued]:
+        """Find out what became of an entry that was sent elsewhere, and whose reply was lost there.
+
+        Args:
+            entry: The entry, sent in a transaction of its own.
+            lost: The connection that it was sent on.
+            since: When its time has begun, in the loop's time.
+
+        Returns:
+            As for ``start_submit``.
+        """
+        request = self._new_submit((entry,), False, since)
+        self._main.settle(request, LinkFacts(lost.client_id, lost.run_id))
+        not_queued: Optional[NotQueued] = await request.future
+        return not_queued
 
     def send_now(self) -> None:
         """Send what waits, if nothing is on its way; others get no turn in which to join in."""
@@ -122,31 +182,90 @@ class AutoPipeline:
         """Return the running loop, once the client's for good.
 
         Raises:
-            RuntimeError: It is another one.
+            RuntimeError: It is another one, or there is none.
+            exceptions.ClientClosedError: The client was closed, in whichever loop.
         """
-        return self._main.running_loop()
+        loop = asyncio._get_running_loop()
+        if loop is None or loop is not self.loop:
+            self._main.refuse_closed()
+            loop = running_loop()
+            if self.loop is not None:
+                raise RuntimeError(_foreign(self.loop))
+            self.loop = self._main.loop = loop
+            self.process = os.getpid()
+        return loop
+
+    # -- requests --------------------------------------------------------------------------------
+
+    def _new_call(
+        self,
+        future: Union[asyncio.Future[List[Reply]], Callback],
+        commands: Sequence[Command],
+        timeout: float,
+    ) -> Call:
+        assert self.loop is not None
+        call = Call(future, self.loop.time(), timeout, self._connect_timeout, commands)
+        if timeout < self._read_timeout:
+            # A look that may take a moment only is no reason to give a connection up.
+            call.silence = SILENCE * self._read_timeout
+        return call
+
+    def _new_submit(
+        self, entries: Sequence[Entry], idempotent: bool, since: Optional[float]
+    ) -> Submit:
+        loop = self.running_loop()
+        return Submit(
+            loop.create_future(),
+            loop.time() if since is None else since,
+            self._submit_timeout,
+            self._connect_timeout,
+            entries,
+            idempotent,
+        )
+
+    # -- the second connection -------------------------------------------------------------------
+
+    def _large(self) -> Owner:
+        if self._second is None:
+            if self._main.is_closed:
+                return self._main
+            self._second = self._new_owner(1)
+            self._second.loop = self.loop
+        return self._second
+
+    def _pass_reads_on(self) -> None:
+        """Have those reads sent on the second connection that would wait behind a long reply."""
+        for call in self._main.core.pending.take_reads():
+            self._large().ask(call)
+
+    # -- the end ---------------------------------------------------------------------------------
 
     async def close(self) -> None:
         """Drop the connections, and fail what is under way."""
+        self.let_go()
         try:
             await self._main.close()
         finally:
             if self._second is not None:
                 await self._second.close()
 
-    def _large(self) -> Owner:
-        if self._second is None:
-            if self._main.is_closed:
-                return self._main
-            self._second = self._make_owner(most_requests=1)
-        return self._second
+    def let_go(self) -> None:
+        """Begin to close: nothing new is taken, and what is under way fails."""
+        for owner in self._owners():
+            owner.let_go()
 
-    def _pass_reads_on(self) -> None:
-        """Have those reads sent on the second connection that would wait behind a long reply."""
-        for call in self._main.core.pending.take_reads():
-            second = self._large()
-            second.running_loop()
-            second.ask(call)
+    def shut_down(self) -> None:
+        """End the connections on whichever thread; their loop does not run, and may never again."""
+        for owner in self._owners():
+            owner.shut_down()
+
+    def abandon(self) -> None:
+        """End all where the loop is closed, and nobody waits any more."""
+        for owner in self._owners():
+            owner.abandon()
+
+    def _owners(self) -> List[Owner]:
+        return [self._main] if self._second is None else [self._main, self._second]
 
     # -- what it is like -------------------------------------------------------------------------
 
@@ -158,18 +277,28 @@ class AutoPipeline:
     @property
     def open_requests(self) -> int:
         """How many requests are under way."""
-        return self._sum(lambda owner: len(owner.core.pending.deadlines))
+        return sum(len(owner.core.pending.deadlines) for owner in self._owners())
 
     @property
     def connections(self) -> int:
         """How many connections were made."""
-        return self._sum(lambda owner: owner.core.connections)
+        return sum(owner.core.connections for owner in self._owners())
+
+    @property
+    def reconnects(self) -> int:
+        """How many of them have replaced another one."""
+        return sum(max(0, owner.core.connections - 1) for owner in self._owners())
 
     @property
     def batches(self) -> int:
         """How many batches were sent."""
-        return self._sum(lambda owner: owner.core.batches)
+        return sum(owner.core.batches for owner in self._owners())
 
-    def _sum(self, value: Callable[[Owner], Any]) -> int:
-        total: int = value(self._main)
-        return total + (0 if self._second is None else value(self._second))
+
+def _foreign(loop: asyncio.AbstractEventLoop) -> str:
+    if loop.is_closed():
+        return (
+            "this client belongs to another event loop, which has ended: close() the client before "
+            "its asyncio.run ends, and make a new one in the next"
+        )
+    return "this client belongs to another event loop; make one client for each loop"

@@ -29,17 +29,21 @@ class Batch:
         requests: How many requests it is for; those of a look count once more when they are queued.
         size: Bytes to be written, roughly.
         silence: For how many seconds the connection may be silent.
-        outcomes: Of the transactions, once they are judged.
+        outcomes: Of each transaction; None where every entry is queued.
         watched_outcomes: Of the watched transaction; None where it was aborted.
         existence: What the look has found.
         answers: The replies to each call.
         refusal: Why the marker was refused; then so was the rest, or it can't be told.
+        is_clean: Whether no transaction was refused, and none aborted.
+        leaves_transaction: Whether the connection may still be inside a transaction.
     """
 
     __slots__ = (
         "answers",
         "calls",
         "existence",
+        "is_clean",
+        "leaves_transaction",
         "look",
         "outcomes",
         "refusal",
@@ -55,17 +59,20 @@ class Batch:
     def __init__(self) -> None:
         self.watched: Optional[Transaction] = None
         self.unwatch = False
-        self.transactions: List[Transaction] = []
-        self.calls: List[Call] = []
+        self.transactions: Tuple[Transaction, ...] = ()
+        self.calls: Sequence[Call] = ()
         self.look: Optional[Look] = None
         self.requests = 0
         self.size = 0
         self.silence = float("inf")
-        self.outcomes: List[Outcomes] = []
+        # Once it is judged:
+        self.outcomes: Sequence[Optional[Outcomes]] = ()
         self.watched_outcomes: Optional[Outcomes] = None
         self.existence: Optional[Existence] = None
-        self.answers: List[List[Reply]] = []
+        self.answers: Sequence[List[Reply]] = ()
         self.refusal: Optional[ReplyError] = None
+        self.is_clean = True
+        self.leaves_transaction = False
 
     def __bool__(self) -> bool:
         return bool(self.calls or self.transactions or self.watched or self.look)
@@ -80,6 +87,7 @@ class Batch:
         """
         entries: List[Entry] = []
         idempotent: List[Entry] = []
+        calls: List[Call] = []
         count = size = 0
         while waiting and count < BATCH_COMMANDS and size < BATCH_BYTES:
             if self.requests >= most_requests:
@@ -87,7 +95,9 @@ class Batch:
             request = waiting.popleft()
             if request.future.done():
                 continue
-            self._note(request)
+            self.requests += 1
+            if request.silence < self.silence:
+                self.silence = request.silence
             if request.__class__ is Submit:
                 (idempotent if request.idempotent else entries).extend(request.entries)
                 count += request.left
@@ -95,24 +105,24 @@ class Batch:
                     size += len(entry.document)
             else:
                 assert isinstance(request, Call)
-                self.calls.append(request)
+                calls.append(request)
                 count += len(request.commands)
                 size += request.size
         self.size += size
+        self.calls = calls
         if entries:
-            self.transactions.append(Transaction(entries))
+            self.transactions = (*self.transactions, Transaction(entries))
         return idempotent
 
     def add_group(self, entries: Sequence[Entry]) -> None:
         """Take entries in that are to be sent once more, as a transaction of their own."""
-        self.transactions.append(Transaction(entries))
+        self.transactions = (*self.transactions, Transaction(entries))
         self._note_entries(entries)
 
     def add_look(self, entries: Sequence[Entry]) -> None:
         """Look for the jobs of idempotent submits."""
         self.look = Look(entries)
-        for entry in entries:
-            self._note(entry.owner)
+        self._note_owners(entries)
 
     def add_watched(self, entries: Sequence[Entry]) -> None:
         """Queue entries whose keys are watched."""
@@ -122,12 +132,12 @@ class Batch:
     def _note_entries(self, entries: Sequence[Entry]) -> None:
         for entry in entries:
             self.size += len(entry.document)
-            self._note(entry.owner)
+        self._note_owners(entries)
 
-    def _note(self, request: Request) -> None:
-        self.requests += 1
-        if request.silence < self.silence:
-            self.silence = request.silence
+    def _note_owners(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            self.requests += 1
+            self.silence = min(self.silence, entry.owner.silence)
 
     # -- what goes out ---------------------------------------------------------------------------
 
@@ -171,43 +181,57 @@ class Batch:
                 return False
         elif self.unwatch:
             at = 1
+        outcomes: List[Optional[Outcomes]] = []
         for transaction in self.transactions:
             end = at + transaction.reply_count
-            outcomes = transaction.judge(replies[at:end])
-            if outcomes is None:
+            answer = replies[at:end]
+            at = end
+            if transaction.is_queued(answer):
+                outcomes.append(None)
+            elif not self._note(transaction.judge(answer), outcomes):
                 return False
-            self.outcomes.append(outcomes)
-            at = end
-        for call in self.calls:
-            end = at + len(call.commands)
-            self.answers.append(replies[at:end])
-            at = end
+        self.outcomes = outcomes
+        if self.calls:
+            at = self._divide(replies, at)
         if self.look is not None:
             self.existence = self.look.judge(replies[at : at + self.look.reply_count])
         return True
 
     def _judge_watched(self, transaction: Transaction, replies: List[Reply]) -> bool:
         if transaction.is_aborted(replies):
+            self.is_clean = False
             return True
         self.watched_outcomes = transaction.judge(replies)
-        return self.watched_outcomes is not None
+        return self._note(self.watched_outcomes, [])
 
-    @property
-    def is_clean(self) -> bool:
-        """Whether no transaction was refused, and none aborted."""
-        if self.watched is not None and (
-            self.watched_outcomes is None or not self.watched_outcomes.is_clean
-        ):
+    def _note(self, found: Optional[Outcomes], outcomes: List[Optional[Outcomes]]) -> bool:
+        if found is None:
             return False
-        return all(outcomes.is_clean for outcomes in self.outcomes)
+        self.is_clean = self.is_clean and found.is_clean
+        self.leaves_transaction = self.leaves_transaction or found.in_transaction
+        outcomes.append(found)
+        return True
+
+    def _divide(self, replies: List[Reply], at: int) -> int:
+        """Give each call its replies; return where the rest begins."""
+        answers: List[List[Reply]] = []
+        for call in self.calls:
+            end = at + len(call.commands)
+            answers.append(replies[at:end])
+            at = end
+        self.answers = answers
+        return at
 
     @property
-    def leaves_transaction(self) -> bool:
-        """Whether the connection may still be inside a transaction, and is of no more use."""
-        outcomes = list(self.outcomes)
-        if self.watched_outcomes is not None:
-            outcomes.append(self.watched_outcomes)
-        return any(found.in_transaction for found in outcomes)
+    def has_ended_any(self) -> bool:
+        """Whether any caller was told anything, as far as a look alone does not decide."""
+        found = self.existence
+        return bool(
+            self.calls
+            or self.transactions
+            or self.watched_outcomes
+            or (found is not None and found.existing)
+        )
 
     def sent_groups(self) -> List[Tuple[Sequence[Entry], bool]]:
         """Return the entries of each transaction, and whether they are idempotent."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Any, Callable, Deque, List, Optional, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._protocol import Command, Reply, ReplyError
+from . import state as at
 from .answers import hand_out, refuse_too_long, refuse_transactions
 from .batch import Batch
 from .effects import Effects
+from .event_queue import EventQueue
 from .marker import Marker
 from .pending import PendingRequests
 from .recovery import LinkFacts, LostLink, Settlement, is_replica
@@ -20,6 +21,10 @@ from .transaction import is_passing
 
 __all__ = ["Core"]
 
+# After so many batches of one request each, the next request waits for nobody.
+_LONE = 5
+_STRAY = "it has a reply that nobody asked for"
+
 
 class Core:
     """Decides what to send, what a reply means, and what a lost connection leaves in doubt.
@@ -28,8 +33,8 @@ class Core:
 
     Args:
         effects: Carries the decisions out.
-        server: What is connected to, for messages.
         connect_timeout: For how many seconds a request that was never sent waits for a connection.
+        no_connection: What to say where it has waited for so long, and no attempt has failed.
         silence: For how many seconds a connection may be silent while it settles.
         jitter: Returns a number from 0 to 1, by chance.
         most_requests: How many requests go into a batch at most.
@@ -46,8 +51,8 @@ class Core:
         self,
         effects: Effects,
         *,
-        server: str = "Redis",
         connect_timeout: float,
+        no_connection: exc.ConnectionError,
         silence: float,
         jitter: Callable[[], float],
         most_requests: int = 1_000_000,
@@ -57,7 +62,7 @@ class Core:
         self._settling_silence = silence
         self._most_requests = most_requests
         self._schedule = Schedule(effects, connect_timeout, jitter)
-        self.state = State.IDLE
+        self.state: State = at.IDLE
         self.pending = PendingRequests()
         self.facts: Optional[LinkFacts] = None
         self.connections = 0
@@ -67,23 +72,21 @@ class Core:
         self._settlement: Optional[Settlement] = None
         self._unwatch = False
         self._marker = Marker()
-        self._was_alone = True
+        self._lone_batches = 0
         self._patient_until = -NEVER
-        self._silent_server = exc.ConnectionError(
-            f"{server} did not answer within {connect_timeout:g} s"
-        )
+        self._no_connection = no_connection
         self._failure: Optional[exc.ConnectionError] = None
         self._refusal: Optional[ReplyError] = None
-        self._is_running = False
-        self._events: Deque[Tuple[Callable[..., None], Tuple[Any, ...]]] = deque()
+        self._events = EventQueue()
+        self._handle = self._events.handle
 
     # -- events ----------------------------------------------------------------------------------
 
     def request(self, request: Request, now: float, *, at_once: bool = False) -> None:
         """Somebody asks for something.
 
-        Where nothing is under way it is sent in the same turn: at once if the last batch was for
-        one request only, else at the end of the turn, together with what others ask for.
+        Where nothing is under way it is sent in the same turn: at its end, together with what
+        others ask for; at once where nobody else has asked for anything for a while.
 
         Args:
             request: What.
@@ -92,50 +95,38 @@ class Core:
         """
         self.pending.add(request)
         self._schedule.wake(request.patience)
-        if self._is_running:
+        if self._events.is_busy:
             return  # it is sent when what runs has ended
-        if self.state is State.READY and not (at_once or self._was_alone):
+        if self.state is at.READY and not (at_once or self._lone_batches >= _LONE):
             self._effects.send_soon()
         else:
-            self._run(self._go_on, now)
+            self._handle(self._go_on, now)
 
     def send_now(self, now: float) -> None:
         """Nobody else asks for anything in this turn."""
-        self._run(self._go_on, now)
+        self._handle(self._go_on, now)
 
     def reply_lost(self, submit: Submit, facts: LinkFacts, now: float) -> None:
-        """A submit was sent on a connection that is not ours, and its reply was lost there.
-
-        Args:
-            submit: The submit.
-            facts: Of that connection. It is no younger than any of ours.
-            now: The time.
-        """
-        self._run(self._on_reply_lost, submit, facts, now)
+        """A submit was sent on a connection of somebody else, and its reply was lost there."""
+        self._handle(self._on_reply_lost, submit, facts, now)
 
     def link_up(self, facts: LinkFacts, now: float) -> None:
         """There is a connection."""
-        self._run(self._on_link_up, facts, now)
+        self._handle(self._on_link_up, facts, now)
 
     def link_failed(
         self, failure: exc.ConnectionError, now: float, refusal: Optional[ReplyError] = None
     ) -> None:
-        """No connection could be made.
+        """No connection could be made; the refusal says so for the server, where it passes."""
+        self._handle(self._on_link_failed, failure, now, refusal)
 
-        Args:
-            failure: Why.
-            now: The time.
-            refusal: The server's reply, where it says that the reason passes.
-        """
-        self._run(self._on_link_failed, failure, now, refusal)
-
-    def link_lost(self, now: float, replies: Sequence[Reply] = ()) -> None:
+    def link_lost(self, reason: Optional[str], now: float, replies: Sequence[Reply] = ()) -> None:
         """The connection is gone; some replies may have come before, but not all."""
-        self._run(self._on_link_lost, now, replies)
+        self._handle(self._on_link_lost, reason, now, replies)
 
     def replies(self, replies: List[Reply], now: float) -> None:
         """All replies to what was sent are here."""
-        self._run(self._on_replies, replies, now)
+        self._handle(self._on_replies, replies, now)
 
     def progress(self, count: int, now: float) -> None:
         """Some bytes were read, and more are to come."""
@@ -143,66 +134,57 @@ class Core:
 
     def time(self, now: float) -> None:
         """The time that was asked for has come, or any other."""
-        self._run(self._on_time, now)
+        self._handle(self._on_time, now)
 
     def fail_all(self, error: exc.BananasError, now: float) -> None:
         """End all requests for a reason that is none of theirs, and start again."""
-        self._run(self._on_fail_all, error, now)
+        self._handle(self._on_fail_all, error, now)
 
     def close(self, now: float) -> None:
         """Nothing is to be done any more."""
-        self._run(self._on_close, now)
+        self._handle(self._on_close, now)
 
-    def _run(self, handler: Callable[..., None], *args: Any) -> None:
-        """Handle an event, or queue it while another one is being handled."""
-        if self._is_running:
-            self._events.append((handler, args))
-            return
-        self._is_running = True
-        try:
-            handler(*args)
-            while self._events:
-                handler, args = self._events.popleft()
-                handler(*args)
-        finally:
-            self._is_running = False
+    def abandon(self) -> None:
+        """There is no loop any more that anybody could be told in."""
+        self.state = at.CLOSED
 
     # -- what to do next -------------------------------------------------------------------------
 
     def _go_on(self, now: float) -> None:
         """Do what there is to be done, if nothing is on its way."""
         pending = self.pending
-        while self.state is State.READY or self.state is State.WATCHING:
+        while self.state is at.READY or self.state is at.WATCHING:
             if pending.lost or pending.undo:
                 self._settle(now)
-            elif not pending.has_more:
+            elif pending.waiting or pending.has_more:
+                self._send_batch(now)
+            else:
                 pending.deadlines.clear()
                 return
-            else:
-                self._send_batch(now)
-        if self.state is State.IDLE and (pending.has_more or pending.has_doubts):
+        if self.state is at.IDLE and (pending.has_more or pending.has_doubts):
             self._connect_or_rest()
 
     def _connect_or_rest(self) -> None:
         """Connect, unless nobody waits for anything any more."""
         self._schedule.retry_at = NEVER
         if self.pending.has_waiting_callers():
-            self.state = State.CONNECTING
+            self.state = at.CONNECTING
             self._effects.connect()
         else:
-            self.state = State.IDLE
+            self.state = at.IDLE
 
     def _send_batch(self, now: float) -> None:
         """Send what waits; it may be found that nobody waits for it."""
         assert self.facts is not None
         batch = self.pending.next_batch(unwatch=self._unwatch, most_requests=self._most_requests)
-        self.state = State.READY
+        self.state = at.READY
         if not batch:
             return
         refusal = self.facts.no_transactions
         if refusal is not None and (batch.transactions or batch.look):
             refuse_transactions(batch, refusal, self.pending)
-            self._lose_link(now)  # another connection may be allowed them
+            # Another connection may be allowed them.
+            self._lose_link("transactions are refused", now)
             return
         commands = batch.commands()
         if batch.needs_marker:
@@ -211,7 +193,7 @@ class Core:
         self._batch = batch
         self._is_judged = False
         self._unwatch = batch.look is not None
-        self.state = State.SENT
+        self.state = at.SENT
         self._send(commands, now, batch.silence, batch.size)
 
     def _send(self, commands: List[Command], now: float, silence: float, size: int = 0) -> None:
@@ -222,23 +204,23 @@ class Core:
 
     def _on_replies(self, replies: List[Reply], now: float) -> None:
         self._schedule.answered()
-        if self.state is State.SENT:
+        if self.state is at.SENT:
             self._on_answered(replies, now)
-        elif self.state is State.SETTLING:
+        elif self.state is at.SETTLING:
             self._on_settled(replies, now)
 
     def _on_answered(self, replies: List[Reply], now: float) -> None:
         batch = self._batch
         assert batch is not None
+        has_marker = self._is_judged or batch.needs_marker
+        echo = replies.pop() if has_marker else None
         if self._is_judged:
-            self._conclude_if(self._marker.is_reply(replies[-1]), batch, now)
-            return
-        echo = replies.pop() if batch.needs_marker else None
-        if not batch.judge(replies):
-            self._on_link_lost(now, ())
+            self._conclude_if(self._marker.is_reply(echo), batch, now)
+        elif not batch.judge(replies):
+            self._on_link_lost("its replies are not those of a transaction", now)
         elif batch.leaves_transaction:
             self._confirm(batch, [(b"DISCARD",)], now)
-        elif batch.needs_marker:
+        elif has_marker:
             batch.refusal = echo if is_passing(echo) else None
             self._conclude_if(self._marker.is_reply(echo), batch, now)
         elif batch.is_clean:
@@ -255,32 +237,34 @@ class Core:
         if is_sure:
             self._conclude(batch, now)
         else:
-            self._on_link_lost(now, ())
+            self._on_link_lost(_STRAY, now)
 
     def _conclude(self, batch: Batch, now: float) -> None:
         """Tell the callers of a batch, who may ask for more, and go on."""
         self._batch = None
-        self._was_alone = batch.requests <= 1
+        self._lone_batches = self._lone_batches + 1 if batch.requests <= 1 else 0
         refusal = hand_out(batch, self.pending)
         if refusal is not None:
             self._on_refused(refusal, now)
         else:
-            self._schedule.succeeded()
+            if batch.has_ended_any:
+                self._schedule.succeeded()
             self._refusal = None
-            self.state = State.WATCHING if self.pending.is_watching else State.READY
+            self.state = at.WATCHING if self.pending.is_watching else at.READY
             self._go_on(now)
 
     def _on_refused(self, refusal: ReplyError, now: float) -> None:
         """The server refuses for a reason that passes, and another one may not."""
         self._refusal = refusal
-        self._lose_link(now)
+        if refusal.code != "BUSY":  # else any other connection would meet the script, too
+            self._lose_link(str(refusal), now)
         self._back_off(now)
 
     # -- connections -----------------------------------------------------------------------------
 
     def _on_link_up(self, facts: LinkFacts, now: float) -> None:
-        if self.state is not State.CONNECTING:
-            self._effects.drop()
+        if self.state is not at.CONNECTING:
+            self._effects.drop(None)
             return
         self.connections += 1
         facts.serial = self.connections
@@ -288,42 +272,44 @@ class Core:
         self._failure = None
         self._unwatch = False
         if self.pending.has_doubts and is_replica(facts):
-            self._lose_link(now)
+            self._lose_link("a replica can't tell what its primary will apply", now)
             self._back_off(now)
             return
-        self.state = State.READY
+        self.state = at.READY
         self._go_on(now)
 
     def _on_link_failed(
         self, failure: exc.ConnectionError, now: float, refusal: Optional[ReplyError]
     ) -> None:
-        if self.state is State.CONNECTING:
+        if self.state is at.CONNECTING:
             self._failure = failure
             self._refusal = refusal
             self.pending.fail_unsent(failure, refusal)
             self._back_off(now)
 
-    def _on_link_lost(self, now: float, replies: Sequence[Reply]) -> None:
+    def _on_link_lost(
+        self, reason: Optional[str], now: float, replies: Sequence[Reply] = ()
+    ) -> None:
         if self.facts is None:
             return
         if self._batch is not None and refuse_too_long(self._batch, replies, self.pending):
             self._batch = None
-        self._lose_link(now)
+        self._lose_link(reason, now)
         if self._schedule.may_retry_at_once():
             self._connect_or_rest()
         else:
             self._back_off(now)
 
-    def _lose_link(self, now: float) -> None:
+    def _lose_link(self, reason: Optional[str], now: float) -> None:
         """Let go of the connection, and note what was on its way."""
         batch, self._batch = self._batch, None
         facts, self.facts = self.facts, None
         assert facts is not None
         settlement, self._settlement = self._settlement, None
-        self._effects.drop()
+        self._effects.drop(reason)
         self._schedule.answered()
         self._patient_until = now + self._connect_timeout
-        self.state = State.IDLE
+        self.state = at.IDLE
         self.pending.unwatch()
         if settlement is not None and settlement.writes:
             self.pending.lost.append(LostLink(facts, [], self.connections))
@@ -331,8 +317,18 @@ class Core:
             self.pending.send_again(batch, facts, self.connections)
 
     def _back_off(self, now: float) -> None:
-        self.state = State.BACKING_OFF
+        self.state = at.BACKING_OFF
         self._schedule.back_off(now)
+
+    def _end_back_off(self, now: float) -> None:
+        """Try again, on the connection if it was kept."""
+        self._schedule.retry_at = NEVER
+        if self.facts is None:
+            self._connect_or_rest()
+        elif self.pending.has_waiting_callers():
+            self._settle(now, ask=True)
+        else:
+            self.state = at.READY
 
     # -- lost replies ----------------------------------------------------------------------------
 
@@ -342,16 +338,16 @@ class Core:
         self._schedule.wake(submit.deadline)
         self._go_on(now)
 
-    def _settle(self, now: float) -> None:
-        """Undo, fence and look, in one go."""
+    def _settle(self, now: float, *, ask: bool = False) -> None:
+        """Undo, fence and look, and ask whether the server is ready, in one go."""
         assert self.facts is not None
-        settlement = Settlement(self.pending.undo, self.pending.lost)
+        settlement = Settlement(self.pending.undo, self.pending.lost, ask=ask)
         if not settlement.is_possible(self.facts):
-            self._lose_link(now)  # only a younger connection can tell
+            self._lose_link(None, now)  # only a younger connection can tell
             self._connect_or_rest()
             return
         self._settlement = settlement
-        self.state = State.SETTLING
+        self.state = at.SETTLING
         commands = [*settlement.commands(self.facts), self._marker.next()]
         self._send(commands, now, self._settling_silence)
 
@@ -361,49 +357,53 @@ class Core:
         assert settlement is not None
         refusal = next(filter(is_passing, replies), None)
         if not self._marker.is_reply(replies.pop()):
-            self._on_link_lost(now, ())
-        elif refusal is not None:
+            self._on_link_lost(_STRAY, now)
+            return
+        self._settlement = None
+        if refusal is not None:
             self._on_refused(refusal, now)  # a primary that was demoted, say: nothing is settled
         else:
-            self.pending.settled(settlement, replies, self.facts)
-            self._settlement = None
-            self._schedule.succeeded()
-            self.state = State.READY
+            if self.pending.settled(settlement, replies, self.facts):
+                self._schedule.succeeded()
+            self._refusal = None
+            self.state = at.READY
             self._go_on(now)
 
     # -- time ------------------------------------------------------------------------------------
 
     def _on_time(self, now: float) -> None:
         pending = self.pending
-        failure = None if self.facts is not None else self._failure or self._silent_server
+        failure = None if self.facts is not None else self._failure or self._no_connection
         pending.fail_late(now, self._batch, failure, self._refusal)
-        # Where a server says that it will be ready, all wait until their deadline.
-        waits_for_link = self.facts is None and self._refusal is None
-        if waits_for_link:
+        if self._waits_for_link:
             pending.fail_impatient(now, self._patient_until, failure)
-        if self.state is State.BACKING_OFF and now >= self._schedule.retry_at:
-            self._connect_or_rest()
+        if self.state is at.BACKING_OFF and now >= self._schedule.retry_at:
+            self._end_back_off(now)
         elif self._schedule.is_silent(now):
-            self._on_link_lost(now, ())
-        waits_for_link = self.facts is None and self._refusal is None
-        patience = pending.patience(self._patient_until) if waits_for_link else None
+            self._on_link_lost("it is silent", now)
+        patience = pending.patience(self._patient_until) if self._waits_for_link else None
         self._schedule.woken(pending.deadlines.soonest(), patience)
+
+    @property
+    def _waits_for_link(self) -> bool:
+        """Whether patience counts; where a server says that it will be ready, deadlines do."""
+        return self.facts is None and self._refusal is None
 
     # -- the end ---------------------------------------------------------------------------------
 
-    def _on_fail_all(self, error: exc.BananasError, now: float) -> None:
+    def _end(self, state: State, now: float) -> None:
         if self.facts is not None:
-            self._lose_link(now)
+            self._lose_link(None, now)
+        self._schedule.retry_at = NEVER
+        self.state = state
+
+    def _on_fail_all(self, error: exc.BananasError, now: float) -> None:
+        self._end(at.IDLE, now)
         for request in self.pending.deadlines:
             request.fail(error)
-        self._schedule.retry_at = NEVER
-        self.state = State.IDLE
 
     def _on_close(self, now: float) -> None:
         doubtful = self.pending.in_doubt(self._batch)
-        if self.facts is not None:
-            self._lose_link(now)
-        self._schedule.retry_at = NEVER
-        self.state = State.CLOSED
+        self._end(at.CLOSED, now)
         for request in self.pending.deadlines:
             request.fail(request.closed(may_be_applied=request in doubtful))

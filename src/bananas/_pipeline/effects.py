@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import List, Protocol
+from typing import List, Optional, Protocol
 
 from .._protocol import Command
 
@@ -21,8 +21,12 @@ class Effects(Protocol):
     def send(self, commands: List[Command]) -> None:
         """Write commands; ``replies`` or ``link_lost`` follows."""
 
-    def drop(self) -> None:
-        """Drop the connection; no event follows."""
+    def drop(self, reason: Optional[str]) -> None:
+        """Drop the connection; no event follows.
+
+        Args:
+            reason: Why it is of no more use; None where nothing is wrong with it.
+        """
 
     def send_soon(self) -> None:
         """Call ``send_now`` when all who can run in this turn have had a chance to ask for more."""

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import logging
 import random
-from typing import Any, Awaitable, Callable, Coroutine, List, Optional, Sequence, Union
+from typing import Awaitable, Callable, List, Optional
 
 from .. import exceptions as exc
+from .._outage import Outage
 from .._protocol import Command, LinkLost, Reply, ReplyError
 from .._redis import Link
-from .._surroundings import running_loop
-from .._tasks import cancel_and_wait
+from .._tasks import abandon, cancel_and_wait, start_task
 from .core import Core
 from .recovery import LinkFacts
-from .requests import Call, Callback, NotQueued, Request, Submit
-from .state import State
+from .requests import Request, Submit
+from .state import CLOSED, CONNECTING
 
 __all__ = ["LARGE", "Owner"]
 
@@ -34,19 +35,20 @@ LARGE = 1 << 20
 class Owner:
     """One connection, for requests of one loop.
 
-    It has a task only while it connects. All else happens in the turn of the loop in which a caller
-    asks, replies arrive, or the timer goes off.
+    Its task makes the connection, and drops it when somebody cancels all tasks of the loop. All
+    else happens in the turn of the loop in which a caller asks, replies arrive, or the timer goes
+    off.
 
     Args:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
         connect_timeout: For how many seconds a request that was never sent waits for a connection.
-        submit_timeout: Limit of a submit, in seconds.
-        read_timeout: Limit of all else, in seconds.
+        silence: For how many seconds the connection may be silent while it settles.
         server: What is connected to, for messages.
         most_requests: How many requests go into a batch at most.
 
     Attributes:
         core: The state machine.
+        loop: The loop of those who ask; set before the first does.
         on_held_up: Called while a long reply is on its way.
     """
 
@@ -55,27 +57,28 @@ class Owner:
         open_link: Callable[[], Awaitable[Link]],
         *,
         connect_timeout: float,
-        submit_timeout: float,
-        read_timeout: float,
-        server: str = "Redis",
-        most_requests: int = 1_000_000,
+        silence: float,
+        server: str,
+        most_requests: int,
     ) -> None:
         self._open_link = open_link
-        self._connect_timeout = connect_timeout
-        self._submit_timeout = submit_timeout
-        self._read_timeout = read_timeout
         self.core = Core(
             self,
-            server=server,
+            no_connection=exc.ConnectionError(
+                f"{server} did not answer within {connect_timeout:g} s"
+            ),
             connect_timeout=connect_timeout,
-            silence=0.4 * min(submit_timeout, read_timeout),
+            silence=silence,
             jitter=random.random,
             most_requests=most_requests,
         )
         self.on_held_up: Callable[[], None] = _do_nothing
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self.loop: Optional[asyncio.AbstractEventLoop] = None
         self._link: Optional[Link] = None
+        self._outage = Outage("submits and reads")
         self._task: Optional[asyncio.Task[None]] = None
+        self._released: Optional[asyncio.Future[None]] = None
+        self._is_attempting = False
         self._timer: Optional[asyncio.TimerHandle] = None
         self._is_turn_awaited = False
         self._received = 0
@@ -84,111 +87,33 @@ class Owner:
 
     # -- what callers ask for --------------------------------------------------------------------
 
-    async def connect_once(self) -> None:
-        """Make sure of a connection, with one attempt; more where the server is not ready yet.
-
-        Raises:
-            exceptions.ConnectionError: There is none to be had.
-        """
-        loop = self.running_loop()
-        request = self._new_call(loop.create_future(), [(b"PING",)], self._connect_timeout)
-        request.impatient = True
-        self.ask(request)
-        try:
-            await request.future
-        except exc.ServerError as error:
-            raise exc.ConnectionError(str(error)) from error
-
-    async def call(
-        self, commands: Sequence[Command], size: int, timeout: Optional[float], *, writes: bool
-    ) -> List[Reply]:
-        """Run commands that may be run again, and return a reply for each."""
-        loop = self.running_loop()
-        limit = self._read_timeout if timeout is None else timeout
-        request = self._new_call(loop.create_future(), commands, limit)
-        request.size = size
-        request.writes = writes
-        self.ask(request)
-        replies: List[Reply] = await request.future
-        return replies
-
-    def start(
-        self,
-        commands: Sequence[Command],
-        then: Callable[[Optional[List[Reply]], Optional[BaseException]], None],
-    ) -> None:
-        """Run reads, and call ``then`` in the turn in which the replies, or an error, are here."""
-        self.running_loop()
-        self.ask(self._new_call(Callback(then), commands, self._read_timeout), at_once=True)
-
-    def submit(
-        self, entries: Sequence[Any], *, idempotent: bool
-    ) -> asyncio.Future[Optional[NotQueued]]:
-        """Queue entries once."""
-        loop = asyncio._get_running_loop()
-        if loop is None or loop is not self._loop:
-            loop = self.running_loop()
-        future: asyncio.Future[Optional[NotQueued]] = loop.create_future()
-        self.ask(
-            Submit(
-                future,
-                loop.time(),
-                self._submit_timeout,
-                self._connect_timeout,
-                entries,
-                idempotent,
-            )
-        )
-        return future
-
-    def settle(self, submit: Submit, facts: LinkFacts) -> None:
-        """Find out what became of a submit that was sent elsewhere, and whose reply was lost."""
-        loop = self.running_loop()
-        self._tell(self.core.reply_lost, submit, facts, loop.time())
-
-    def running_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the running loop, once the client's for good.
-
-        Raises:
-            RuntimeError: It is another one, or there is none.
-            exceptions.ClientClosedError: The client was closed, in whichever loop.
-        """
-        loop = asyncio._get_running_loop()
-        if loop is None or loop is not self._loop:
-            self._refuse_closed()
-            loop = running_loop()
-            if self._loop is not None:
-                raise RuntimeError(_foreign(self._loop))
-            self._loop = loop
-        return loop
-
-    def _refuse_closed(self) -> None:
-        if self.is_closed:
-            raise exc.ClientClosedError("the client is closed; make a new one")
-
-    def _new_call(
-        self,
-        future: Union[asyncio.Future[List[Reply]], Callback],
-        commands: Sequence[Command],
-        timeout: float,
-    ) -> Call:
-        assert self._loop is not None
-        call = Call(future, self._loop.time(), timeout, self._connect_timeout, commands)
-        # A look that may take a moment only is no reason to give a connection up.
-        call.silence = max(call.silence, 0.4 * self._read_timeout)
-        return call
-
     def ask(self, request: Request, *, at_once: bool = False) -> None:
-        """Take a request in."""
+        """Take a request in.
+
+        Raises:
+            exceptions.ClientClosedError: The client was closed.
+        """
         core = self.core
-        self._refuse_closed()
-        if core.state is State.CONNECTING:
+        if core.state is CLOSED:
+            self.refuse_closed()
+        elif core.state is CONNECTING:
             self._restart()
-        assert self._loop is not None
+        assert self.loop is not None
         try:
-            core.request(request, self._loop.time(), at_once=at_once)
+            core.request(request, self.loop.time(), at_once=at_once)
         except Exception as error:
             self._on_defect(error)
+
+    def settle(self, submit: Submit, facts: LinkFacts) -> None:
+        """Find out what became of a submit whose reply was lost on another connection."""
+        self.refuse_closed()
+        assert self.loop is not None
+        self._tell(self.core.reply_lost, submit, facts, self.loop.time())
+
+    def refuse_closed(self) -> None:
+        """Raise an error if the client was closed."""
+        if self.is_closed:
+            raise exc.ClientClosedError("the client is closed; make a new one")
 
     def send_now(self) -> None:
         """Send what waits, if nothing is on its way; others get no turn in which to join in."""
@@ -200,13 +125,10 @@ class Owner:
 
     def connect(self) -> None:
         """Begin to make a connection."""
-        assert self._loop is not None
-        self._task = self._start_task(self._connect())
-
-    def _start_task(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        assert self._loop is not None
-        create = self._loop.create_task
-        return contextvars.Context().run(create, coroutine, name="bananas connect")
+        if not self._is_attempting:
+            assert self.loop is not None
+            self._is_attempting = True
+            self._task = start_task(self.loop, self._own_link(), "bananas pipeline")
 
     def send(self, commands: List[Command]) -> None:
         """Write commands, and expect a reply to each."""
@@ -220,29 +142,34 @@ class Owner:
         except LinkLost as error:
             self._on_lost(error)
 
-    def drop(self) -> None:
+    def drop(self, reason: Optional[str]) -> None:
         """Drop the connection at once."""
         link, self._link = self._link, None
-        if link is not None:
-            link.on_lost = None
-            link.report_progress(None)
-            link.abort()
+        if link is None:
+            return
+        if reason is not None:
+            self._outage.lost(link.endpoint, LinkLost(reason))
+        link.on_lost = None
+        link.report_progress(None)
+        link.abort()
+        if self._released is not None and not self._released.done():
+            self._released.set_result(None)
 
     def send_soon(self) -> None:
         """Send once all who are ready to run have had their turn."""
         if not self._is_turn_awaited:
-            assert self._loop is not None
+            assert self.loop is not None
             self._is_turn_awaited = True
-            self._loop.call_soon(self._on_turn, context=self._context)
+            self.loop.call_soon(self._on_turn, context=self._context)
 
     def wake_at(self, when: float) -> None:
         """Set the timer."""
-        assert self._loop is not None
+        assert self.loop is not None
         if self._timer is not None:
             self._timer.cancel()
         self._timer = None
         if when != float("inf"):
-            self._timer = self._loop.call_at(when, self._on_timer, context=self._context)
+            self._timer = self.loop.call_at(when, self._on_timer, context=self._context)
 
     def unsent(self) -> int:
         """Return how many bytes the transport holds."""
@@ -259,75 +186,98 @@ class Owner:
 
     def _on_defect(self, error: Exception) -> None:
         _log.exception("internal error in the pipeline")
-        assert self._loop is not None
-        self.core.fail_all(exc.BananasError(f"internal error: {error!r}"), self._loop.time())
+        assert self.loop is not None
+        self.core.fail_all(exc.BananasError(f"internal error: {error!r}"), self.loop.time())
 
     def _on_turn(self) -> None:
         self._is_turn_awaited = False
-        assert self._loop is not None
-        self._tell(self.core.send_now, self._loop.time())
+        assert self.loop is not None
+        self._tell(self.core.send_now, self.loop.time())
 
     def _on_timer(self) -> None:
         self._timer = None
-        assert self._loop is not None
-        if self.core.state is State.CONNECTING:
+        assert self.loop is not None
+        if self.core.state is CONNECTING:
             self._restart()
-        self._tell(self.core.time, self._loop.time())
+        self._tell(self.core.time, self.loop.time())
 
     def _on_replies(self, replies: List[Reply]) -> None:
-        assert self._loop is not None
+        assert self.loop is not None
         self._received = 0
         try:
-            self.core.replies(replies, self._loop.time())
+            self.core.replies(replies, self.loop.time())
         except Exception as error:
             self._on_defect(error)
 
     def _on_progress(self, count: int) -> None:
-        assert self._loop is not None
+        assert self.loop is not None
         self._received += count
         if self._received > LARGE:
             self.on_held_up()
-        self.core.progress(count, self._loop.time())
+        self.core.progress(count, self.loop.time())
 
     def _on_lost(self, reason: LinkLost) -> None:
-        _log.debug("connection lost: %s", reason)
-        assert self._loop is not None
+        assert self.loop is not None
         replies = () if self._link is None else self._link.unread
-        self._tell(self.core.link_lost, self._loop.time(), replies)
+        self._tell(self.core.link_lost, str(reason), self.loop.time(), replies)
 
-    async def _connect(self) -> None:
-        assert self._loop is not None
+    async def _own_link(self) -> None:
+        """Make a connection, and be there to be cancelled for as long as it lasts."""
+        assert self.loop is not None
+        released = self._released = self.loop.create_future()
+        try:
+            link = await self._open()
+            if link is not None:
+                self._take(link)
+                await released
+        except asyncio.CancelledError:
+            link = self._link
+            if not self.is_closed:
+                self._on_cancelled()
+            if link is not None:
+                await link.aclose()
+            raise
+
+    async def _open(self) -> Optional[Link]:
+        assert self.loop is not None
         failure: Optional[exc.ConnectionError] = None
         try:
-            link = await self._open_link()
+            return await self._open_link()
         except exc.ConnectionError as error:
             failure = error
-        except asyncio.CancelledError:
-            if self.core.state is State.CONNECTING:  # not closed: it was somebody else
-                self._timer_no_later(_RESTART)
-            raise
         except Exception as error:
             self._on_defect(error)
-            return
+            return None
+        finally:
+            self._is_attempting = False
         # Not inside the handler: who is told may raise, and the failure would be its context.
-        if failure is not None:
-            self._tell(self.core.link_failed, failure, self._loop.time(), _refusal(failure))
-            return
+        self._outage.refused(failure)
+        self._tell(self.core.link_failed, failure, self.loop.time(), _refusal(failure))
+        return None
+
+    def _take(self, link: Link) -> None:
+        assert self.loop is not None
         self._link = link
+        self._outage.ended(link.endpoint, link.run_id)
         link.on_lost = self._on_lost
         link.report_progress(self._on_progress)
         facts = LinkFacts(link.client_id, link.run_id, link.role, link.no_transactions)
-        self._tell(self.core.link_up, facts, self._loop.time())
+        self._tell(self.core.link_up, facts, self.loop.time())
 
-    def _timer_no_later(self, delay: float) -> None:
-        assert self._loop is not None
-        when = self._loop.time() + delay
-        if self._timer is None or when < self._timer.when():
-            self.wake_at(when)
+    def _on_cancelled(self) -> None:
+        """Somebody has cancelled all tasks: the loop may be about to end."""
+        assert self.loop is not None
+        self._is_attempting = True  # to begin no attempt now
+        self._tell(self.core.link_lost, None, self.loop.time())
+        self._is_attempting = False
+        if self.core.state is CONNECTING:
+            when = self.loop.time() + _RESTART
+            if self._timer is None or when < self._timer.when():
+                self.wake_at(when)
 
     def _restart(self) -> None:
-        """Connect again where the task that did was cancelled from outside."""
-        if self._task is None or self._task.done():
+        """Connect after all, where the task that did was cancelled from outside."""
+        if not self._is_attempting:
             self.connect()
 
     # -- what it is like, and the end ------------------------------------------------------------
@@ -340,39 +290,54 @@ class Owner:
     @property
     def is_closed(self) -> bool:
         """Whether it was closed."""
-        return self.core.state is State.CLOSED
+        return self.core.state is CLOSED
 
     @property
     def is_held_up(self) -> bool:
         """Whether a long reply is on its way, behind which all else would have to wait."""
         return self._received > LARGE
 
+    def let_go(self) -> None:
+        """Begin to close: nothing new is taken, and what is under way fails."""
+        loop = self.loop
+        if loop is None:
+            self.core.close(0.0)
+        elif loop.is_running() and asyncio._get_running_loop() is not loop:
+            with contextlib.suppress(RuntimeError):  # it has just ended
+                loop.call_soon_threadsafe(self._close_core, context=self._context)
+        else:
+            self._close_core()
+
+    def _close_core(self) -> None:
+        assert self.loop is not None
+        self.core.close(self.loop.time())
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     async def close(self) -> None:
         """Drop the connection, and fail what is under way."""
         link, task = self._link, self._task
         self._task = None
-        if self._loop is None:
-            self.core.close(0.0)
-            return
-        self.core.close(self._loop.time())
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.let_go()
         try:
             if task is not None:
                 await cancel_and_wait(task)
         finally:
-            if link is not None:
+            if link is not None and asyncio._get_running_loop() is self.loop:
                 await link.aclose()
 
+    def shut_down(self) -> None:
+        """End the connection on whichever thread; its loop does not run, and may never again."""
+        if self._link is not None:
+            self._link.shut_down()
 
-def _foreign(loop: asyncio.AbstractEventLoop) -> str:
-    if loop.is_closed():
-        return (
-            "this client belongs to another event loop, which has ended: close() the client before "
-            "its asyncio.run ends, and make a new one in the next"
-        )
-    return "this client belongs to another event loop; make one client for each loop"
+    def abandon(self) -> None:
+        """End all where the loop is closed, and nobody waits any more."""
+        self.core.abandon()
+        self._released = None
+        self.drop(None)
+        abandon(self._task)
 
 
 def _do_nothing() -> None:

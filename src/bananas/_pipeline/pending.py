@@ -157,14 +157,21 @@ class PendingRequests:
         """Have commands sent with the next batch, before all that waits."""
         self.waiting.extendleft(reversed(calls))
 
-    def settled(self, settlement: Settlement, replies: Sequence[Reply], facts: LinkFacts) -> None:
-        """Tell the callers what was found out, and of what nothing is left behind any more."""
+    def settled(self, settlement: Settlement, replies: Sequence[Reply], facts: LinkFacts) -> bool:
+        """Tell the callers what was found out, and of what nothing is left behind any more.
+
+        Returns:
+            Whether anything was found to be queued.
+        """
+        is_any_queued = False
         del self.undo[: settlement.undo_count]
         untold, self._untold = self._untold, []
         _reject(untold)
         self.lost = [link for link in self.lost if link not in settlement.lost]
         for group, found in settlement.judge(replies, facts):
             self._recovered(found, idempotent=group.idempotent)
+            is_any_queued = is_any_queued or bool(found.queued)
+        return is_any_queued
 
     def _recovered(self, found: Recovered, *, idempotent: bool) -> None:
         for entry in found.unknown:
@@ -259,8 +266,10 @@ class PendingRequests:
             for request in self.deadlines:
                 request.fail(request.unknown() if request in doubtful else request.unsent(failure))
             return
-        for request in self.waiting if refusal is None else ():
-            if request.__class__ is Call and request.impatient:
+        for request in self.waiting:
+            if refusal is not None:
+                request.reason = refusal
+            elif request.__class__ is Call and request.impatient:
                 request.fail(request.unsent(failure))
 
 

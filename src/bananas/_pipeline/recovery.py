@@ -221,11 +221,16 @@ class Settlement:
     Args:
         undo: Commands that take back what a rejected job left.
         lost: Connections that were lost with something on its way.
+        ask: Whether to ask the server if it is ready, too: what is under way at its deadline while
+            a script runs would have an unknown outcome.
     """
 
-    __slots__ = ("_undo", "lost", "undo_count")
+    __slots__ = ("_ask", "_undo", "lost", "undo_count")
 
-    def __init__(self, undo: Sequence[Command], lost: Sequence[LostLink]) -> None:
+    def __init__(
+        self, undo: Sequence[Command], lost: Sequence[LostLink], *, ask: bool = False
+    ) -> None:
+        self._ask = ask
         self._undo = list(undo)
         self.undo_count = len(undo)
         self.lost = list(lost)
@@ -244,6 +249,8 @@ class Settlement:
         commands = list(self._undo)
         for link in self.lost:
             commands.extend(link.commands(facts))
+        if self._ask:
+            commands.append((b"PING",))
         return commands
 
     def judge(

@@ -9,11 +9,11 @@ from .. import exceptions as exc
 from .._protocol import Command, ReplyError
 from .transaction import Entry
 
-__all__ = ["Call", "Callback", "NotQueued", "Request", "Submit"]
+__all__ = ["SILENCE", "Call", "Callback", "NotQueued", "Request", "Submit"]
 
 #: A connection is given up after this share of a request's time limit without a byte, so that
 #: there is time left to find out, and to send again.
-_SILENCE = 0.4
+SILENCE = 0.4
 
 
 class NotQueued:
@@ -77,7 +77,7 @@ class Request:
         self.future = future
         self.deadline = now + timeout
         self.patience = now + (timeout if timeout < connect_timeout else connect_timeout)
-        self.silence = _SILENCE * timeout
+        self.silence = SILENCE * timeout
         self.reason: Optional[ReplyError] = None
 
     def resolve(self, value: Any) -> None:

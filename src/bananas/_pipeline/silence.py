@@ -37,7 +37,7 @@ class Silence:
         self._heard = now
         self._limit = limit
         self._unsent = unsent
-        return self._next_look(now)
+        return self._next_look(now) if unsent else now + limit
 
     def moved(self, count: int, now: float) -> None:
         """Note that so many bytes were read, or written."""

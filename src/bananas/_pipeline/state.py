@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import enum
 
-__all__ = ["State"]
+__all__ = [
+    "BACKING_OFF",
+    "CLOSED",
+    "CONNECTING",
+    "IDLE",
+    "READY",
+    "SENT",
+    "SETTLING",
+    "WATCHING",
+    "State",
+]
 
 
 class State(enum.Enum):
@@ -15,6 +25,10 @@ class State(enum.Enum):
     READY = "a connection, and nothing on its way"
     SENT = "a batch is on its way"
     WATCHING = "nothing on its way, and keys are watched for the transaction that is sent next"
-    SETTLING = "what settles lost replies, or takes back what was left behind, is on its way"
-    BACKING_OFF = "no connection until a time"
+    SETTLING = "what was lost or left behind is being settled, or a busy server is asked"
+    BACKING_OFF = "nothing is sent until a time"
     CLOSED = "for good"
+
+
+# To look a member up in its enum would take longer than most of what follows from it.
+IDLE, CONNECTING, READY, SENT, WATCHING, SETTLING, BACKING_OFF, CLOSED = State

@@ -121,6 +121,16 @@ class Transaction:
 
     # -- what the replies mean -------------------------------------------------------------------
 
+    def is_queued(self, replies: Sequence[Reply]) -> bool:
+        """Whether these are the replies to this transaction, and every entry is queued."""
+        done = replies[-1]
+        if done.__class__ is not list or len(done) != len(self._targets) + 1:
+            return False
+        for reply in done:
+            if reply.__class__ is ReplyError:
+                return False
+        return self._is_taken(replies)
+
     def judge(self, replies: Sequence[Reply]) -> Optional[Outcomes]:
         """Judge the replies; None where they can't be the replies to this transaction."""
         if isinstance(replies[-1], ReplyError):
@@ -132,7 +142,7 @@ class Transaction:
         return replies[-1] is None and self._is_taken(replies)
 
     def _is_taken(self, replies: Sequence[Reply]) -> bool:
-        return replies[0] == b"OK" and all(reply == b"QUEUED" for reply in replies[1:-1])
+        return replies[0] == b"OK" and replies.count(b"QUEUED") == len(replies) - 2
 
     def _judge_exec(self, replies: Sequence[Reply]) -> Optional[Outcomes]:
         """EXEC ran the commands."""

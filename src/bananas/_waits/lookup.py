@@ -6,8 +6,8 @@ import asyncio
 from typing import Any, List, Optional, Sequence
 
 from .. import exceptions as exc
-from .._autopipeline import AutoPipeline
 from .._keys import Keys
+from .._pipeline import AutoPipeline
 from .._protocol import Command, Reply, ReplyError
 from .._stored import document_of, read_document, read_end, result_of
 from ..models import JobResult

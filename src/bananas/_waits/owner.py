@@ -7,8 +7,8 @@ import contextvars
 from typing import Any, Callable, Optional
 
 from .. import exceptions as exc
-from .._autopipeline import AutoPipeline
 from .._keys import Keys
+from .._pipeline import AutoPipeline
 from ..models import JobResult
 from .core import WaitCore
 from .listener import Listener

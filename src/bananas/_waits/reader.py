@@ -6,8 +6,8 @@ import asyncio
 import functools
 from typing import Callable, List, Optional, Sequence
 
-from .._autopipeline import AutoPipeline
 from .._keys import Keys
+from .._pipeline import AutoPipeline
 from .._protocol import Command, Reply
 from .._stored import read_document, read_end
 from .core import WaitCore

@@ -9,8 +9,8 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple
 import anyio
 
 from .. import exceptions as exc
-from .._autopipeline import AutoPipeline
 from .._keys import Keys
+from .._pipeline import AutoPipeline
 from .._timestamps import utcnow
 from ..location import Location
 from ..models import JobResult

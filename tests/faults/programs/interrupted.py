@@ -22,7 +22,7 @@ def main(name: str, url: str) -> None:
     """Say when the call is about to be made, and whether it was cancelled by the interrupt."""
     client = Client(url, submit_timeout=60, read_timeout=60)
     client.submit_job("before", None)
-    while name.startswith("lone") and client._inner._lender.loan is None:
+    for _ in range(4 if name.startswith("lone") else 0):
         client.submit_job("before", None)
     print("calling", flush=True)
     try:

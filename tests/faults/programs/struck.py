@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import select
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -11,11 +10,8 @@ from types import FrameType
 from typing import Callable, Dict, List, Optional
 
 from bananas import Client
-from bananas._wire import Wire
 
 DEEDS = ("interrupts", "submits", "reads", "has another thread submit")
-
-_BEFORE_LENT = 20
 
 
 class Strike:
@@ -60,21 +56,14 @@ class Strike:
 
 
 class Silences(logging.Handler):
-    """Counts how often a reply was waited for in vain, by the loop or by the thread itself."""
+    """Counts how often a reply was waited for in vain."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
-        self._wait = Wire.wait
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.count += record.getMessage().startswith("no reply for")
-
-    def wait(self, wire: Wire, limit: float) -> bool:
-        """Wait as the thread does, and count."""
-        found = self._wait(wire, limit)
-        self.count += limit > 0 and not found and not select.select([wire._bell], [], [], 0)[0]
-        return found
+        self.count += "it is silent" in record.getMessage()
 
 
 def _interrupt() -> None:
@@ -85,7 +74,6 @@ def main(url: str, deed: str, stride: int, direct_url: str) -> None:
     """Submit until a submit is shorter than the instructions it is given before the strike."""
     warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine may be left unstarted
     silences = Silences()
-    Wire.wait = lambda wire, limit: silences.wait(wire, limit)  # type: ignore[method-assign]
     logging.getLogger("bananas").addHandler(silences)
     logging.getLogger("bananas").setLevel(logging.DEBUG)
     ids: List[str] = []
@@ -101,15 +89,10 @@ def main(url: str, deed: str, stride: int, direct_url: str) -> None:
             ),
         }
         while True:
-            for _ in range(_BEFORE_LENT):
-                if strikes % 2:  # it has to do with what another thread has left behind
-                    ids.append(another.submit(client.submit_job, "work", None).result())
-                else:
-                    ids.append(client.submit_job("work", None))
-                if client._inner._lender.loan is not None:
-                    break
+            if strikes % 2:  # it has to do with what another thread has left behind
+                ids.append(another.submit(client.submit_job, "work", None).result())
             else:
-                raise AssertionError("the connection is not lent")
+                ids.append(client.submit_job("work", None))
             strike = Strike(strikes * stride, deeds[deed])
             try:
                 with strike:

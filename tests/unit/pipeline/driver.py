@@ -39,6 +39,7 @@ class Driver:
         self.core = Core(
             self,
             connect_timeout=CONNECT_TIMEOUT,
+            no_connection=BananasConnectionError("no answer"),
             silence=4.0,
             jitter=lambda: self._choose(3) / 2,
             most_requests=1 if choose(4) == 0 else 1000,
@@ -81,7 +82,7 @@ class Driver:
         assert not self._connection.inbox
         self._connection.inbox.append(list(commands))
 
-    def drop(self) -> None:
+    def drop(self, reason: Optional[str]) -> None:
         connection, self._connection = self._connection, None
         if connection is not None and connection.inbox:
             self._held_back.append(connection)
@@ -159,7 +160,7 @@ class Driver:
                 self._drop_from_outside()
 
     def _drop_from_outside(self) -> None:
-        self.core.link_lost(self.now)
+        self.core.link_lost("it was cut", self.now)
 
     def _lose_reply(self) -> None:
         if self._connection is not None and self._connection.inbox:
@@ -275,8 +276,9 @@ class Driver:
 
     def _check(self) -> None:
         state = self.core.state
-        assert (self.core.facts is not None) is (state in _CONNECTED)
-        assert (self._connection is not None) is (state in _CONNECTED)
+        assert (self.core.facts is not None) is (self._connection is not None)
+        if state is not State.BACKING_OFF:  # which keeps the connection to a server that is busy
+            assert (self._connection is not None) is (state in _CONNECTED)
         assert self._is_connecting is (state is State.CONNECTING)
         on_its_way = self._connection is not None and bool(self._connection.inbox)
         assert on_its_way is (state in (State.SENT, State.SETTLING))

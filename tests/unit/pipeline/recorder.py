@@ -36,6 +36,7 @@ class Recorder:
         self.core = Core(
             self,
             connect_timeout=CONNECT_TIMEOUT,
+            no_connection=BananasConnectionError("no answer"),
             silence=4.0,
             jitter=lambda: 1.0,
             most_requests=most_requests,
@@ -48,7 +49,7 @@ class Recorder:
         self.effects.append("send")
         self.sent = list(commands)
 
-    def drop(self) -> None:
+    def drop(self, reason: Optional[str]) -> None:
         self.effects.append("drop")
 
     def send_soon(self) -> None:
@@ -114,4 +115,4 @@ class Recorder:
         self.core.replies(answer, now)
 
     def lose(self, now: float = 0.0, replies: Sequence[Any] = ()) -> None:
-        self.core.link_lost(now, replies)
+        self.core.link_lost("it was cut", now, replies)

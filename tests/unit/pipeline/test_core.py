@@ -49,6 +49,10 @@ def test_request_connects() -> None:
 def test_lone_request_is_sent_in_its_turn() -> None:
     """Who is alone waits for nobody; where others were there, the end of the turn is waited for."""
     pipeline = Recorder().ready()
+    for _ in range(5):
+        pipeline.ask(call(b"PING"))
+        pipeline.reply(b"PONG")
+    pipeline.effects.clear()
     pipeline.ask(call(b"PING"), at_once=False)
     assert pipeline.effects == ["send"]
     for name in ("a", "b"):
@@ -194,7 +198,13 @@ def test_refusal_that_passes(code: str) -> None:
     pipeline.reply()
     assert pipeline.is_at(State.BACKING_OFF)
     pipeline.core.time(pipeline.wake_at_time)
-    pipeline.link_up()
+    if code == "BUSY":  # any other connection would meet the script, too
+        assert pipeline.effects == ["send", "send", "send"]
+        assert pipeline.verbs == [b"PING", b"ECHO"]
+        pipeline.reply(b"PONG")
+    else:
+        assert pipeline.effects == ["send", "send", "drop", "connect"]
+        pipeline.link_up()
     assert pipeline.verbs == [b"MULTI", b"MSET", b"LPUSH", b"EXEC"]
     pipeline.reply(*APPLIED)
     assert outcome(request) is None
@@ -413,8 +423,7 @@ def test_server_that_is_not_ready_to_tell() -> None:
     pipeline.reply(1, BUSY, BUSY)
     assert pipeline.is_at(State.BACKING_OFF)
     pipeline.core.time(1.0)
-    pipeline.link_up()
-    pipeline.reply(0, 1, b"list")
+    pipeline.reply(0, 1, b"list", b"PONG")
     assert outcome(request) is None
 
 
