@@ -76,6 +76,7 @@ def main(url: str, deed: str, stride: int, direct_url: str) -> None:
     silences = Silences()
     logging.getLogger("bananas").addHandler(silences)
     logging.getLogger("bananas").setLevel(logging.DEBUG)
+    logging.getLogger("bananas").propagate = False  # they are heard, and not printed
     ids: List[str] = []
     kept: List[BaseException] = []  # as a debugger does; they refer to all that was under way
     strikes = 0
