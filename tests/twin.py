@@ -109,15 +109,11 @@ SUBMITS = {
         )
         fresh, any_attempt = job_id is None, not wait_for_retries
         return self._run(
-            lambda client: in_task(
-                lambda: client._submit_and_wait(
-                    entry, limit, fresh=fresh, any_attempt=any_attempt
-                )
+            lambda client: client._submit_and_wait(
+                entry, limit, fresh=fresh, any_attempt=any_attempt
             )
         )""",
 }
-#: Their time limits are anyio's, which need a task.
-IN_TASKS = {"wait_for_result"}
 
 
 def generate(module: str) -> str:
@@ -196,8 +192,6 @@ def make_body(function: Function, twin: Twin, by_hand: Set[str]) -> str:
             arguments[arguments.index(name)] = checked
             lines.append(f"{checked} = {check}")
     call = f"lambda client: client{twin.path}.{function.name}({', '.join(arguments)})"
-    if function.name in IN_TASKS:
-        call = call.replace("lambda client: ", "lambda client: in_task(lambda: ", 1) + ")"
     if returned == "AsCompleted":
         lines.append(f"return {NAMES[returned]}(self._run, {call})")
     else:

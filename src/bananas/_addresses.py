@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import ipaddress
 import socket
 import threading
 from typing import Any, Dict, List, Sequence, Set, Tuple
 
-from ._daemon_thread import run_in_daemon_thread
+from ._daemon_thread import run_in_daemon_thread, wait_for_daemon_thread
 
-__all__ = ["AddressesFailed", "connect_socket", "resolve"]
+__all__ = [
+    "HEAD_START",
+    "Address",
+    "AddressesFailed",
+    "connect_socket",
+    "prepare",
+    "resolve",
+    "resolve_here",
+]
 
 #: Seconds that an address has to itself before the next one is tried beside it (RFC 8305).
-_HEAD_START = 0.25
+HEAD_START = 0.25
 
 #: Family, type, protocol, canonical name and address, as getaddrinfo returns them.
 Address = Tuple[Any, Any, int, str, Any]
@@ -41,10 +50,7 @@ async def resolve(host: str, port: int) -> List[Address]:
     Raises:
         OSError: The name can't be resolved.
     """
-
-    def look_up() -> List[Address]:
-        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-
+    look_up = functools.partial(_look_up, host, port)
     if _is_address(host):
         return look_up()
     try:
@@ -54,6 +60,28 @@ async def resolve(host: str, port: int) -> List[Address]:
             raise
         found = look_up()  # the interpreter is ending, and starts no thread any more
     return _alternate(found)
+
+
+def resolve_here(host: str, port: int, limit: float) -> List[Address]:
+    """Do the same where there is no event loop, for ``limit`` seconds at most.
+
+    Raises:
+        OSError: The name can't be resolved, or not in time.
+    """
+    look_up = functools.partial(_look_up, host, port)
+    if _is_address(host):
+        return look_up()
+    try:
+        found = wait_for_daemon_thread(look_up, "bananas resolver", limit)
+    except RuntimeError:
+        if threading.main_thread().is_alive():
+            raise
+        found = look_up()
+    return _alternate(found)
+
+
+def _look_up(host: str, port: int) -> List[Address]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 async def connect_socket(addresses: Sequence[Address]) -> socket.socket:
@@ -72,7 +100,7 @@ async def connect_socket(addresses: Sequence[Address]) -> socket.socket:
             if left:
                 running.add(asyncio.ensure_future(_connect(left.pop(0))))
             done, _ = await asyncio.wait(
-                running, timeout=_HEAD_START if left else None, return_when=asyncio.FIRST_COMPLETED
+                running, timeout=HEAD_START if left else None, return_when=asyncio.FIRST_COMPLETED
             )
             for task in done:
                 running.discard(task)
@@ -89,11 +117,21 @@ async def connect_socket(addresses: Sequence[Address]) -> socket.socket:
 
 
 async def _connect(address: Address) -> socket.socket:
-    family, kind, protocol, _, where = address
+    found = prepare(address)
+    try:
+        await asyncio.get_running_loop().sock_connect(found, address[4])
+    except BaseException:
+        found.close()
+        raise
+    return found
+
+
+def prepare(address: Address) -> socket.socket:
+    """Return a socket that does not block, and is to be connected to an address."""
+    family, kind, protocol, _, _ = address
     found = socket.socket(family, kind, protocol)
     try:
         found.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(found, where)
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     except BaseException:

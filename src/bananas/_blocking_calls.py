@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import weakref
 from types import TracebackType
 from typing import (
     Any,
@@ -18,10 +16,9 @@ from typing import (
 )
 
 from . import exceptions as exc
+from ._blocking import Connections
 from ._in_process import InProcess
-from ._loop_thread import after_fork, keep_forever, loop_thread, refuse_running_loop
 from ._pipeline import Entry
-from ._stepping import in_task
 from ._submission import Chunk, Submission
 from ._types import IfExists
 from ._waits import AsCompleted
@@ -32,8 +29,6 @@ __all__ = ["BlockingCalls", "BlockingPart", "CompletedResults", "Run"]
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="BlockingCalls")
-
-_clients: weakref.WeakSet[BlockingCalls] = weakref.WeakSet()
 
 
 class Run(Protocol):
@@ -50,11 +45,12 @@ class BlockingCalls(InProcess):
     """
 
     def _set_up(self, make: Callable[[], AsyncClient]) -> None:
-        self._make = make
-        self._closed = True
-        self._inner = self._new_inner()
-        self._closed = False
-        _clients.add(self)
+        def make_inner() -> AsyncClient:
+            inner = make()
+            inner._life.name = self._named(inner)
+            return inner
+
+        self._connections = Connections(make_inner)
         try:
             self.connect()
         except BaseException:
@@ -62,45 +58,27 @@ class BlockingCalls(InProcess):
             raise
 
     def __repr__(self) -> str:
-        return self._named(self._inner)
+        return self._named(self._connections.here.client)
 
-    def _named(self, inner: AsyncClient) -> str:
-        return repr(inner).replace(AsyncClient.__name__, type(self).__name__, 1)
+    @classmethod
+    def _named(cls, inner: AsyncClient) -> str:
+        return repr(inner).replace(AsyncClient.__name__, cls.__name__, 1)
 
     def _run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine of the inner client in the loop thread; the one hop of every call."""
-        self._refuse_misuse()
-        thread, inner = loop_thread(), self._inner
-        thread.ring()
-        return thread.run(call(inner), inner._send_now)
+        """Run a coroutine of ``AsyncClient`` in the loop's thread, and wait for it."""
+        return self._connections.on_loop(call)
 
-    def _refuse_misuse(self) -> None:
-        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
-        if self._closed:
-            raise exc.ClientClosedError("the client is closed; make a new one")
-
-    def _after_fork(self) -> None:
-        """In a forked child: leave the parent's connections alone and start with none."""
-        keep_forever(self._inner)
-        self._inner = self._new_inner()
-
-    def _new_inner(self) -> AsyncClient:
-        inner = self._make()
-        inner._life.name = self._named(inner)
-        return inner
+    @property
+    def _inner(self) -> AsyncClient:
+        return self._connections.inner
 
     def connect(self) -> None:
         """Make sure of a connection, with one attempt."""
-        self._run(lambda client: client.connect())
+        self._connections.connect()
 
     def close(self) -> None:
-        """Close both connections and end all that is under way."""
-        if not self._closed:
-            try:
-                self._run(lambda client: in_task(client.close))
-            except (exc.ClientClosedError, exc.ConnectionError):
-                pass  # the thread could not be started, or has ended, and all with it
-            self._closed = True
+        """Close all connections and end all that is under way."""
+        self._connections.close()
 
     def __enter__(self: Self) -> Self:
         return self
@@ -115,18 +93,21 @@ class BlockingCalls(InProcess):
 
     def stats(self) -> ClientStats:
         """Return counters and states for a health check."""
-        return self._run(_stats)
+        self._connections.refuse_misuse()
+        return self._connections.stats()
 
     def _new_entry(self, *job: Any) -> Entry:
         # The payload is read here: json_default may be bound to its thread, or be slow.
-        return self._inner._queue._new_entry(*job)
+        self._connections.refuse_misuse()
+        return self._connections.here.client._queue._new_entry(*job)
 
     def _submit(self, entry: Entry, if_exists: IfExists, *, fresh: bool) -> str:
-        return self._run(lambda client: client._queue._submit(entry, if_exists, fresh=fresh))
+        run = self._connections.on_line if fresh else self._connections.on_loop
+        return run(lambda client: client._queue._submit(entry, if_exists, fresh=fresh))
 
     def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return") -> List[str]:
         """Submit many jobs, whose iterable runs in the caller's thread."""
-        self._refuse_misuse()
+        self._connections.refuse_misuse()
         # The caller's iterable runs here: it may be bound to its thread, or be slow.
         chunks, submission = self._inner._queue._begin(specs, if_exists)
         if isinstance(chunks, list):
@@ -179,9 +160,7 @@ class CompletedResults(InProcess):
         return self
 
     def __next__(self) -> JobResult[Any]:
-        found: Optional[JobResult[Any]] = self._run(
-            lambda client: in_task(functools.partial(_next, self._inner))
-        )
+        found: Optional[JobResult[Any]] = self._run(lambda client: _next(self._inner))
         if found is None:
             raise StopIteration
         return found
@@ -216,15 +195,3 @@ async def _next(results: AsCompleted) -> Optional[JobResult[Any]]:
 
 async def _abandon(submission: Submission) -> None:
     submission.abandon()
-
-
-async def _stats(client: AsyncClient) -> ClientStats:
-    return client.stats()
-
-
-def _after_fork_in_child() -> None:
-    for client in list(_clients):
-        client._after_fork()
-
-
-after_fork(_after_fork_in_child)

@@ -1,20 +1,41 @@
-"""Opens links to the server that the settings name, asking the sentinels where there are any."""
+"""Connects to the server that the settings name, asking the sentinels where there are any."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import List, Sequence
-
-import anyio
+from typing import Callable, List, Optional, Protocol, Sequence, TypeVar
 
 from . import exceptions as exc
 from ._config import Settings
 from ._endpoint import Endpoint
 from ._keys import Keys
-from ._protocol import LinkLost, ReplyError
+from ._protocol import Command, LinkLost, Reply, ReplyError
 from ._redis import Link
 
-__all__ = ["open_link"]
+__all__ = ["Connects", "connect", "open_link"]
+
+
+class Connects(Protocol):
+    """A connection of one kind or another."""
+
+    role: Optional[str]
+
+    async def connect(self, *, sentinel: bool = False) -> None:
+        """Connect, log in, and learn who we are to the server."""
+
+    async def ask(self, commands: Sequence[Command], limit: Optional[float] = None) -> List[Reply]:
+        """Send commands and read their replies."""
+        ...
+
+    def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
+        """Say that the server wants a login, or refuses the one that it was given."""
+        ...
+
+    async def aclose(self) -> None:
+        """Drop the connection."""
+
+
+C = TypeVar("C", bound=Connects)
 
 
 async def open_link(settings: Settings) -> Link:
@@ -24,8 +45,17 @@ async def open_link(settings: Settings) -> Link:
         exceptions.ConnectionError: There is none to be had now, for whatever reason; ``permanent``
             says that trying again is pointless.
     """
+    return await connect(settings, Link)
+
+
+async def connect(settings: Settings, kind: Callable[..., C]) -> C:
+    """Return a connection to the primary, made with what ``kind`` makes of an endpoint.
+
+    Raises:
+        exceptions.ConnectionError: As for ``open_link``.
+    """
     try:
-        return await _open_link(settings)
+        return await _connect(settings, kind)
     except exc.ConnectionError:
         raise
     except Exception as error:  # it must not end the task that asks for a link
@@ -34,14 +64,14 @@ async def open_link(settings: Settings) -> Link:
         ) from error
 
 
-async def _open_link(settings: Settings) -> Link:
+async def _connect(settings: Settings, kind: Callable[..., C]) -> C:
     two_slots = Keys(settings.key_prefix).two_slots
     if not settings.sentinels:
-        link = _to_primary(settings, settings.endpoint, two_slots)
+        link = _to_primary(settings, kind, settings.endpoint, two_slots)
         await link.connect()
         return link
-    endpoint = await _ask_sentinels(settings)
-    link = _to_primary(settings, endpoint, two_slots)
+    endpoint = await _ask_sentinels(settings, kind)
+    link = _to_primary(settings, kind, endpoint, two_slots)
     await link.connect()
     if link.role not in (None, "master"):
         # The sentinels have not agreed on a failover yet; the next attempt asks them again.
@@ -52,8 +82,10 @@ async def _open_link(settings: Settings) -> Link:
     return link
 
 
-def _to_primary(settings: Settings, endpoint: Endpoint, two_slots: Sequence[bytes]) -> Link:
-    return Link(
+def _to_primary(
+    settings: Settings, kind: Callable[..., C], endpoint: Endpoint, two_slots: Sequence[bytes]
+) -> C:
+    return kind(
         endpoint,
         settings.connect_timeout,
         two_slots,
@@ -62,20 +94,18 @@ def _to_primary(settings: Settings, endpoint: Endpoint, two_slots: Sequence[byte
     )
 
 
-async def _ask_sentinels(settings: Settings) -> Endpoint:
+async def _ask_sentinels(settings: Settings, kind: Callable[..., Connects]) -> Endpoint:
     """Return where the first sentinel that answers says the primary is."""
     failures: List[str] = []
     # One that says nothing must leave time for the others, and for the primary.
     limit = settings.connect_timeout / (len(settings.sentinels) + 1)
     for sentinel in settings.sentinels:
         context = None if sentinel.tls else settings.ssl_context
-        link = Link(sentinel, limit, what="the sentinel", ssl_context=context)
+        link = kind(sentinel, limit, what="the sentinel", ssl_context=context)
         try:
             await link.connect(sentinel=True)
             command = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", settings.service_name)
-            with anyio.fail_after(limit):
-                link.send([command])
-                (reply,) = await link.read_replies(1)
+            (reply,) = await link.ask([command], limit)
             if isinstance(reply, ReplyError) and reply.code == "NOAUTH":
                 raise link.login_refusal(reply)
         except exc.AuthenticationError:

@@ -5,9 +5,16 @@ from __future__ import annotations
 import inspect
 from typing import Any, Optional, Protocol, Tuple, Union
 
-from ._daemon_thread import run_in_daemon_thread
+from ._daemon_thread import run_in_daemon_thread, wait_for_daemon_thread
 
-__all__ = ["CredentialProvider", "CredentialsError", "ask", "check_provider"]
+__all__ = [
+    "CredentialProvider",
+    "CredentialsError",
+    "NeedsLoop",
+    "ask",
+    "ask_here",
+    "check_provider",
+]
 
 Given = Union[Tuple[str], Tuple[str, str]]
 
@@ -56,6 +63,10 @@ def check_provider(provider: Any) -> Any:
     return provider
 
 
+class NeedsLoop(Exception):
+    """A provider can only be asked on an event loop."""
+
+
 async def ask(provider: Any) -> Tuple[Optional[str], str]:
     """Return the user name, if there is one, and the password that a provider gives now.
 
@@ -66,6 +77,31 @@ async def ask(provider: Any) -> Tuple[Optional[str], str]:
         given = await _ask(provider)
     except Exception as error:
         raise CredentialsError(f"credential_provider raised {type(error).__name__}") from None
+    return _checked(given)
+
+
+def ask_here(provider: Any, limit: float) -> Tuple[Optional[str], str]:
+    """Do the same where there is no event loop, for ``limit`` seconds at most.
+
+    Raises:
+        CredentialsError: It gives none.
+        TimeoutError: It takes longer.
+        NeedsLoop: It has nothing that can be called without an event loop.
+    """
+    method = getattr(provider, "get_credentials", None)
+    if _has_own_async_method(provider) or inspect.iscoroutinefunction(method):
+        raise NeedsLoop
+    assert method is not None
+    try:
+        given = wait_for_daemon_thread(method, "bananas credentials", limit)
+    except TimeoutError:
+        raise
+    except Exception as error:
+        raise CredentialsError(f"credential_provider raised {type(error).__name__}") from None
+    return _checked(given)
+
+
+def _checked(given: Any) -> Tuple[Optional[str], str]:
     if not isinstance(given, (tuple, list)) or not all(isinstance(item, str) for item in given):
         raise CredentialsError(
             "credential_provider must return (password,) or (username, password), as strings"

@@ -6,9 +6,10 @@ import asyncio
 import contextvars
 import threading
 from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Callable, TypeVar
 
-__all__ = ["run_in_daemon_thread"]
+__all__ = ["run_in_daemon_thread", "wait_for_daemon_thread"]
 
 T = TypeVar("T")
 
@@ -23,6 +24,26 @@ async def run_in_daemon_thread(function: Callable[[], T], name: str) -> T:
         function: What to run; it must not raise StopIteration.
         name: What the thread is called.
     """
+    return await asyncio.wrap_future(_start(function, name))
+
+
+def wait_for_daemon_thread(function: Callable[[], T], name: str, limit: float) -> T:
+    """Do the same where there is no event loop, for ``limit`` seconds at most.
+
+    Raises:
+        TimeoutError: The function takes longer; it is left to itself.
+        RuntimeError: No thread can be started.
+    """
+    future = _start(function, name)
+    try:
+        return future.result(limit)
+    except FutureTimeout:
+        if future.done():
+            raise
+        raise TimeoutError(f"{name} took too long") from None
+
+
+def _start(function: Callable[[], T], name: str) -> Future[T]:
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()
     context = contextvars.copy_context()
@@ -34,4 +55,4 @@ async def run_in_daemon_thread(function: Callable[[], T], name: str) -> T:
             future.set_exception(error)
 
     threading.Thread(target=work, name=name, daemon=True).start()
-    return await asyncio.wrap_future(future)
+    return future

@@ -8,7 +8,7 @@ from typing import Awaitable, Callable, List, NamedTuple, Optional, Sequence
 from . import exceptions as exc
 from ._protocol import TRANSIENT, Command, Reply, ReplyError
 
-__all__ = ["Facts", "NotReady", "Permanent", "Trapped", "introduce"]
+__all__ = ["Facts", "NotReady", "Permanent", "introduce"]
 
 #: What CLIENT LIST calls our connections.
 _CLIENT_NAME = "bananas"
@@ -28,7 +28,7 @@ class NotReady(Exception):
         self.reply = reply
 
 
-class Trapped(Exception):
+class _Trapped(Exception):
     """The server lets us into a transaction and not out of it: the connection is of no use."""
 
     def __init__(self, reply: ReplyError) -> None:
@@ -54,28 +54,42 @@ class Facts(NamedTuple):
 
 async def introduce(
     ask: Ask,
+    reopen: Callable[[], Awaitable[None]],
+    login_refusal: Callable[[ReplyError], exc.AuthenticationError],
+    two_slots: Sequence[bytes],
+) -> Facts:
+    """Learn what a client needs to know of a server, in one round trip as a rule.
+
+    It does no I/O of its own, so that it judges connections of every kind. The number of the
+    connection is what it is fenced by once it is lost; it means nothing to another server process.
+
+    Args:
+        ask: Sends commands and reads their replies.
+        reopen: Makes the connection anew, where it is of no more use.
+        login_refusal: Makes the error of a server that wants a login.
+        two_slots: Two keys that lie in different slots of a cluster.
+
+    Raises:
+        Permanent: It can't run the queue.
+        NotReady: It may later.
+        exceptions.AuthenticationError: It wants a password.
+    """
+    try:
+        return await _introduce(ask, login_refusal, two_slots, multi=True)
+    except _Trapped as error:
+        trapped = error.reply
+    await reopen()
+    facts = await _introduce(ask, login_refusal, two_slots, multi=False)
+    return facts._replace(no_transactions=trapped)
+
+
+async def _introduce(
+    ask: Ask,
     login_refusal: Callable[[ReplyError], exc.AuthenticationError],
     two_slots: Sequence[bytes],
     *,
     multi: bool,
 ) -> Facts:
-    """Learn what a client needs to know of a server, in one round trip as a rule.
-
-    The number of the connection is what it is fenced by once it is lost; it means nothing to
-    another server process.
-
-    Args:
-        ask: Sends commands and reads their replies.
-        login_refusal: Makes the error of a server that wants a login.
-        two_slots: Two keys that lie in different slots of a cluster.
-        multi: Whether to try MULTI; else transactions are not asked about.
-
-    Raises:
-        Permanent: It can't run the queue.
-        NotReady: It may later.
-        Trapped: It lets us into a transaction and not out of it.
-        exceptions.AuthenticationError: It wants a password.
-    """
     commands: List[Command] = [
         ("HELLO", 2, "SETNAME", _CLIENT_NAME),
         ("CLIENT", "ID"),
@@ -133,7 +147,7 @@ async def _refusal_of_transactions(ask: Ask, multi: Reply, discard: Reply) -> Op
     if not isinstance(done, ReplyError):
         return None
     if done.code != "EXECABORT":  # which says that the transaction has been given up
-        raise Trapped(done)
+        raise _Trapped(done)
     return None if done.reason is done else done.reason  # the refused DISCARD has spoiled it
 
 

@@ -12,7 +12,7 @@ from ._pipeline import AutoPipeline
 from ._tasks import in_empty_context
 from ._waits import Waits
 
-__all__ = ["Life"]
+__all__ = ["Life", "warn_unclosed"]
 
 
 # What a forked child inherits must never be collected there: closing an inherited loop or
@@ -30,6 +30,8 @@ class Life:
         pipeline: What is to be closed.
         waits: The same.
     """
+
+    _is_closed = True  # until it is made: an interrupt may come before
 
     def __init__(self, name: str, pipeline: AutoPipeline, waits: Waits) -> None:
         self.name = name
@@ -51,9 +53,11 @@ class Life:
         self._pipeline.let_go()
 
     def __del__(self) -> None:
+        if self._is_closed:
+            return
         pipeline, waits = self._pipeline, self._waits
         loop = pipeline.loop
-        if self._is_closed or loop is None:
+        if loop is None:
             return
         if pipeline.process != os.getpid():
             _inherited.append((pipeline, waits))
@@ -62,12 +66,16 @@ class Life:
             _abandon(pipeline, waits)
             return
         _forget(loop, pipeline, waits)
-        warnings.warn(
-            f"unclosed client {self.name}: close() it, or use it in a with statement",
-            ResourceWarning,
-            stacklevel=2,
-            source=self,
-        )
+        warn_unclosed(self.name)
+
+
+def warn_unclosed(name: str) -> None:
+    """Warn that a client was forgotten without ``close()``."""
+    warnings.warn(
+        f"unclosed client {name}: close() it, or use it in a with statement",
+        ResourceWarning,
+        stacklevel=3,
+    )
 
 
 def _forget(loop: asyncio.AbstractEventLoop, pipeline: AutoPipeline, waits: Waits) -> None:

@@ -7,15 +7,16 @@ import contextlib
 import enum
 import socket
 import ssl
-from typing import Optional, Tuple
+from typing import Optional, Protocol, Tuple
 
 from ._addresses import connect_socket, resolve
 from ._endpoint import Endpoint
 from ._tls import make_context
 
-__all__ = ["Opening", "Step"]
+__all__ = ["HEARD_LIMIT", "AnyOpening", "Opening", "Step", "tls_context"]
 
-_HEARD_LIMIT = 2048
+#: So many bytes of what a server says first are kept.
+HEARD_LIMIT = 2048
 
 
 class Step(enum.Enum):
@@ -25,6 +26,31 @@ class Step(enum.Enum):
     CONNECT = "a connection is made"
     TLS = "TLS is agreed upon"
     TALK = "the stream is open"
+
+
+class AnyOpening(Protocol):
+    """What is known of an attempt to open a stream, of whichever kind.
+
+    Attributes:
+        step: What is being done, or was when it failed.
+        heard: The first bytes that the server sent, decrypted.
+        error: Why it failed.
+    """
+
+    step: Step
+    heard: bytes
+    error: Optional[Exception]
+
+
+def tls_context(endpoint: Endpoint, context: Optional[ssl.SSLContext]) -> Optional[ssl.SSLContext]:
+    """Return the context for an endpoint, the given one if there is one; None without TLS.
+
+    Raises:
+        _tls.TlsOptionError: A file for TLS can't be used.
+    """
+    if endpoint.scheme != "rediss":
+        return None
+    return context or make_context(dict(endpoint.tls))
 
 
 class Opening:
@@ -64,7 +90,7 @@ class Opening:
             transport, _ = await loop.create_unix_connection(lambda: protocol, endpoint.path)
             protocol.socket = transport.get_extra_info("socket")
         else:
-            context = self._tls_context()
+            context = tls_context(endpoint, self._context)
             self.step = Step.RESOLVE
             addresses = await resolve(endpoint.host, endpoint.port)
             self.step = Step.CONNECT
@@ -79,11 +105,6 @@ class Opening:
                 )
         self.step = Step.TALK
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
-
-    def _tls_context(self) -> Optional[ssl.SSLContext]:
-        if self._endpoint.scheme != "rediss":
-            return None
-        return self._context or make_context(dict(self._endpoint.tls))
 
 
 class _Hearing(asyncio.StreamReaderProtocol):
@@ -103,10 +124,10 @@ class _Hearing(asyncio.StreamReaderProtocol):
         # keeps the loop from reading it.
         if exc is not None and self.socket is not None:
             with contextlib.suppress(OSError, AttributeError):
-                self._hear(self.socket.recv(_HEARD_LIMIT))
+                self._hear(self.socket.recv(HEARD_LIMIT))
         super().connection_lost(exc)
 
     def _hear(self, data: bytes) -> None:
         heard = self._opening.heard
-        if len(heard) < _HEARD_LIMIT:
-            self._opening.heard = heard + data[:_HEARD_LIMIT]
+        if len(heard) < HEARD_LIMIT:
+            self._opening.heard = heard + data[:HEARD_LIMIT]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import sys
 from typing import Any, Tuple
 
 import redis
 from redis.asyncio.connection import AbstractConnection
+from redis.connection import AbstractConnection as BlockingConnection
 
 __all__ = [
     "close_transport",
+    "detach_socket",
     "give_streams",
     "has_unread",
-    "not_awaited",
     "take_streams",
     "without_complaint",
 ]
@@ -26,8 +28,11 @@ def _check() -> None:
             raise _unknown(f"redis-py {redis.__version__}", f"AbstractConnection.{name}")
     if "_buffer" not in asyncio.StreamReader.__init__.__code__.co_names:
         raise _unknown(_python(), "StreamReader._buffer")
-    if not hasattr(asyncio.Future, "_asyncio_future_blocking"):
-        raise _unknown(_python(), "Future._asyncio_future_blocking")
+    # Its attributes, where the constructor makes them; a release may have decorated that.
+    made = inspect.unwrap(BlockingConnection.__init__).__code__.co_names
+    for name in ("_connect", "_sock", "disconnect"):
+        if name not in made and not hasattr(BlockingConnection, name):
+            raise _unknown(f"redis-py {redis.__version__}", f"blocking AbstractConnection.{name}")
 
 
 def _python() -> str:
@@ -53,6 +58,12 @@ def take_streams(connection: Any) -> Tuple[Any, Any]:
     return found
 
 
+def detach_socket(connection: Any) -> None:
+    """Take its socket away from a blocking connection of redis-py, which would shut it down."""
+    connection._sock = None
+    connection._parser.on_disconnect()
+
+
 def has_unread(reader: Any) -> bool:
     """Whether something has arrived that nobody has read."""
     return bool(reader._buffer)
@@ -66,11 +77,6 @@ def close_transport(transport: Any) -> None:
     if sock is not None:
         transport._sock = None
         sock.close()
-
-
-def not_awaited(future: Any) -> None:
-    """Mark a future as one that no task awaits: whoever steps the coroutine is told by it."""
-    future._asyncio_future_blocking = False
 
 
 def without_complaint(task: Any) -> None:

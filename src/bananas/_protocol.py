@@ -16,6 +16,7 @@ __all__ = [
     "Reply",
     "ReplyError",
     "ReplyProtocol",
+    "new_reader",
     "without_arguments",
 ]
 
@@ -70,6 +71,12 @@ def without_arguments(text: str) -> str:
     return text.split(", with args beginning with", 1)[0][:300]
 
 
+def new_reader() -> Any:
+    """Return what makes replies out of bytes, errors among them as ``ReplyError``."""
+    make_reader: Any = hiredis.Reader  # its stub knows exceptions only
+    return make_reader(replyError=ReplyError.parse)
+
+
 class ReplyProtocol(asyncio.Protocol):
     """Parses replies where they arrive and hands them to one receiver at a time.
 
@@ -84,8 +91,7 @@ class ReplyProtocol(asyncio.Protocol):
     """
 
     def __init__(self, on_lost: Callable[[LinkLost], None]) -> None:
-        make_reader: Any = hiredis.Reader  # its stub knows exceptions only
-        reader = make_reader(replyError=ReplyError.parse)
+        reader = new_reader()
         self._feed: Callable[[bytes], None] = reader.feed
         self._gets: Callable[[], Reply] = reader.gets
         self._has_data: Optional[Callable[[], bool]] = getattr(reader, "has_data", None)

@@ -15,13 +15,15 @@ import redis.exceptions as redis_errors
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.connection import Connection as BlockingConnection
+from redis.retry import Retry as BlockingRetry
 
 from . import exceptions as exc
 from ._credentials import CredentialsError, ask
 from ._endpoint import Endpoint
-from ._introduction import NotReady, Permanent, Trapped, introduce
-from ._opening import Opening, Step
-from ._private import close_transport, give_streams, has_unread, take_streams
+from ._introduction import NotReady, Permanent, introduce
+from ._opening import AnyOpening, Opening, Step
+from ._private import close_transport, detach_socket, give_streams, has_unread, take_streams
 from ._protocol import (
     TRANSIENT,
     Argument,
@@ -40,7 +42,7 @@ try:
 except AttributeError:  # pragma: no cover - before 2.1
     _pack_command = None
 
-__all__ = ["Argument", "Command", "Link", "pack", "reply_error"]
+__all__ = ["Argument", "Attempt", "Command", "Link", "log_in", "pack", "reply_error"]
 
 # redis-py takes the code off the text of the errors that it has a class for.
 _CODES: Dict[Type[BaseException], str] = {
@@ -82,6 +84,109 @@ def pack(commands: Iterable[Command]) -> bytes:
     return b"".join(Connection().pack_commands(commands))  # pragma: no cover
 
 
+class Attempt:
+    """One attempt to connect: what is known of it, and what its failure means in our own words.
+
+    Attributes:
+        endpoint: Where to connect to, and as whom.
+        where: The same for messages.
+        opening: What is known of the stream.
+        limit: How long it may take, in seconds.
+        asks_provider: Whether a credential provider gives user name and password.
+        awaits_provider: Whether it has not given them yet.
+    """
+
+    def __init__(
+        self, endpoint: Endpoint, what: str, opening: AnyOpening, limit: float, *, asks: bool
+    ) -> None:
+        self.endpoint = endpoint
+        self.where = f"{what} at {endpoint}"
+        self.opening = opening
+        self.limit = limit
+        self.asks_provider = asks
+        self.awaits_provider = False
+
+    @property
+    def patience(self) -> float:
+        """How long to try: callers give up after the whole of the time, and are to be told why."""
+        return self.limit - min(0.1 * self.limit, 0.25)
+
+    def refusal(self, error: Exception) -> exc.ConnectionError:
+        """Say why a connection could not be made; redis-py's own words may hold a password."""
+        where, opening = self.where, self.opening
+        if isinstance(error, exc.ConnectionError):
+            return error
+        if isinstance(error, Permanent):
+            return exc.ConnectionError(f"{where} {error}", permanent=True)
+        not_ready = _not_ready(error)
+        if not_ready is not None:
+            refusal = exc.ConnectionError(f"{where} {not_ready}")
+            refusal.__cause__ = not_ready
+            return refusal
+        if isinstance(error, _REFUSALS):
+            return self.login_refusal(reply_error(error))
+        denied = opening.heard.startswith(b"-DENIED")
+        if isinstance(error, redis_errors.ResponseError) and not denied:
+            return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
+        if isinstance(error, CredentialsError):
+            return exc.ConnectionError(f"can't log in to {where}: {error}")
+        if opening.step is Step.TLS and isinstance(opening.error, _CUTS):
+            return exc.ConnectionError(f"can't reach {where}: {closed_early(self.endpoint.scheme)}")
+        if isinstance(opening.error, OSError) and not isinstance(opening.error, TimeoutError):
+            return exc.ConnectionError(f"can't reach {where}: {cause(opening.error)}")
+        if isinstance(error, (TimeoutError, asyncio.TimeoutError, redis_errors.TimeoutError)):
+            return exc.ConnectionError(self._silence())
+        reason = last_words(opening.heard, self.endpoint.scheme)
+        return exc.ConnectionError(f"can't reach {where}: {reason or self._cause(error)}")
+
+    def _silence(self) -> str:
+        """Say who did not answer in time."""
+        limit = self.limit
+        if self.awaits_provider:
+            return f"can't log in to {self.where}: credential_provider took more than {limit:g} s"
+        return silence(self.opening.step, self.where, limit)
+
+    def _cause(self, error: Exception) -> str:
+        """Say why the handshake ended."""
+        inner = self.opening.error or error.__cause__ or error.__context__
+        if isinstance(error, redis_errors.ConnectionError) and isinstance(inner, Exception):
+            error = inner
+        lost = isinstance(error, (LinkLost, ConnectionError, redis_errors.ConnectionError))
+        if isinstance(error, redis_errors.InvalidResponse):
+            return "it answers, but not as Redis does"
+        if self.opening.step is Step.TALK and not self.opening.heard and lost:
+            return closed_early(self.endpoint.scheme)
+        if "Connection closed by server" in str(error):
+            return "the connection was closed by the server"
+        if lost and "max number of clients" in str(error):
+            return "the server has reached its maximum number of clients"
+        return cause(error)
+
+    def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
+        """Say that the server wants a login, or refuses the one that it was given.
+
+        Servers differ in which command of the handshake they refuse first, and in what they say.
+        """
+        endpoint = self.endpoint
+        where = self.where
+        if self.asks_provider:
+            # What it gives next may be accepted.
+            return exc.AuthenticationError(
+                f"{where} refuses what credential_provider gave: {reply}", permanent=False
+            )
+        if endpoint.password is None and reply.code in ("", "NOAUTH"):
+            host = "/path" if endpoint.scheme == "unix" else "host"
+            return exc.AuthenticationError(
+                f"{where} wants a password, and was given none: put it into the URL, as in "
+                f"{endpoint.scheme}://:password@{host}, or with the name of an ACL user as in "
+                f"{endpoint.scheme}://user:password@{host}",
+                permanent=True,
+            )
+        return exc.AuthenticationError(
+            f"{where} refuses the user name or password: {reply}", permanent=True
+        )
+
+
 class Link:
     """One connection to Redis with every default pinned, for one owner.
 
@@ -110,15 +215,15 @@ class Link:
         credential_provider: Any = None,
     ) -> None:
         self.endpoint = endpoint
-        self._where = f"{what} at {endpoint}"
         self._opening = Opening(endpoint, ssl_context)
         self._provider = credential_provider
-        self._answered = True  # that is, the credentials are known
+        self._attempt = Attempt(
+            endpoint, what, self._opening, connect_timeout, asks=credential_provider is not None
+        )
         self.client_id: Optional[int] = None
         self.role: Optional[str] = None
         self.run_id: Optional[str] = None
         self.no_transactions: Optional[ReplyError] = None
-        self._connect_timeout = connect_timeout
         self._two_slots = two_slots
         self._connection: Any = None
         self._protocol: Optional[ReplyProtocol] = None
@@ -141,16 +246,14 @@ class Link:
         """
         self._loop = asyncio.get_running_loop()
         try:
-            # Callers give up after the whole of the time, and are to be told why.
-            limit = self._connect_timeout
-            with anyio.fail_after(limit - min(0.1 * limit, 0.25)):
+            with anyio.fail_after(self._attempt.patience):
                 await self._open()
                 if not sentinel:
                     await self._introduce()
         except BaseException as error:
             self.abort()
             if isinstance(error, Exception):
-                refusal = self._refusal(error)
+                refusal = self._attempt.refusal(error)
                 raise refusal from refusal.__cause__
             raise
 
@@ -158,105 +261,35 @@ class Link:
         """Open the stream and have redis-py authenticate, with credentials of this moment."""
         username, password = self.endpoint.username, self.endpoint.password
         if self._provider is not None:
-            self._answered = False
+            self._attempt.awaits_provider = True
             username, password = await ask(self._provider)
-            self._answered = True
+            self._attempt.awaits_provider = False
         self._connection = _Connection(self._opening, self.endpoint.db, username, password)
         await self._connection.connect()
         self._take_over()
 
     async def _introduce(self) -> None:
-        ask, refuse, two_slots = self._ask, self.login_refusal, self._two_slots
-        trapped: Optional[ReplyError] = None
-        try:
-            facts = await introduce(ask, refuse, two_slots, multi=True)
-        except Trapped as error:
-            trapped = error.reply
-        if trapped is not None:
-            await self.aclose()
-            await self._open()
-            facts = await introduce(ask, refuse, two_slots, multi=False)
-            facts = facts._replace(no_transactions=trapped)
+        facts = await introduce(self.ask, self._reopen, self.login_refusal, self._two_slots)
         self.client_id, self.role, self.run_id, self.no_transactions = facts
 
-    async def _ask(self, commands: Sequence[Command]) -> List[Reply]:
-        self.send(commands)
-        return await self.read_replies(len(commands))
+    async def _reopen(self) -> None:
+        await self.aclose()
+        await self._open()
 
-    def _refusal(self, error: Exception) -> exc.ConnectionError:
-        """Say why a connection could not be made; redis-py's own words may hold a password."""
-        where, opening = self._where, self._opening
-        if isinstance(error, exc.ConnectionError):
-            return error
-        if isinstance(error, Permanent):
-            return exc.ConnectionError(f"{where} {error}", permanent=True)
-        not_ready = _not_ready(error)
-        if not_ready is not None:
-            refusal = exc.ConnectionError(f"{where} {not_ready}")
-            refusal.__cause__ = not_ready
-            return refusal
-        if isinstance(error, _REFUSALS):
-            return self.login_refusal(reply_error(error))
-        denied = opening.heard.startswith(b"-DENIED")
-        if isinstance(error, redis_errors.ResponseError) and not denied:
-            return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
-        if isinstance(error, CredentialsError):
-            return exc.ConnectionError(f"can't log in to {where}: {error}")
-        if opening.step is Step.TLS and isinstance(opening.error, _CUTS):
-            return exc.ConnectionError(f"can't reach {where}: {closed_early(self.endpoint.scheme)}")
-        if isinstance(opening.error, OSError) and not isinstance(opening.error, TimeoutError):
-            return exc.ConnectionError(f"can't reach {where}: {cause(opening.error)}")
-        if isinstance(error, (TimeoutError, asyncio.TimeoutError, redis_errors.TimeoutError)):
-            return exc.ConnectionError(self._silence())
-        reason = last_words(opening.heard, self.endpoint.scheme)
-        return exc.ConnectionError(f"can't reach {where}: {reason or self._cause(error)}")
+    async def ask(self, commands: Sequence[Command], limit: Optional[float] = None) -> List[Reply]:
+        """Send commands and read their replies, for ``limit`` seconds at most.
 
-    def _silence(self) -> str:
-        """Say who did not answer in time."""
-        limit = self._connect_timeout
-        if not self._answered:
-            return f"can't log in to {self._where}: credential_provider took more than {limit:g} s"
-        return silence(self._opening.step, self._where, limit)
-
-    def _cause(self, error: Exception) -> str:
-        """Say why the handshake ended."""
-        inner = self._opening.error or error.__cause__ or error.__context__
-        if isinstance(error, redis_errors.ConnectionError) and isinstance(inner, Exception):
-            error = inner
-        lost = isinstance(error, (LinkLost, ConnectionError, redis_errors.ConnectionError))
-        if isinstance(error, redis_errors.InvalidResponse):
-            return "it answers, but not as Redis does"
-        if self._opening.step is Step.TALK and not self._opening.heard and lost:
-            return closed_early(self.endpoint.scheme)
-        if "Connection closed by server" in str(error):
-            return "the connection was closed by the server"
-        if lost and "max number of clients" in str(error):
-            return "the server has reached its maximum number of clients"
-        return cause(error)
+        Raises:
+            TimeoutError: They do not come in time.
+            LinkLost: The connection is gone.
+        """
+        with anyio.fail_after(limit):
+            self.send(commands)
+            return await self.read_replies(len(commands))
 
     def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
-        """Say that the server wants a login, or refuses the one that it was given.
-
-        Servers differ in which command of the handshake they refuse first, and in what they say.
-        """
-        endpoint = self.endpoint
-        where = self._where
-        if self._provider is not None:
-            # What it gives next may be accepted.
-            return exc.AuthenticationError(
-                f"{where} refuses what credential_provider gave: {reply}", permanent=False
-            )
-        if endpoint.password is None and reply.code in ("", "NOAUTH"):
-            host = "/path" if endpoint.scheme == "unix" else "host"
-            return exc.AuthenticationError(
-                f"{where} wants a password, and was given none: put it into the URL, as in "
-                f"{endpoint.scheme}://:password@{host}, or with the name of an ACL user as in "
-                f"{endpoint.scheme}://user:password@{host}",
-                permanent=True,
-            )
-        return exc.AuthenticationError(
-            f"{where} refuses the user name or password: {reply}", permanent=True
-        )
+        """Say that the server wants a login, or refuses the one that it was given."""
+        return self._attempt.login_refusal(reply)
 
     async def check_order(self) -> None:
         """Make sure that no reply was slipped in, on a server that refuses nearly everything.
@@ -434,6 +467,17 @@ def _not_ready(error: Exception) -> Optional[NotReady]:
     return None
 
 
+#: Every default of redis-py's connections that could do harm; connect() bounds the handshake too.
+_PINNED: Dict[str, Any] = {
+    "retry_on_timeout": False,
+    "socket_timeout": None,
+    "socket_connect_timeout": None,
+    "health_check_interval": 0,
+    "decode_responses": False,
+    "protocol": 2,
+}
+
+
 class _Connection(Connection):
     """redis-py's connection, over a stream that we open, with every default pinned."""
 
@@ -441,18 +485,34 @@ class _Connection(Connection):
         self, opening: Opening, db: int, username: Optional[str], password: Optional[str]
     ) -> None:
         self._opening = opening
-        super().__init__(
-            db=db,
-            username=username,
-            password=password,
-            retry=Retry(NoBackoff(), 0),
-            retry_on_timeout=False,
-            socket_timeout=None,
-            socket_connect_timeout=None,  # connect() bounds the handshake too
-            health_check_interval=0,
-            decode_responses=False,
-            protocol=2,
-        )
+        retry = Retry(NoBackoff(), 0)
+        super().__init__(db=db, username=username, password=password, retry=retry, **_PINNED)
 
     async def _connect(self) -> None:
         give_streams(self, await self._opening.open())
+
+
+class _BlockingConnection(BlockingConnection):
+    """The same for redis-py's blocking connection, over a socket that we open."""
+
+    def __init__(
+        self, open_socket: Callable[[], Any], db: int, username: Any, password: Any
+    ) -> None:
+        self._open_socket = open_socket
+        retry = BlockingRetry(NoBackoff(), 0)
+        super().__init__(  # type: ignore[no-untyped-call]
+            db=db, username=username, password=password, retry=retry, **_PINNED
+        )
+
+    def _connect(self) -> Any:
+        return self._open_socket()
+
+
+def log_in(
+    open_socket: Callable[[], Any], db: int, username: Optional[str], password: Optional[str]
+) -> None:
+    """Have redis-py open a blocking socket, authenticate and choose the database."""
+    connection: Any = _BlockingConnection(open_socket, db, username, password)
+    connection.connect()
+    # It would shut the socket down when it is collected.
+    detach_socket(connection)

@@ -19,7 +19,6 @@ from typing import (
 from . import exceptions as exc
 from ._arguments import check_job_ids
 from ._blocking_calls import BlockingPart
-from ._stepping import in_task
 from ._types import NOT_GIVEN, IfExists, NotGiven, Seconds
 from .models import Job, JobResult
 from .queue import QueueLengths
@@ -255,10 +254,8 @@ class BlockingResultBackend(BlockingPart):
         Ctrl-C ends this wait, and no other for the same job.
         """
         return self._run(
-            lambda client: in_task(
-                lambda: client.results.wait_for_result(
-                    job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist
-                )
+            lambda client: client.results.wait_for_result(
+                job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist
             )
         )
 

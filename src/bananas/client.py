@@ -37,7 +37,7 @@ from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._waits import AsCompleted, Listener, Waits
 from .location import Location
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
-from .queue import RedisQueue
+from .queue import RedisQueue, Submits
 from .result_backend import RedisResultBackend
 
 __all__ = ["AsCompleted", "AsyncClient", "ClientStats"]
@@ -330,9 +330,9 @@ class AsyncClient(InProcess):
     ) -> None:
         await self.close()
 
-    def _send_now(self) -> None:
-        """Send what waits: the blocking shim knows when nobody can join in any more."""
-        self._pipeline.send_now()
+    def _submit_over(self, submitter: Submits) -> None:
+        """Have something else carry submits of one job with an id of ours."""
+        self._queue._submitter = submitter
 
     # -- submitting ------------------------------------------------------------------------------
 

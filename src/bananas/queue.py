@@ -6,12 +6,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import (
     Any,
+    Awaitable,
     Dict,
     Iterable,
     Iterator,
     List,
     Literal,
     Optional,
+    Protocol,
     Sequence,
     Tuple,
     Union,
@@ -33,7 +35,7 @@ from ._arguments import (
 from ._in_process import InProcess
 from ._json_default import Default
 from ._keys import Keys
-from ._pipeline import AutoPipeline, Entry
+from ._pipeline import AutoPipeline, Entry, NotQueued
 from ._protocol import Reply, ReplyError
 from ._redis import Command
 from ._stored import read_all
@@ -78,6 +80,16 @@ class QueueLengths:
     dead: int = 0
 
 
+class Submits(Protocol):
+    """What carries submits."""
+
+    def start_submit(
+        self, entries: Sequence[Entry], *, idempotent: bool = False
+    ) -> Awaitable[Optional[NotQueued]]:
+        """Queue entries once; see ``AutoPipeline.start_submit``."""
+        ...
+
+
 class RedisQueue(InProcess):
     """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
 
@@ -102,6 +114,7 @@ class RedisQueue(InProcess):
     ) -> None:
         self._life = life
         self._pipeline = pipeline
+        self._submitter: Submits = pipeline
         self._keys = keys
         self._routing_key = routing_key
         self._json_default = json_default
@@ -286,7 +299,7 @@ class RedisQueue(InProcess):
     ) -> str:
         """Submit one entry; ``fresh`` says that nobody else can have its id."""
         _check_if_exists(if_exists)
-        outcome = await self._pipeline.start_submit((entry,), idempotent=not fresh)
+        outcome = await self._submitter.start_submit((entry,), idempotent=not fresh)
         if outcome is not None:
             raise_refusals([outcome], if_exists, ())
         return entry.job_id

@@ -28,7 +28,6 @@ from ._arguments import check_job_ids, check_timeout
 from ._blocking_calls import BlockingCalls, CompletedResults
 from ._config import DEFAULT_REDIS_URL
 from ._credentials import CredentialProvider
-from ._stepping import in_task
 from ._sync_parts import BlockingQueue, BlockingResultBackend
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from .client import AsyncClient, ClientStats, Due, required_time
@@ -428,8 +427,8 @@ class Client(BlockingCalls):
         )
         fresh, any_attempt = job_id is None, not wait_for_retries
         return self._run(
-            lambda client: in_task(
-                lambda: client._submit_and_wait(entry, limit, fresh=fresh, any_attempt=any_attempt)
+            lambda client: client._submit_and_wait(
+                entry, limit, fresh=fresh, any_attempt=any_attempt
             )
         )
 
@@ -604,10 +603,8 @@ class Client(BlockingCalls):
         Ctrl-C ends this wait, and no other for the same job.
         """
         return self._run(
-            lambda client: in_task(
-                lambda: client.wait_for_result(
-                    job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist
-                )
+            lambda client: client.wait_for_result(
+                job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist
             )
         )
 

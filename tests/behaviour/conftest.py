@@ -11,7 +11,8 @@ from typing import Any, AsyncIterator, Awaitable, Callable, Iterator, List, Set,
 
 import pytest
 
-from bananas import AsyncClient, Client, _loop_thread
+from bananas import AsyncClient, Client
+from bananas._blocking.loop_thread import running_loop_thread
 from bananas.testing import EmbeddedBroker
 from tests.behaviour.broker import Broker
 from tests.behaviour.facade import AsyncFacade, BlockingFacade
@@ -36,7 +37,7 @@ async def nothing_left_running(embedded_session: Broker) -> AsyncIterator[None]:
 
 
 def _left_running(before: Set[threading.Thread]) -> List[Any]:
-    current = _loop_thread._current
+    current = running_loop_thread()
     threads = {thread for thread in threading.enumerate() if not _of_the_loop(thread)} - before
     tasks = asyncio.all_tasks() - {asyncio.current_task()}
     if current is not None:

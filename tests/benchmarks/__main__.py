@@ -33,7 +33,8 @@ that is not reached is information; the exit status is 0.
 Workloads:
   E1 one submit at a time       S1 one blocking submit at a time     W1 store to waiter resumed
   E2 100 tasks submitting       S2 8 threads on one blocking client  RT submit and wait
-  E3 many jobs in one call      M1 import                            W2 10,000 waits at once
+  E3 many jobs in one call      SP S1 with all on one core           W2 10,000 waits at once
+  M1 import                     SR one blocking read at a time       SI a blocking submit with an id
 """
 
 

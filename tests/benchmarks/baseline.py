@@ -11,7 +11,15 @@ from typing import Any, Dict, List, Optional, Tuple
 import redis
 import redis.asyncio
 
-__all__ = ["Waits", "connect", "submit", "submit_blocking", "submit_many"]
+__all__ = [
+    "Waits",
+    "connect",
+    "read_blocking",
+    "submit",
+    "submit_blocking",
+    "submit_many",
+    "submit_once_blocking",
+]
 
 NORMAL, HIGH = "bananas:queue:normal", "bananas:queue:high"
 
@@ -64,6 +72,28 @@ def submit_blocking(client: redis.Redis, name: str, payload: Any) -> str:
         pipeline.lpush(NORMAL, job_id)
         pipeline.execute()
     return job_id
+
+
+def submit_once_blocking(client: redis.Redis, job_id: str, name: str, payload: Any) -> str:
+    """The same with an id of the caller's: nothing is written where the job exists."""
+    _, text = document(name, payload)
+    key = f"bananas:job:{job_id}"
+    with client.pipeline(transaction=True) as pipeline:
+        pipeline.watch(key)
+        if not pipeline.exists(key):
+            pipeline.multi()
+            pipeline.set(key, text)
+            pipeline.lpush(NORMAL, job_id)
+            pipeline.execute()
+    return job_id
+
+
+def read_blocking(client: redis.Redis, job_id: str) -> Any:
+    """Read a job."""
+    with client.pipeline(transaction=False) as pipeline:
+        pipeline.get(f"bananas:job:{job_id}")
+        (text,) = pipeline.execute()
+    return json.loads(text)
 
 
 async def submit_many(client: redis.asyncio.Redis, jobs: List[Tuple[str, Any]]) -> List[str]:

@@ -12,7 +12,8 @@ __all__ = ["COUNTS", "FIGURES", "Figure", "Spread", "ratios", "spread"]
 
 #: How many calls a round of each workload makes. Divisible by 100 tasks, and by 8 threads.
 COUNTS = {
-    "E1": 1500, "E2": 4000, "E3": 10_000, "S1": 1500, "S2": 3200, "W1": 80, "RT": 300,
+    "E1": 1500, "E2": 4000, "E3": 10_000, "S1": 1500, "S2": 3200, "SP": 1500,
+    "SR": 1500, "SI": 1500, "W1": 80, "RT": 300,
     "W2": 10_000, "M1": 3,
 }  # fmt: skip
 
@@ -85,8 +86,11 @@ FIGURES = [
     Figure("E1", "rate", "one submit at a time, jobs/s", 1.6),
     Figure("E2", "rate", "100 tasks that submit, jobs/s", 10),
     Figure("E3", "rate", "10,000 jobs in one call, jobs/s", 5),
-    Figure("S1", "rate", "one blocking submit at a time, jobs/s", 1),
+    Figure("S1", "rate", "one blocking submit at a time, jobs/s", 3),
     Figure("S2", "rate", "8 threads on one blocking client, jobs/s", 3),
+    Figure("SP", "rate", "S1 with client and server on one core, jobs/s", 3),
+    Figure("SR", "rate", "one blocking read of a job at a time, jobs/s", 0.6),
+    Figure("SI", "rate", "one blocking submit with a job_id at a time, jobs/s", 0.6),
     Figure("W1", "time", "time from a result's store to its waiter", 0.65),
     Figure("RT", "time", "time of submit and wait, answered at once", 0.5),
     Figure("W2", "cpu", "10,000 waits at once: CPU for each", 0.15),

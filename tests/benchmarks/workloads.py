@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import time
+import uuid
 from typing import Any, AsyncIterator, Awaitable, Callable, Dict, Iterator, List, Sequence
 
 import redis
@@ -47,6 +48,26 @@ class Side:
         gc.collect()
         found = getattr(self, workload.lower())(count, payload, **options)
         return asyncio.run(found) if asyncio.iscoroutine(found) else found
+
+    def sp(self, count: int, payload: Any) -> Figures:
+        with self.on_one_core():
+            return self.run("S1", count, payload)
+
+    @contextlib.contextmanager
+    def on_one_core(self) -> Iterator[None]:
+        """Keep this process and the server's on one core, where the system can."""
+        if not hasattr(os, "sched_setaffinity"):
+            yield
+            return
+        server = int(self.control.info("server")["process_id"])
+        cores = os.sched_getaffinity(0)
+        try:
+            for process in (0, server):
+                os.sched_setaffinity(process, {min(cores)})
+            yield
+        finally:
+            for process in (0, server):
+                os.sched_setaffinity(process, cores)
 
     async def many_waits(self, count: int, wait: Callable[[str], Awaitable[Any]]) -> Figures:
         """All waits at once: CPU of this process from the first subscription to the last result."""
@@ -146,6 +167,19 @@ class Ours(Side):
     def s2(self, count: int, payload: Any) -> Figures:
         with self.blocking() as client:
             return {"rate": by_threads(lambda: client.submit_job(NAME, payload), count)}
+
+    def sr(self, count: int, payload: Any) -> Figures:
+        with self.blocking() as client:
+            job_id = client.submit_job(NAME, payload)
+            return {"rate": alone_blocking(lambda: client.get_job(job_id), count)}
+
+    def si(self, count: int, payload: Any) -> Figures:
+        with self.blocking() as client:
+
+            def call() -> Any:
+                return client.submit_job(NAME, payload, job_id=str(uuid.uuid4()))
+
+            return {"rate": alone_blocking(call, count)}
 
     async def w1(self, count: int, _payload: Any) -> Figures:
         async with self.client() as client:
@@ -248,6 +282,19 @@ class Baseline(Side):
                 return baseline.submit_blocking(client, NAME, payload)
 
             return {"rate": by_threads(call, count)}
+
+    def sr(self, count: int, payload: Any) -> Figures:
+        with self.blocking() as client:
+            job_id = baseline.submit_blocking(client, NAME, payload)
+            return {"rate": alone_blocking(lambda: baseline.read_blocking(client, job_id), count)}
+
+    def si(self, count: int, payload: Any) -> Figures:
+        with self.blocking() as client:
+
+            def call() -> Any:
+                return baseline.submit_once_blocking(client, str(uuid.uuid4()), NAME, payload)
+
+            return {"rate": alone_blocking(call, count)}
 
     async def w1(self, count: int, _payload: Any) -> Figures:
         async with self.waits() as waits:

@@ -173,7 +173,7 @@ async def test_script_that_outlasts_a_read(server: RedisServer, script: Script, 
 @either_database
 @pytest.mark.parametrize("when", ["before", "during"])
 def test_blocking_client(server: RedisServer, script: Script, db: int, when: str) -> None:
-    """The blocking client goes on in the same way, with a lent connection, too."""
+    """The blocking client goes on in the same way, on lines, too."""
     ids: List[str] = []
     client = Client(server.url(db), submit_timeout=1, connect_timeout=0.5)
     ids += [client.submit_job("work", number) for number in range(10)]

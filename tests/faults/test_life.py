@@ -535,7 +535,7 @@ def test_nothing_inherits_the_context_of_its_first_caller(redis_server: RedisSer
         _caller.set("first")
         with Client(redis_server.url()) as client:
             for _ in range(10):
-                client.submit_job("work", None)  # the connection is lent, and taken back
+                client.submit_job("work", None)
                 client.get_job("job")
             with pytest.raises(exc.TimeoutError):
                 client.wait_for_result("job", 0.05)

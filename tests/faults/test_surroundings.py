@@ -165,14 +165,15 @@ def test_no_thread_to_be_had(redis_server: RedisServer) -> None:
         "limits = resource.getrlimit(resource.RLIMIT_AS)",
         "resource.setrlimit(resource.RLIMIT_AS, (4 << 30, limits[1]))",
         "threading.stack_size(8 << 30)",
-        "try:",
-        "    Client(sys.argv[1])",
-        "except RuntimeError as error:",
-        "    found = f'{type(error).__name__}: {error}; {type(error.__cause__).__name__}'",
-        "resource.setrlimit(resource.RLIMIT_AS, limits)",
-        "threading.stack_size(0)",
         "with Client(sys.argv[1]) as client:",
-        "    print(len(client.submit_job('work', None)), found)",
+        "    job_id = client.submit_job('work', None)",  # needs no thread
+        "    try:",
+        "        client.get_job(job_id)",
+        "    except RuntimeError as error:",
+        "        found = f'{type(error).__name__}: {error}; {type(error.__cause__).__name__}'",
+        "    resource.setrlimit(resource.RLIMIT_AS, limits)",
+        "    threading.stack_size(0)",
+        "    print(len(client.get_job(job_id).id), found)",
     ]
     assert _run(*lines, url=redis_server.url()) == (
         "36 RuntimeError: can't start the thread of the blocking client: can't start new thread "

@@ -153,7 +153,7 @@ def test_a_run_can_be_reported() -> None:
         assert figure.text in written or figure.name == "connections"
     assert "3.00 ×" in printed
     assert "| saq 1 | 3.00 | – | – | – | – | 0.50 |" in written
-    assert report.draw_ratios(results).count("<circle") == 9 + 2
+    assert report.draw_ratios(results).count("<circle") == 12 + 2
     assert report.draw_growth(curves).count("<circle") == 3 * 2
 
 

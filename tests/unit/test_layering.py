@@ -59,7 +59,7 @@ LAYERS = [
         "_submission",
     ],
     ["_waits", "_life", "queue", "result_backend"],
-    ["client", "_stepping", "_loop_thread"],
+    ["client", "_blocking"],
     ["_blocking_calls", "_sync_parts", "sync"],
     [""],
     ["testing", "_demo_jobs", "_demo", "_demo_view", "_commands", "cli", "__main__"],

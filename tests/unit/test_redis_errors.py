@@ -150,7 +150,7 @@ def test_no_argument_of_a_command_is_repeated() -> None:
 def test_failures_to_connect(error: Exception, kind: Any, permanent: bool, words: str) -> None:
     """Why a connection could not be made is said in words of ours."""
     link = Link(parse_url("redis://:a-password@example.org"), 5)
-    refusal = link._refusal(error)
+    refusal = link._attempt.refusal(error)
     assert (type(refusal), refusal.permanent) == (kind, permanent)
     assert "redis://example.org:6379/0" in str(refusal)
     assert str(refusal).endswith(words)

@@ -165,7 +165,7 @@ class Submit(Request):
 
     def __init__(
         self,
-        future: asyncio.Future[Any],
+        future: Optional[asyncio.Future[Any]],
         now: float,
         timeout: float,
         connect_timeout: float,

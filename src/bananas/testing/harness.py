@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from datetime import timedelta
 from types import TracebackType
 from typing import Callable, Dict, Optional, Sequence, Type, TypeVar
 
 from .._arguments import check_name
+from .._blocking import LoopThread
 from .._daemon_thread import run_in_daemon_thread
-from .._loop_thread import LoopThread
-from .._stepping import in_task
 from .._types import Seconds
 from .attempt import Handler
 from .clock import Clock, SystemClock
@@ -129,7 +127,7 @@ class LocalQueue:
             thread = LoopThread()
             thread.start()
             self._thread = thread
-            thread.run(in_task(functools.partial(self._start_emulators, self.url)))
+            thread.run(self._start_emulators(self.url))
         except BaseException:
             self.stop()
             raise
@@ -140,7 +138,7 @@ class LocalQueue:
         thread, self._thread = self._thread, None
         broker, self._broker = self._broker, None
         if thread is not None:
-            thread.run(in_task(self._stop_emulators))
+            thread.run(self._stop_emulators())
             thread.stop()
         if broker is not None:
             broker.stop()

@@ -13,8 +13,9 @@ def hook() -> None:
     """Hooks run in the reverse order of registration: after that of the package."""
     from bananas import exceptions as exc
 
+    clients[0].submit_job("work", None)  # on a line, which needs no loop
     try:
-        clients[0].submit_job("work", None)
+        clients[0].get_job("job")
     except exc.ClientClosedError:
         clients[0].close()
         print("closed", flush=True)
@@ -27,6 +28,7 @@ def main(url: str) -> None:
     from bananas import Client
 
     clients.append(Client(url))
+    clients[0].get_job("job")
     print("leaving", flush=True)
 
 

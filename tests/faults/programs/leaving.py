@@ -74,6 +74,13 @@ def submitting(url: str) -> None:
     _leaving()
 
 
+def _is_in(thread: threading.Thread, function: str) -> bool:
+    frame = sys._current_frames().get(thread.ident or 0)
+    while frame is not None and frame.f_code.co_name != function:
+        frame = frame.f_back
+    return frame is not None
+
+
 def connecting(url: str) -> None:
     """With a connection attempt under way, which nobody answers."""
 
@@ -83,8 +90,9 @@ def connecting(url: str) -> None:
         except exc.BananasError:
             pass
 
-    threading.Thread(target=connect, daemon=True).start()
-    _until(lambda: any(thread.name == "bananas loop" for thread in threading.enumerate()))
+    trying = threading.Thread(target=connect, daemon=True)
+    trying.start()
+    _until(lambda: _is_in(trying, "_connect_to_any") or _is_in(trying, "recv_into"))
     _leaving()
 
 

@@ -1,15 +1,18 @@
-"""Has a signal handler strike before each instruction of a lone submit in turn."""
+"""Has a signal handler strike before each instruction of a blocking call in turn."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
-from typing import Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from bananas import Client
+from bananas._blocking import loop_thread
+from bananas._blocking.line import Line
 
 DEEDS = ("interrupts", "submits", "reads", "has another thread submit")
 
@@ -56,24 +59,49 @@ class Strike:
 
 
 class Silences(logging.Handler):
-    """Counts how often a reply was waited for in vain."""
+    """Counts how often a reply was waited for in vain, by the loop or on a line."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
+        self._exchange = Line.exchange
 
     def emit(self, record: logging.LogRecord) -> None:
         self.count += "it is silent" in record.getMessage()
+
+    def exchange(self, line: Line, *args: Any) -> Any:
+        """Do what the line does, and count."""
+        try:
+            return self._exchange(line, *args)
+        except TimeoutError:
+            self.count += 1
+            raise
 
 
 def _interrupt() -> None:
     raise KeyboardInterrupt
 
 
-def main(url: str, deed: str, stride: int, direct_url: str) -> None:
-    """Submit until a submit is shorter than the instructions it is given before the strike."""
+def _make_ready(client: Client, call: str) -> None:
+    """See to what the call is to meet."""
+    lines = client._connections.here.lines
+    if call == "opening a line":
+        lines._close_free()
+    elif call == "starting the loop":
+        thread = loop_thread._threads.pop(os.getpid(), None)
+        if thread is not None:
+            thread.stop()
+    else:
+        assert lines._free
+
+
+def main(url: str, call: str, deed: str, stride: int, direct_url: str) -> None:
+    """Make calls until one is shorter than the instructions it is given before the strike."""
     warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine may be left unstarted
+    # A strike between the making of a socket and its first name leaves it to the collector.
+    warnings.simplefilter("ignore", ResourceWarning)
     silences = Silences()
+    Line.exchange = lambda line, *args: silences.exchange(line, *args)  # type: ignore[method-assign]
     logging.getLogger("bananas").addHandler(silences)
     logging.getLogger("bananas").setLevel(logging.DEBUG)
     logging.getLogger("bananas").propagate = False  # they are heard, and not printed
@@ -94,22 +122,30 @@ def main(url: str, deed: str, stride: int, direct_url: str) -> None:
                 ids.append(another.submit(client.submit_job, "work", None).result())
             else:
                 ids.append(client.submit_job("work", None))
+            _make_ready(client, call)
             strike = Strike(strikes * stride, deeds[deed])
             try:
                 with strike:
-                    job_id = client.submit_job("struck", strikes)
-                ids.append(job_id)
+                    if call == "starting the loop":
+                        client.get_job(ids[-1])
+                    else:
+                        ids.append(client.submit_job("struck", strikes))
             except KeyboardInterrupt as error:
                 kept.append(error)
             if not strike.struck or silences.count:
                 break
             strikes += 1
+        carried = client._connections.here.lines.submits
     with Client(direct_url) as client:  # thousands of documents, which need not come in pieces
         missing = [job_id for job_id, job in zip(ids, client.get_jobs(ids)) if job is None]
-    if missing or silences.count or strikes * stride < 500:
-        print(f"{len(missing)} missing, {silences.count} silences, {strikes} strikes", flush=True)
+    if missing or silences.count or strikes * stride < 500 or carried < strikes:
+        print(
+            f"{len(missing)} missing, {silences.count} silences, {strikes} strikes, "
+            f"{carried} carried by lines",
+            flush=True,
+        )
     print("usable", flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4])
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])

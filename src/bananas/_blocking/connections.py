@@ -1,0 +1,209 @@
+"""The connections of a blocking client: lines, and those of a client in the loop's thread."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import sys
+import weakref
+from typing import Any, Callable, Coroutine, Dict, Optional, TypeVar
+
+from .. import exceptions as exc
+from .._connector import connect
+from .._life import warn_unclosed
+from .._pipeline import Entry, NotQueued, Submit
+from ..client import AsyncClient, ClientStats
+from .line import Line, run_here
+from .lines import Lines
+from .loop_thread import (
+    LoopThread,
+    keep_forever,
+    loop_thread,
+    refuse_running_loop,
+    running_loop_thread,
+)
+
+__all__ = ["Connections"]
+
+T = TypeVar("T")
+
+
+class Connections:
+    """Runs the coroutines of ``AsyncClient`` for callers that block.
+
+    Every process has its own lines and its own loop, which are found by its number: a forked child
+    leaves what it inherits alone, whether Python's hooks have told it of the fork or not.
+
+    Args:
+        make: Makes a client, which is then used in one loop, or on the lines of one process.
+
+    Attributes:
+        is_closed: Whether no call is made any more.
+    """
+
+    def __init__(self, make: Callable[[], AsyncClient]) -> None:
+        self.is_closed = True
+        self._make = make
+        self._process = os.getpid()
+        self._by_loop: Dict[LoopThread, AsyncClient] = {}
+        self._by_process: Dict[int, _OnLines] = {self._process: _OnLines(self, make())}
+        self.is_closed = False
+
+    def on_line(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
+        """Run the coroutine of a plain submit in the caller's thread, on a line."""
+        self.refuse_misuse()
+        return run_here(call(self.here.client))
+
+    def on_loop(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine in the loop's thread."""
+        self.refuse_misuse()
+        thread = loop_thread()
+        return thread.run(call(self._client_of(thread)))
+
+    def connect(self) -> None:
+        """Make sure of a line, or of a connection of the loop."""
+        self.refuse_misuse()
+        run_here(self.here.lines.connect())
+
+    def refuse_misuse(self) -> None:
+        """Refuse calls that would stop a running loop, or come after ``close``.
+
+        Raises:
+            RuntimeError: The first.
+            exceptions.ClientClosedError: The second.
+        """
+        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
+        if self.is_closed:
+            raise exc.ClientClosedError("the client is closed; make a new one")
+
+    def close(self) -> None:
+        """Close all connections, and end the calls that are under way."""
+        if self.is_closed:
+            return
+        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
+        self.is_closed = True
+        self.here.lines.close()
+        thread, client = running_loop_thread(), self.looping
+        if thread is not None and client is not None:
+            try:
+                thread.run(client.close())
+            except (exc.ClientClosedError, exc.ConnectionError):
+                pass  # the thread has ended, and all with it
+
+    def __del__(self) -> None:
+        if self._process != os.getpid():
+            keep_forever((self._by_loop, self._by_process))
+        elif not self.is_closed:
+            here = self._by_process[self._process]
+            if here.lines.open_lines and not sys.is_finalizing():
+                if not self._by_loop:  # which warns itself
+                    warn_unclosed(here.client._life.name)
+                here.lines.close()
+
+    def stats(self) -> ClientStats:
+        """Return counters and states of the connections of this process."""
+        here = self.here
+        lines, stats = here.lines, (self.looping or here.client).stats()
+        return dataclasses.replace(
+            stats,
+            connected=lines.is_connected() or stats.connected,
+            connections=stats.connections + lines.opened,
+            reconnects=stats.reconnects + min(lines.lost, max(0, lines.opened - 1)),
+            pipelines=stats.pipelines + lines.submits,
+            open_requests=stats.open_requests + lines.in_use,
+        )
+
+    @property
+    def here(self) -> _OnLines:
+        """What this process uses of the lines."""
+        process = os.getpid()
+        found = self._by_process.get(process)
+        if found is None:
+            found = self._by_process.setdefault(process, _OnLines(self, self._make()))
+        return found
+
+    @property
+    def inner(self) -> AsyncClient:
+        """The client in the loop of this process."""
+        return self._client_of(loop_thread())
+
+    @property
+    def looping(self) -> Optional[AsyncClient]:
+        """The same, if there is one."""
+        thread = running_loop_thread()
+        return None if thread is None else self._by_loop.get(thread)
+
+    def _client_of(self, thread: LoopThread) -> AsyncClient:
+        client = self._by_loop.get(thread)
+        if client is None:
+            client = self._by_loop.setdefault(thread, self._make())
+        return client
+
+
+class _OnLines:
+    """The lines of one process, a client that submits on them, and the loop's side of them.
+
+    Attributes:
+        lines: The lines.
+        client: The client.
+    """
+
+    def __init__(self, calls: Connections, client: AsyncClient) -> None:
+        settings = client._settings
+        self._calls: weakref.ref[Connections] = weakref.ref(calls)
+        self.lines = Lines(
+            lambda: run_here(connect(settings, Line)),
+            self,
+            connect_timeout=settings.connect_timeout,
+            submit_timeout=settings.submit_timeout,
+        )
+        client._submit_over(self.lines)
+        self.client = client
+
+    def connect(self) -> None:
+        """Make sure of a connection of the loop, for as long as the server is not ready."""
+        self._run(lambda client: client.connect())
+
+    def submit(self, entry: Entry, since: float) -> Optional[NotQueued]:
+        """Submit what was not sent; its time has begun at ``since``."""
+        return self._run(functools.partial(_submit, entry, since))
+
+    def settle(self, entry: Entry, line: Line, since: float) -> Optional[NotQueued]:
+        """Find out what became of what was sent on a line, and send it again if need be.
+
+        Raises:
+            exceptions.OutcomeUnknownError: That can't be done, or not in time.
+            exceptions.ClientClosedError: The client was closed meanwhile.
+        """
+        calls = self._calls()
+        if calls is None or calls.is_closed:
+            raise _in_doubt(entry).closed(may_be_applied=True)
+        try:
+            thread = loop_thread()
+        except (exc.BananasError, RuntimeError) as error:
+            raise _in_doubt(entry).unknown() from error
+        client = calls._client_of(thread)
+        try:
+            return thread.run(client._pipeline.settle(entry, line, since))
+        except exc.ClientClosedError as error:
+            if error.job_id is not None:
+                raise
+        if calls.is_closed:
+            raise _in_doubt(entry).closed(may_be_applied=True)
+        raise _in_doubt(entry).unknown()  # the interpreter is shutting down
+
+    def _run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
+        calls = self._calls()
+        if calls is None or calls.is_closed:
+            raise exc.ClientClosedError("the client is closed; make a new one")
+        thread = loop_thread()
+        return thread.run(call(calls._client_of(thread)))
+
+
+async def _submit(entry: Entry, since: float, client: AsyncClient) -> Optional[NotQueued]:
+    return await client._pipeline.start_submit((entry,), since=since)
+
+
+def _in_doubt(entry: Entry) -> Submit:
+    return Submit(None, 0.0, 0.0, 0.0, (entry,), False)
