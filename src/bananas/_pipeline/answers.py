@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+import enum
 from typing import List, Optional, Sequence
 
 from .._protocol import Reply, ReplyError
 from .batch import Batch
+from .marker import Marker
 from .pending import PendingRequests
 from .requests import Call
 from .transaction import Outcomes, is_passing
 
-__all__ = ["hand_out", "refuse_too_long", "refuse_transactions"]
+__all__ = ["Answer", "hand_out", "judge", "refuse_too_long", "refuse_transactions"]
+
+
+class Answer(enum.Enum):
+    """What the replies to a batch are good for."""
+
+    SURE = "they are the replies to it"
+    TO_BE_CONFIRMED = "an error in them, which says nothing of what it answers, may be a stray one"
+    STRAY = "it has a reply that nobody asked for"
+    FOREIGN = "its replies are not those of a transaction"
+
+
+def judge(batch: Batch, replies: List[Reply], marker: Marker) -> Answer:
+    """Judge the replies to a batch, or to the marker that was asked for afterwards."""
+    has_marker = batch.is_judged or batch.needs_marker
+    echo = replies.pop() if has_marker else None
+    if not batch.is_judged:
+        if not batch.judge(replies):
+            return Answer.FOREIGN
+        if batch.leaves_transaction or not (has_marker or batch.is_clean):
+            return Answer.TO_BE_CONFIRMED
+        batch.refusal = echo if is_passing(echo) else None
+    return Answer.SURE if not has_marker or marker.is_reply(echo) else Answer.STRAY
 
 
 def hand_out(batch: Batch, pending: PendingRequests) -> Optional[ReplyError]:

@@ -153,8 +153,10 @@ class AutoPipeline:
             became of it can't be found out before the deadline.
         """
         request = self._new_submit(entries, idempotent, since)
-        is_large = len(entries) == 1 and len(entries[0].document) > LARGE
-        (self._large() if is_large else self._main).ask(request)
+        if len(entries) == 1 and len(entries[0].document) > LARGE:
+            self._large().ask(request)
+        else:
+            self._main.ask(request)
         future: asyncio.Future[Optional[NotQueued]] = request.future
         return future
 

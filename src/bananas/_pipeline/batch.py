@@ -34,6 +34,7 @@ class Batch:
         existence: What the look has found.
         answers: The replies to each call.
         refusal: Why the marker was refused; then so was the rest, or it can't be told.
+        is_judged: Whether the replies were judged.
         is_clean: Whether no transaction was refused, and none aborted.
         leaves_transaction: Whether the connection may still be inside a transaction.
     """
@@ -43,6 +44,7 @@ class Batch:
         "calls",
         "existence",
         "is_clean",
+        "is_judged",
         "leaves_transaction",
         "look",
         "outcomes",
@@ -71,6 +73,7 @@ class Batch:
         self.existence: Optional[Existence] = None
         self.answers: Sequence[List[Reply]] = ()
         self.refusal: Optional[ReplyError] = None
+        self.is_judged = False
         self.is_clean = True
         self.leaves_transaction = False
 
@@ -174,6 +177,7 @@ class Batch:
         Returns:
             False where they can't be the replies to this batch.
         """
+        self.is_judged = True
         at = 0
         if self.watched is not None:
             at = self.watched.reply_count
@@ -221,6 +225,10 @@ class Batch:
             at = end
         self.answers = answers
         return at
+
+    def leave_transaction(self) -> List[Command]:
+        """Return the command that leaves a transaction which the connection may still be inside."""
+        return [(b"DISCARD",)] if self.leaves_transaction else []
 
     @property
     def has_ended_any(self) -> bool:

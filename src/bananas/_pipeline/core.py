@@ -7,7 +7,7 @@ from typing import Callable, List, Optional, Sequence
 from .. import exceptions as exc
 from .._protocol import Command, Reply, ReplyError
 from . import state as at
-from .answers import hand_out, refuse_too_long, refuse_transactions
+from .answers import Answer, hand_out, judge, refuse_too_long, refuse_transactions
 from .batch import Batch
 from .effects import Effects
 from .event_queue import EventQueue
@@ -21,9 +21,11 @@ from .transaction import is_passing
 
 __all__ = ["Core"]
 
+Reason = Optional[str]
+Refusal = Optional[ReplyError]
+
 # After so many batches of one request each, the next request waits for nobody.
 _LONE = 5
-_STRAY = "it has a reply that nobody asked for"
 
 
 class Core:
@@ -68,7 +70,6 @@ class Core:
         self.connections = 0
         self.batches = 0
         self._batch: Optional[Batch] = None
-        self._is_judged = False
         self._settlement: Optional[Settlement] = None
         self._unwatch = False
         self._marker = Marker()
@@ -76,7 +77,7 @@ class Core:
         self._patient_until = -NEVER
         self._no_connection = no_connection
         self._failure: Optional[exc.ConnectionError] = None
-        self._refusal: Optional[ReplyError] = None
+        self._refusal: Refusal = None
         self._events = EventQueue()
         self._handle = self._events.handle
 
@@ -94,7 +95,8 @@ class Core:
             at_once: Send it without waiting for others in any case.
         """
         self.pending.add(request)
-        self._schedule.wake(request.patience)
+        if request.patience < self._schedule.wake_at:
+            self._schedule.wake(request.patience)
         if self._events.is_busy:
             return  # it is sent when what runs has ended
         if self.state is at.READY and not (at_once or self._lone_batches >= _LONE):
@@ -115,12 +117,12 @@ class Core:
         self._handle(self._on_link_up, facts, now)
 
     def link_failed(
-        self, failure: exc.ConnectionError, now: float, refusal: Optional[ReplyError] = None
+        self, failure: exc.ConnectionError, now: float, refusal: Refusal = None
     ) -> None:
         """No connection could be made; the refusal says so for the server, where it passes."""
         self._handle(self._on_link_failed, failure, now, refusal)
 
-    def link_lost(self, reason: Optional[str], now: float, replies: Sequence[Reply] = ()) -> None:
+    def link_lost(self, reason: Reason, now: float, replies: Sequence[Reply] = ()) -> None:
         """The connection is gone; some replies may have come before, but not all."""
         self._handle(self._on_link_lost, reason, now, replies)
 
@@ -162,16 +164,19 @@ class Core:
                 pending.deadlines.clear()
                 return
         if self.state is at.IDLE and (pending.has_more or pending.has_doubts):
-            self._connect_or_rest()
+            self._connect_or_rest(now)
 
-    def _connect_or_rest(self) -> None:
-        """Connect, unless nobody waits for anything any more."""
+    def _connect_or_rest(self, now: float) -> None:
+        """Connect, or ask the server if the connection was kept, unless nobody waits any more."""
         self._schedule.retry_at = NEVER
-        if self.pending.has_waiting_callers():
+        if not self.pending.has_waiting_callers():
+            self._refusal = None  # whoever comes next is not to be told of it
+            self.state = at.IDLE if self.facts is None else at.READY
+        elif self.facts is None:
             self.state = at.CONNECTING
             self._effects.connect()
         else:
-            self.state = at.IDLE
+            self._settle(now, ask=True)
 
     def _send_batch(self, now: float) -> None:
         """Send what waits; it may be found that nobody waits for it."""
@@ -191,7 +196,6 @@ class Core:
             commands.append(self._marker.next())
         self.batches += 1
         self._batch = batch
-        self._is_judged = False
         self._unwatch = batch.look is not None
         self.state = at.SENT
         self._send(commands, now, batch.silence, batch.size)
@@ -212,32 +216,13 @@ class Core:
     def _on_answered(self, replies: List[Reply], now: float) -> None:
         batch = self._batch
         assert batch is not None
-        has_marker = self._is_judged or batch.needs_marker
-        echo = replies.pop() if has_marker else None
-        if self._is_judged:
-            self._conclude_if(self._marker.is_reply(echo), batch, now)
-        elif not batch.judge(replies):
-            self._on_link_lost("its replies are not those of a transaction", now)
-        elif batch.leaves_transaction:
-            self._confirm(batch, [(b"DISCARD",)], now)
-        elif has_marker:
-            batch.refusal = echo if is_passing(echo) else None
-            self._conclude_if(self._marker.is_reply(echo), batch, now)
-        elif batch.is_clean:
+        answer = judge(batch, replies, self._marker)
+        if answer is Answer.SURE:
             self._conclude(batch, now)
+        elif answer is Answer.TO_BE_CONFIRMED:
+            self._send([*batch.leave_transaction(), self._marker.next()], now, batch.silence)
         else:
-            self._confirm(batch, [], now)
-
-    def _confirm(self, batch: Batch, before: List[Command], now: float) -> None:
-        """Make sure that an error, which says nothing of what it answers, is no stray one."""
-        self._is_judged = True
-        self._send([*before, self._marker.next()], now, batch.silence)
-
-    def _conclude_if(self, is_sure: bool, batch: Batch, now: float) -> None:
-        if is_sure:
-            self._conclude(batch, now)
-        else:
-            self._on_link_lost(_STRAY, now)
+            self._on_link_lost(answer.value, now)
 
     def _conclude(self, batch: Batch, now: float) -> None:
         """Tell the callers of a batch, who may ask for more, and go on."""
@@ -278,29 +263,25 @@ class Core:
         self.state = at.READY
         self._go_on(now)
 
-    def _on_link_failed(
-        self, failure: exc.ConnectionError, now: float, refusal: Optional[ReplyError]
-    ) -> None:
+    def _on_link_failed(self, failure: exc.ConnectionError, now: float, refusal: Refusal) -> None:
         if self.state is at.CONNECTING:
             self._failure = failure
             self._refusal = refusal
             self.pending.fail_unsent(failure, refusal)
             self._back_off(now)
 
-    def _on_link_lost(
-        self, reason: Optional[str], now: float, replies: Sequence[Reply] = ()
-    ) -> None:
+    def _on_link_lost(self, reason: Reason, now: float, replies: Sequence[Reply] = ()) -> None:
         if self.facts is None:
             return
         if self._batch is not None and refuse_too_long(self._batch, replies, self.pending):
             self._batch = None
         self._lose_link(reason, now)
         if self._schedule.may_retry_at_once():
-            self._connect_or_rest()
+            self._connect_or_rest(now)
         else:
             self._back_off(now)
 
-    def _lose_link(self, reason: Optional[str], now: float) -> None:
+    def _lose_link(self, reason: Reason, now: float) -> None:
         """Let go of the connection, and note what was on its way."""
         batch, self._batch = self._batch, None
         facts, self.facts = self.facts, None
@@ -320,16 +301,6 @@ class Core:
         self.state = at.BACKING_OFF
         self._schedule.back_off(now)
 
-    def _end_back_off(self, now: float) -> None:
-        """Try again, on the connection if it was kept."""
-        self._schedule.retry_at = NEVER
-        if self.facts is None:
-            self._connect_or_rest()
-        elif self.pending.has_waiting_callers():
-            self._settle(now, ask=True)
-        else:
-            self.state = at.READY
-
     # -- lost replies ----------------------------------------------------------------------------
 
     def _on_reply_lost(self, submit: Submit, facts: LinkFacts, now: float) -> None:
@@ -344,7 +315,7 @@ class Core:
         settlement = Settlement(self.pending.undo, self.pending.lost, ask=ask)
         if not settlement.is_possible(self.facts):
             self._lose_link(None, now)  # only a younger connection can tell
-            self._connect_or_rest()
+            self._connect_or_rest(now)
             return
         self._settlement = settlement
         self.state = at.SETTLING
@@ -357,7 +328,7 @@ class Core:
         assert settlement is not None
         refusal = next(filter(is_passing, replies), None)
         if not self._marker.is_reply(replies.pop()):
-            self._on_link_lost(_STRAY, now)
+            self._on_link_lost(Answer.STRAY.value, now)
             return
         self._settlement = None
         if refusal is not None:
@@ -375,19 +346,15 @@ class Core:
         pending = self.pending
         failure = None if self.facts is not None else self._failure or self._no_connection
         pending.fail_late(now, self._batch, failure, self._refusal)
-        if self._waits_for_link:
+        if failure is not None and self._refusal is None:  # else the server will be ready
             pending.fail_impatient(now, self._patient_until, failure)
         if self.state is at.BACKING_OFF and now >= self._schedule.retry_at:
-            self._end_back_off(now)
+            self._connect_or_rest(now)
         elif self._schedule.is_silent(now):
             self._on_link_lost("it is silent", now)
-        patience = pending.patience(self._patient_until) if self._waits_for_link else None
+        no_link = self.facts is None and self._refusal is None
+        patience = pending.patience(self._patient_until) if no_link else None
         self._schedule.woken(pending.deadlines.soonest(), patience)
-
-    @property
-    def _waits_for_link(self) -> bool:
-        """Whether patience counts; where a server says that it will be ready, deadlines do."""
-        return self.facts is None and self._refusal is None
 
     # -- the end ---------------------------------------------------------------------------------
 

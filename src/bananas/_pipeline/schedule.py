@@ -28,6 +28,7 @@ class Schedule:
 
     Attributes:
         retry_at: When the next connection attempt is due.
+        wake_at: What the timer is set to.
     """
 
     def __init__(
@@ -38,18 +39,18 @@ class Schedule:
         self._backoff = Backoff(_FIRST_BACKOFF, longest, jitter)
         self._silence = Silence()
         self._look_at = NEVER
-        self._wake_at = NEVER
+        self.wake_at = NEVER
         self.retry_at = NEVER
 
     def wake(self, when: float) -> None:
         """Wake the state machine at this time, or before."""
-        if when < self._wake_at:
-            self._wake_at = when
+        if when < self.wake_at:
+            self.wake_at = when
             self._effects.wake_at(when)
 
     def woken(self, *times: Optional[float]) -> None:
         """Set the timer again, for the soonest of these times and of our own."""
-        self._wake_at = NEVER
+        self.wake_at = NEVER
         soonest = min([self._look_at, self.retry_at, *(when for when in times if when is not None)])
         self.wake(soonest)
 

@@ -600,6 +600,33 @@ def test_watch_that_is_lost_with_its_connection() -> None:
     assert pipeline.verbs == [b"WATCH", b"EXISTS", b"ECHO"]
 
 
+def test_watch_that_a_refusal_ends() -> None:
+    """Keys that were watched on a connection that is dropped are looked for again."""
+    pipeline = Recorder().ready()
+    pipeline.ask(call(b"PING"))
+    pipeline.ask(call(b"GET"))
+    pipeline.ask(submit([entry("a")], idempotent=True))
+    pipeline.reply(b"PONG")
+    pipeline.reply(ReplyError("LOADING", "not yet"), OK, 0)
+    assert pipeline.is_at(State.BACKING_OFF)
+    pipeline.core.time(pipeline.wake_at_time)
+    pipeline.link_up()
+    assert pipeline.verbs == [b"GET", b"WATCH", b"EXISTS", b"ECHO"]
+
+
+def test_script_that_runs_when_nobody_waits_any_more() -> None:
+    """Whoever comes next is not told of it."""
+    pipeline = Recorder().ready()
+    pipeline.ask(submit([entry("a")], timeout=1.0))
+    pipeline.reply(OK, BUSY, BUSY, ABORTED)
+    pipeline.reply()
+    pipeline.core.time(1.0)
+    assert pipeline.is_at(State.READY)
+    request = pipeline.ask(submit([entry("b")], 1.0))
+    pipeline.core.time(11.0)
+    assert isinstance(outcome(request), OutcomeUnknownError)
+
+
 def test_no_right_to_one_document() -> None:
     """It alone is rejected."""
     pipeline = Recorder().ready()
