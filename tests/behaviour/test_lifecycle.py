@@ -60,19 +60,20 @@ async def test_first_call_is_a_wait(broker: Broker, worker: GoWorker) -> None:
 
 
 async def test_connect_again(client: Facade, broker: Broker) -> None:
-    """Connecting again, and at once, makes no second connection."""
-    await asyncio.gather(*(client.connect() for _ in range(10)))
+    """Connecting again makes no second connection; threads that do so at once have one each."""
     await client.connect()
-    assert broker.connections() == 1
-    assert (await client.stats()).connections == 1
+    assert broker.connections() == (await client.stats()).connections == 1
+    await asyncio.gather(*(client.connect() for _ in range(10)))
+    most = 8 if client.blocking else 1
+    assert broker.connections() == (await client.stats()).connections <= most
 
 
 async def test_many_callers(client: Facade, broker: Broker) -> None:
-    """Any number of concurrent calls share one connection."""
+    """Any number of concurrent calls share one connection, but for submits of blocking ones."""
     ids = await asyncio.gather(*(client.submit_job("work", n) for n in range(100)))
     jobs = await asyncio.gather(*(client.get_job(job_id) for job_id in ids))
     assert [job.payload for job in jobs] == list(range(100))
-    assert broker.connections() == 1
+    assert broker.connections() <= (8 + 1 if client.blocking else 1)
 
 
 async def test_nobody_there(connect: Connect) -> None:
@@ -319,7 +320,7 @@ def test_any_thread(broker: Broker) -> None:
         assert {number: job.payload for number, job in found.items() if job} == {
             number: number for number in range(32)
         }
-        assert broker.connections() == 1
+        assert broker.connections() <= 8 + 1
 
 
 def test_several_blocking_clients_share_a_thread(broker: Broker) -> None:
@@ -373,7 +374,7 @@ async def test_stats(client: Facade, broker: Broker, worker: GoWorker) -> None:
     stats = await client.stats()
     assert (stats.waits, stats.listening) == (1, True)
     assert stats.last_pong_age >= 0
-    assert stats.pipelines >= 2
+    assert stats.pipelines >= 1
     worker.store_success(job_id)
     await wait
     stats = await client.stats()

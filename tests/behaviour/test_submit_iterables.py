@@ -179,6 +179,7 @@ def test_it_is_not_read_ahead(real_broker: Broker) -> None:
 def test_ctrl_c_in_it(real_broker: Broker) -> None:
     """What was sent is queued, and the client goes on."""
     with Client(real_broker.url) as client:
+        assert client.get_job("none") is None  # there is a connection for submits of many
         with pytest.raises(Stop):
             client.submit_jobs(raising(Stop(), 1200))
         assert client.submit_job("work", 1) in real_broker.queued("queue:normal")
