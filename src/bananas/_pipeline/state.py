@@ -31,4 +31,5 @@ class State(enum.Enum):
 
 
 # To look a member up in its enum would take longer than most of what follows from it.
-IDLE, CONNECTING, READY, SENT, WATCHING, SETTLING, BACKING_OFF, CLOSED = State  # pylint: disable=C0103
+# pylint: disable-next=invalid-name
+IDLE, CONNECTING, READY, SENT, WATCHING, SETTLING, BACKING_OFF, CLOSED = State
