@@ -7,6 +7,7 @@ import os
 import select
 import socket
 import ssl
+import struct
 import time
 from typing import Any, Callable, Coroutine, List, Optional, Sequence, TypeVar
 
@@ -23,6 +24,7 @@ __all__ = ["Line", "NotSent", "run_here"]
 T = TypeVar("T")
 
 _MOST_AT_ONCE = 65536
+_HAS_TIMEVAL = os.name == "posix"
 
 
 class NotSent(Exception):
@@ -86,6 +88,7 @@ class Line:
         self._is_plain = endpoint.scheme != "rediss"
         self._process = os.getpid()
         self._socket: Optional[socket.socket] = None
+        self._limit = -1.0
         self._is_readable: Callable[[], bool]
         self._reader = new_reader()
 
@@ -128,6 +131,7 @@ class Line:
         finally:
             self._socket = opening.socket
         assert self._socket is not None
+        self._limit = -1.0  # the handshake's is another one
         self._is_readable = _watch(self._socket)
 
     async def _reopen(self) -> None:
@@ -177,7 +181,7 @@ class Line:
     def _has_no_data(self) -> bool:
         """Whether what has arrived is of TLS itself."""
         assert self._socket is not None
-        self._socket.settimeout(0)
+        self._limit_waits(self._socket, 0)
         try:
             self._socket.recv(1)
         except ssl.SSLWantReadError:
@@ -207,16 +211,16 @@ class Line:
             raise LinkLost("a signal handler has forked during the call")
         written = 0
         try:
-            line.settimeout(silence)
+            self._limit_waits(line, silence)
             written = line.send(data)
             while written < len(data):
-                line.settimeout(_left(until, silence))
+                self._limit_waits(line, _left(until, silence))
                 written += line.send(data[written:])
             return self._read(line, count, until, silence)
         except (OSError, ValueError) as error:
             if not written and self._is_plain:
                 raise NotSent(type(error).__name__) from None
-            if isinstance(error, (TimeoutError, socket.timeout)):
+            if isinstance(error, (TimeoutError, socket.timeout, BlockingIOError)):
                 raise TimeoutError("no reply came in time") from None
             raise LinkLost(type(error).__name__) from None
 
@@ -238,7 +242,21 @@ class Line:
             except Exception as error:
                 name = type(error).__name__
                 raise LinkLost(f"it does not speak the protocol of Redis ({name})") from None
-            line.settimeout(_left(until, silence))
+            self._limit_waits(line, _left(until, silence))
+
+    def _limit_waits(self, line: socket.socket, limit: float) -> None:
+        """Have no wait of the socket take longer."""
+        if limit == self._limit:
+            return
+        if self._is_plain and _HAS_TIMEVAL:
+            # The system's own limit, where Python's would cost a call of poll() before each other.
+            line.settimeout(None)
+            timeval = struct.pack("@ll", int(limit), max(1, int(limit % 1 * 1e6)))
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+        else:
+            line.settimeout(limit)
+        self._limit = limit
 
     # -- ending it -------------------------------------------------------------------------------
 
