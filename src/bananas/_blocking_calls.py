@@ -45,9 +45,11 @@ class BlockingCalls(InProcess):
     """
 
     def _set_up(self, make: Callable[[], AsyncClient]) -> None:
+        named = self._named  # not self: it is forgotten as soon as nobody refers to it
+
         def make_inner() -> AsyncClient:
             inner = make()
-            inner._life.name = self._named(inner)
+            inner._life.name = named(inner)
             return inner
 
         self._connections = Connections(make_inner)
