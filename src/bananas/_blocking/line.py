@@ -115,6 +115,8 @@ class Line:
             if isinstance(error, NeedsLoop):
                 raise exc.ConnectionError("the credential_provider needs an event loop") from error
             if isinstance(error, Exception):
+                if isinstance(error.__context__, TimeoutError) and self._opening.is_over:
+                    error = error.__context__  # what some releases of redis-py make another error
                 refusal = self._attempt.refusal(error)
                 raise refusal from refusal.__cause__
             raise

@@ -65,6 +65,11 @@ class BlockingOpening:
             raise socket.timeout("timed out")
         return left
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the time is over."""
+        return time.monotonic() >= self.until
+
     def hear(self, data: bytes) -> None:
         """Keep what the server says first."""
         if len(self.heard) < HEARD_LIMIT:
