@@ -198,7 +198,7 @@ def test_closing_in_it(real_broker: Broker) -> None:
         client.submit_jobs(specs())
     queued = set(real_broker.queued("queue:normal"))
     assert set(caught.value.submitted) <= queued
-    assert len(queued) in (500, 1000)
+    assert len(queued) in (0, 500, 1000)  # none, where closing was faster than the first reply
 
 
 def raising_after(count: int, call: Callable[[], None]) -> Iterator[JobSpec]:
