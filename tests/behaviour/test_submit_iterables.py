@@ -190,6 +190,7 @@ def test_ctrl_c_in_it(real_broker: Broker) -> None:
 def test_closing_in_it(real_broker: Broker) -> None:
     """A client that is closed meanwhile says so, and which jobs are queued for certain."""
     client = Client(real_broker.url)
+    assert client.get_job("none") is None  # there is a connection for submits of many
 
     def specs() -> Iterator[JobSpec]:
         yield from raising_after(1100, client.close)
@@ -198,7 +199,7 @@ def test_closing_in_it(real_broker: Broker) -> None:
         client.submit_jobs(specs())
     queued = set(real_broker.queued("queue:normal"))
     assert set(caught.value.submitted) <= queued
-    assert len(queued) in (0, 500, 1000)  # none, where closing was faster than the first reply
+    assert len(queued) in (500, 1000)
 
 
 def raising_after(count: int, call: Callable[[], None]) -> Iterator[JobSpec]:
