@@ -60,11 +60,12 @@ async def test_first_call_is_a_wait(broker: Broker, worker: GoWorker) -> None:
 
 
 async def test_connect_again(client: Facade, broker: Broker) -> None:
-    """Connecting again makes no second connection; threads that do so at once have one each."""
+    """Connecting again makes no second connection; threads that do so at once have one each, of
+    which the ninth and all others share the loop's."""
     await client.connect()
     assert broker.connections() == (await client.stats()).connections == 1
     await asyncio.gather(*(client.connect() for _ in range(10)))
-    most = 8 if client.blocking else 1
+    most = 8 + 1 if client.blocking else 1
     assert broker.connections() == (await client.stats()).connections <= most
 
 

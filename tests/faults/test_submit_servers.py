@@ -23,6 +23,7 @@ from tests.support.framing import encode_command
 
 from .inventory import Inventory, nothing_left, queued_once
 from .submits import WAYS, Way
+from .timing import eventually
 
 every_way = pytest.mark.parametrize("submit", WAYS.values(), ids=WAYS.keys())
 
@@ -110,7 +111,7 @@ async def test_address_leads_to_a_replica_for_good(
             await task
         nothing_left(redis_server)
         release.set()
-        await proxy.wait_async(lambda: bool(Inventory(redis_server).queued), what="the held one")
+        await eventually(lambda: Inventory(redis_server).queued, "the held one")
     queued_once(redis_server, str(caught.value.job_id))
 
 
@@ -149,7 +150,7 @@ async def test_proxies_that_number_connections_themselves(
         proxy.clear()
         ids = set(caught.value.job_ids)
         release.set()
-        await proxy.wait_async(lambda: ids <= Inventory(redis_server).documents, what="the first")
+        await eventually(lambda: ids <= Inventory(redis_server).documents, "the first")
         for job_id in ids:
             assert await submit(client, job_id) == [job_id]
     queued_once(redis_server, *Inventory(redis_server).documents)
@@ -174,7 +175,7 @@ async def test_server_without_a_run_id(
             await submit(client, None)
         ids = set(caught.value.job_ids)
         release.set()
-        await proxy.wait_async(lambda: ids <= Inventory(redis_server).documents, what="the first")
+        await eventually(lambda: ids <= Inventory(redis_server).documents, "the first")
     queued_once(redis_server, *Inventory(redis_server).documents)
 
 

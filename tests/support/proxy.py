@@ -113,6 +113,8 @@ class FaultProxy:
     ) -> None:
         """Block until a condition on the numbers above holds.
 
+        It looks again only when one of them changes, so not at what the server then does.
+
         Raises:
             TimeoutError: It did not within `timeout` seconds.
         """
