@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import json
 import re
 from json import scanner
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
 from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple, Union
+
+# Not in a call: an interrupt there may leave orjson half imported, and to collect that crashes.
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment]
 
 from . import exceptions as exc
 from ._json_default import Default, replace_foreign
@@ -55,16 +60,7 @@ def _make_encode() -> Callable[[Any], str]:
 
 
 _encode = _make_encode()
-
-
-@functools.lru_cache(maxsize=None)
-def _fast_writer() -> Optional[Callable[[Any], bytes]]:
-    """Return orjson's encoder, looked for at the first use; None where it is not installed."""
-    try:
-        import orjson
-    except ImportError:
-        return None
-    return orjson.dumps
+_fast: Optional[Callable[[Any], bytes]] = None if orjson is None else orjson.dumps
 
 
 def _is_plain(items: Iterable[Any], levels: int = _FAST_NESTING) -> bool:
@@ -101,9 +97,8 @@ def dumps(value: Any, argument: str = "payload", default: Optional[Default] = No
             value the trouble sits, and never shows the value.
     """
     try:
-        fast = _fast_writer()
-        if fast is not None and _is_plain((value,)):
-            return fast(value)
+        if _fast is not None and _is_plain((value,)):
+            return _fast(value)
     except (TypeError, RecursionError):
         pass
     try:

@@ -11,7 +11,7 @@ from tests.unit.source_tree import ROOT
 PROGRAM = "import bananas, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
 OPTIONAL = {
     "aiohttp", "attr", "click", "coverage", "fakeredis", "fastapi", "hypothesis", "msgspec",
-    "opentelemetry", "orjson", "prometheus_client", "pydantic", "pytest", "rich", "structlog",
+    "opentelemetry", "prometheus_client", "pydantic", "pytest", "rich", "structlog",
     "typer", "unittest", "uvloop",
 }  # fmt: skip
 
@@ -31,6 +31,11 @@ def test_nothing_optional_is_imported() -> None:
     found = imported(PROGRAM)
     assert "bananas" in found
     assert found & OPTIONAL == set()
+
+
+def test_no_call_imports_orjson() -> None:
+    """An interrupt of a call can't leave orjson half imported, which crashes when collected."""
+    assert "orjson" in imported(PROGRAM)
 
 
 def test_importing_starts_nothing() -> None:

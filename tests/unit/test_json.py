@@ -33,7 +33,7 @@ def orjson(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run every test with whatever encoder is installed, and with the standard one."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "absent":
-            patch.setattr(_json, "_fast_writer", lambda: None)
+            patch.setattr(_json, "_fast", None)
         yield
 
 

@@ -99,7 +99,7 @@ def written(value: Any) -> Tuple[bytes, str]:
 def without_orjson(value: Any) -> Tuple[bytes, str]:
     """Return what ``written`` does where orjson is not installed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_json, "_fast_writer", lambda: None)
+        patch.setattr(_json, "_fast", None)
         return written(value)
 
 
@@ -113,7 +113,7 @@ def lists(depth: int) -> List[Any]:
 
 def test_orjson_is_what_writes() -> None:
     """Where orjson is installed it is found, so that the tests below compare two encoders."""
-    assert _json._fast_writer() is orjson.dumps
+    assert _json._fast is orjson.dumps
 
 
 @quickly
@@ -173,7 +173,7 @@ def test_without_orjson_installed() -> None:
     program = (
         "import sys; sys.modules['orjson'] = None\n"
         "from bananas import _json\n"
-        "assert _json._fast_writer() is None\n"
+        "assert _json._fast is None\n"
         "assert _json.dumps({'a': [1]}) == b'{\"a\":[1]}'"
     )
     subprocess.run(

@@ -105,7 +105,7 @@ REMEDIES: List[Any] = [
 def _orjson(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check with orjson and without."""
     if request.param == "absent":
-        monkeypatch.setattr(_json, "_fast_writer", lambda: None)
+        monkeypatch.setattr(_json, "_fast", None)
 
 
 @pytest.mark.parametrize(("value", "kind", "remedy"), REMEDIES, ids=range(len(REMEDIES)))
