@@ -85,6 +85,8 @@ WORDS = [
     ("From ``Client``, which connects at once: no primary", "No primary"),
     ("From ``Client``, when it is closed", "The client was closed"),
 ]
+#: What a caller who blocks can't pass.
+ASYNC_ARGUMENTS = {"Union[Iterable[JobSpec], AsyncIterable[JobSpec]]": "Iterable[JobSpec]"}
 #: The client alone says so: its constructor connects.
 CONNECTS = "        ConnectionError: Redis can't be reached.\n"
 #: Checked in the caller's thread: an iterable of the caller's must not run in another one.
@@ -160,6 +162,8 @@ def make_method(source: str, function: Function, twin: Twin, by_hand: Set[str]) 
     signature = "\n".join(lines[decorated - 1 : first.lineno - 1]).replace("async def", "def", 1)
     for original, name in NAMES.items():
         signature = signature.replace(f"-> {original}:", f"-> {name}:")
+    for theirs, ours in ASYNC_ARGUMENTS.items():
+        signature = signature.replace(theirs, ours)
     body = make_body(function, twin, by_hand)
     if function.name == "__init__":
         return f"{signature}\n{body}"

@@ -70,6 +70,11 @@ def check_iterable(values: object, argument: str, members: str) -> None:
     """Refuse what can't be iterated over; its iteration does not begin."""
     kind = type(values)
     if not hasattr(kind, "__iter__") and not hasattr(kind, "__getitem__"):
+        if hasattr(kind, "__aiter__"):
+            raise ValueError(
+                f"{argument} must be a list of {members}, not {kind.__name__}, which only "
+                "'async for' can iterate over: make a list of it first"
+            )
         raise ValueError(f"{argument} must be a list of {members}, not {kind_of(values)}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import (
     Any,
+    AsyncIterable,
     Callable,
     Coroutine,
     Iterable,
@@ -107,9 +108,19 @@ class BlockingCalls(InProcess):
         run = self._connections.on_line if fresh else self._connections.on_loop
         return run(lambda client: client._queue._submit(entry, if_exists, fresh=fresh))
 
-    def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return") -> List[str]:
+    def submit_jobs(
+        self,
+        specs: Iterable[JobSpec],
+        *,
+        if_exists: IfExists = "return",
+    ) -> List[str]:
         """Submit many jobs, whose iterable runs in the caller's thread."""
         self._connections.refuse_misuse()
+        if isinstance(specs, AsyncIterable) and not isinstance(specs, Iterable):
+            raise ValueError(
+                f"specs is an async iterable ({type(specs).__name__}), which Client can't wait "
+                "for: use AsyncClient, or make a list of it first"
+            )
         # The caller's iterable runs here: it may be bound to its thread, or be slow.
         chunks, submission = self._inner._queue._begin(specs, if_exists)
         if isinstance(chunks, list):

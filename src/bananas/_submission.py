@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-from typing import Iterable, List, Optional, Sequence, Set, Tuple
+from contextlib import asynccontextmanager
+from typing import (
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Union,
+)
 
 from . import exceptions as exc
 from ._pipeline import LARGE, AutoPipeline, Entry, NotQueued
 from ._timestamps import stamp
 from ._types import IfExists
 
-__all__ = ["JOBS_AT_ONCE", "Chunk", "Submission", "raise_refusals"]
+__all__ = ["JOBS_AT_ONCE", "Chunk", "Submission", "closed_after_error", "raise_refusals"]
 
 JOBS_AT_ONCE = 500
 
@@ -54,11 +65,15 @@ class Submission:
         self._refusals: List[NotQueued] = []
         self._failed: Set[str] = set()
 
-    async def run(self, chunks: Iterable[Chunk]) -> List[str]:
+    async def run(self, chunks: Union[Iterable[Chunk], AsyncIterable[Chunk]]) -> List[str]:
         """Send all chunks and return the ids; an error tells which jobs were submitted."""
         try:
-            for chunk in chunks:
-                await self.send(chunk)
+            if isinstance(chunks, AsyncIterable):
+                async for chunk in chunks:
+                    await self.send(chunk)
+            else:
+                for chunk in chunks:
+                    await self.send(chunk)
             await self.settle()
         except Exception as error:
             await self.add_facts(error)
@@ -125,6 +140,18 @@ class Submission:
         if self._refusals:
             raise_refusals(self._refusals, self._if_exists, self.ids)
         return self.ids
+
+
+@asynccontextmanager
+async def closed_after_error(iterator: AsyncIterator[object]) -> AsyncIterator[None]:
+    """Close an async generator that is left before its end, and not whenever it is collected."""
+    try:
+        yield
+    except BaseException:
+        close = getattr(iterator, "aclose", None)
+        if close is not None:
+            await close()
+        raise
 
 
 def _apart(entries: Sequence[Entry]) -> List[List[Entry]]:

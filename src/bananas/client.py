@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from types import TracebackType
 from typing import (
     Any,
+    AsyncIterable,
     Callable,
     Iterable,
     List,
@@ -467,7 +468,10 @@ class AsyncClient(InProcess):
         return await self._queue._submit(entry, if_exists, fresh=job_id is None)
 
     async def submit_jobs(
-        self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return"
+        self,
+        specs: Union[Iterable[JobSpec], AsyncIterable[JobSpec]],
+        *,
+        if_exists: IfExists = "return",
     ) -> List[str]:
         """Submit many jobs, immediate and scheduled, in few round trips.
 
@@ -476,7 +480,8 @@ class AsyncClient(InProcess):
         each transaction is, so that it need not fit in memory.
 
         Args:
-            specs: One ``JobSpec`` for each job.
+            specs: One ``JobSpec`` for each job. ``AsyncClient`` takes async iterables too; an async
+                generator is closed when the submit ends before it does.
             if_exists: For specs with a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
 
         Returns:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import (
     Any,
+    AsyncIterable,
+    AsyncIterator,
     Awaitable,
     Dict,
     Iterable,
@@ -39,7 +41,13 @@ from ._pipeline import AutoPipeline, Entry, NotQueued
 from ._protocol import Reply, ReplyError
 from ._redis import Command
 from ._stored import read_all
-from ._submission import JOBS_AT_ONCE, Chunk, Submission, raise_refusals
+from ._submission import (
+    JOBS_AT_ONCE,
+    Chunk,
+    Submission,
+    closed_after_error,
+    raise_refusals,
+)
 from ._timestamps import UTC, format_timestamp, stamp, utcnow
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
 from .models import (
@@ -304,10 +312,19 @@ class RedisQueue(InProcess):
             raise_refusals([outcome], if_exists, ())
         return entry.job_id
 
-    async def _submit_specs(self, specs: Iterable[JobSpec], if_exists: IfExists) -> List[str]:
+    async def _submit_specs(
+        self, specs: Union[Iterable[JobSpec], AsyncIterable[JobSpec]], if_exists: IfExists
+    ) -> List[str]:
         """Submit many, in transactions that are bounded in jobs and bytes, and return their ids."""
-        chunks, submission = self._begin(specs, if_exists)
-        return await submission.run(chunks)
+        if isinstance(specs, AsyncIterable):
+            _check_if_exists(if_exists)
+            iterator = specs.__aiter__()
+            async with closed_after_error(iterator):
+                chunks = self._chunks_as_they_come(iterator)
+                async with closed_after_error(chunks):
+                    return await Submission(self._pipeline, if_exists).run(chunks)
+        chunks_at_hand, submission = self._begin(specs, if_exists)
+        return await submission.run(chunks_at_hand)
 
     def _begin(
         self, specs: Iterable[JobSpec], if_exists: IfExists
@@ -327,15 +344,29 @@ class RedisQueue(InProcess):
     def _chunks(self, specs: Iterable[JobSpec]) -> Iterator[Chunk]:
         chunk = Chunk()
         for index, spec in enumerate(specs):
-            entry = self._entry_of_spec(index, spec, chunk)
-            (chunk.fresh if spec.job_id is None else chunk.chosen).append(entry)
-            chunk.ids.append(entry.job_id)
-            chunk.size += len(entry.document)
-            if len(chunk.ids) >= JOBS_AT_ONCE or chunk.size >= _CHUNK_BYTES:
+            if self._fills(chunk, index, spec):
                 yield chunk
                 chunk = Chunk()
         if chunk.ids:
             yield chunk
+
+    async def _chunks_as_they_come(self, specs: AsyncIterator[JobSpec]) -> AsyncIterator[Chunk]:
+        chunk, index = Chunk(), 0
+        async for spec in specs:
+            if self._fills(chunk, index, spec):
+                yield chunk
+                chunk = Chunk()
+            index += 1
+        if chunk.ids:
+            yield chunk
+
+    def _fills(self, chunk: Chunk, index: int, spec: JobSpec) -> bool:
+        """Add a job to a chunk, and return whether the chunk is full."""
+        entry = self._entry_of_spec(index, spec, chunk)
+        (chunk.fresh if spec.job_id is None else chunk.chosen).append(entry)
+        chunk.ids.append(entry.job_id)
+        chunk.size += len(entry.document)
+        return len(chunk.ids) >= JOBS_AT_ONCE or chunk.size >= _CHUNK_BYTES
 
     def _entry_of_spec(self, index: int, spec: JobSpec, chunk: Chunk) -> Entry:
         if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):

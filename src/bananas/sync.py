@@ -356,7 +356,12 @@ class Client(BlockingCalls):
         )
         return self._submit(entry, if_exists, fresh=job_id is None)
 
-    def submit_jobs(self, specs: Iterable[JobSpec], *, if_exists: IfExists = "return") -> List[str]:
+    def submit_jobs(
+        self,
+        specs: Iterable[JobSpec],
+        *,
+        if_exists: IfExists = "return",
+    ) -> List[str]:
         """Submit many jobs, immediate and scheduled, in few round trips.
 
         They go out in transactions of up to 500 jobs or 1 MiB. A sequence of up to 10,000 is
@@ -364,7 +369,8 @@ class Client(BlockingCalls):
         each transaction is, so that it need not fit in memory.
 
         Args:
-            specs: One ``JobSpec`` for each job.
+            specs: One ``JobSpec`` for each job. ``AsyncClient`` takes async iterables too; an async
+                generator is closed when the submit ends before it does.
             if_exists: For specs with a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
 
         Returns:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import threading
 from datetime import timedelta
-from typing import Any, Callable, Iterator, List
+from typing import Any, AsyncIterator, Callable, Iterable, Iterator, List, Optional
 
 import pytest
 
-from bananas import Client, ClientClosedError, JobSpec
+from bananas import AsyncClient, Client, ClientClosedError, JobSpec
 from tests.behaviour.broker import Broker
 from tests.behaviour.conftest import Facade
 
@@ -218,3 +219,129 @@ def test_a_misused_client_takes_nothing_from_it(real_broker: Broker) -> None:
     with pytest.raises(ClientClosedError):
         client.submit_jobs(specs)
     assert list(specs) != []
+
+
+# -- async iterables -----------------------------------------------------------------------------
+
+
+class Source:
+    """Gives specs as an async generator does, and knows how it ended."""
+
+    def __init__(self, specs: Iterable[Any], error: Optional[BaseException] = None) -> None:
+        self.ended = ""
+        self.given = 0
+        self.stalled = asyncio.Event()
+        self._specs = specs
+        self._error = error
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        try:
+            for spec in self._specs:
+                await asyncio.sleep(0)
+                self.given += 1
+                yield spec
+            if self._error is not None:
+                raise self._error
+        except GeneratorExit:
+            self.ended = "closed"
+            await asyncio.sleep(0)  # as a database's cursor may have to
+            raise
+        except asyncio.CancelledError:
+            self.ended = "cancelled"
+            raise
+        self.ended = self.ended or "exhausted"
+
+    async def stall(self) -> AsyncIterator[Any]:
+        """Give all, and then nothing more for ever."""
+        async for spec in self:
+            yield spec
+        self.stalled.set()
+        await asyncio.Event().wait()
+
+
+async def test_async_iterables(async_client: AsyncClient, broker: Broker) -> None:
+    """Jobs of an async iterable are queued in its order, in as many transactions as needed."""
+    source = Source(JobSpec("work", number) for number in range(1203))
+    ids = await async_client.submit_jobs(source)
+    assert broker.queued("queue:normal") == ids
+    assert len(ids) == 1203
+    assert source.ended == "exhausted"
+    assert await async_client.submit_jobs(Source([])) == []
+
+
+@pytest.mark.parametrize(("before", "sent"), [(0, 0), (600, 500)])
+@pytest.mark.parametrize("wrong", [{"name": "work"}, JobSpec("", 1), JobSpec("work", {1})])
+async def test_a_wrong_spec_of_an_async_iterable(
+    async_client: AsyncClient, broker: Broker, before: int, sent: int, wrong: Any
+) -> None:
+    """Its place is told, with what was sent before, and the generator is closed."""
+    source = Source([*(JobSpec("work", number) for number in range(before)), wrong])
+    with pytest.raises(ValueError, match=rf"^specs\[{before}\]") as caught:
+        await async_client.submit_jobs(source)
+    submitted: List[str] = list(caught.value.submitted)  # type: ignore[attr-defined]
+    assert broker.queued("queue:normal") == submitted
+    assert len(submitted) == sent
+    assert source.ended == "closed"
+
+
+async def test_a_foreign_error_of_an_async_iterable(
+    async_client: AsyncClient, broker: Broker
+) -> None:
+    """It passes unchanged, and tells what was queued."""
+    error = ForeignError("boom")
+    with pytest.raises(ForeignError) as caught:
+        await async_client.submit_jobs(Source([JobSpec("work", 1)] * 700, error))
+    assert caught.value is error
+    assert broker.queued("queue:normal") == list(error.submitted)  # type: ignore[attr-defined]
+
+
+async def test_cancelling_a_submit_ends_its_async_iterable(
+    async_client: AsyncClient, broker: Broker
+) -> None:
+    """The generator ends with the call, wherever it was; what was sent is queued once."""
+    source = Source(JobSpec("work", number) for number in range(700))
+    task = asyncio.ensure_future(async_client.submit_jobs(source.stall()))
+    await asyncio.wait_for(source.stalled.wait(), PATIENCE)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert source.ended == "exhausted"
+    assert len(set(broker.queued("queue:normal"))) in (0, 500)
+
+
+async def test_a_closed_client_closes_the_async_generator(real_broker: Broker) -> None:
+    """A submit that ends for another reason leaves no generator behind."""
+    client = AsyncClient(real_broker.url)
+    await client.close()
+    source = Source([JobSpec("work", 1)] * 600)
+    with pytest.raises(ClientClosedError):
+        await client.submit_jobs(source)
+    assert source.ended == "closed"
+
+
+async def test_an_async_iterable_is_not_read_ahead(
+    async_client: AsyncClient, broker: Broker
+) -> None:
+    """Specs are taken as they are sent."""
+    most = 0
+
+    def specs() -> Iterator[JobSpec]:
+        nonlocal most
+        for number in range(4000):
+            if number % 500 == 499:
+                most = max(most, number - broker.command("LLEN", "bananas:queue:normal"))
+            yield JobSpec("work", number)
+
+    await async_client.submit_jobs(Source(specs()))
+    assert most <= 1999
+
+
+def test_the_blocking_client_takes_no_async_iterable(real_broker: Broker) -> None:
+    """It says so, and which client does."""
+    with Client(real_broker.url) as client:
+        with pytest.raises(
+            ValueError, match=r"^specs is an async iterable \(Source\).*AsyncClient"
+        ):
+            client.submit_jobs(Source([JobSpec("work", 1)]))  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"^job_ids must be a list .*, not Source, which only"):
+            client.get_jobs(Source(["a"]))  # type: ignore[arg-type]

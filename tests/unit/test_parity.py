@@ -14,7 +14,7 @@ from bananas.client import AsCompleted
 from bananas.queue import RedisQueue
 from bananas.result_backend import RedisResultBackend
 from bananas.sync import BlockingQueue, BlockingResultBackend, CompletedResults
-from tests.twin import GENERATED, PACKAGE, WORDS, generate
+from tests.twin import ASYNC_ARGUMENTS, GENERATED, PACKAGE, WORDS, generate
 
 #: Each class with its blocking twin; what a client hands out is here too.
 TWINS = {
@@ -95,7 +95,12 @@ def test_all_that_is_handed_out_has_a_twin() -> None:
 def test_signatures(cls: type, name: str) -> None:
     """Names, order, kinds, defaults and annotations of the parameters are the same."""
     ours, theirs = (inspect.signature(function(owner, name)) for owner in (TWINS[cls], cls))
-    assert list(ours.parameters.values()) == list(theirs.parameters.values())
+    assert list(ours.parameters.values()) == [
+        parameter.replace(
+            annotation=ASYNC_ARGUMENTS.get(parameter.annotation, parameter.annotation)
+        )
+        for parameter in theirs.parameters.values()
+    ]
     twins = {one.__name__: other.__name__ for one, other in TWINS.items()}
     annotation = theirs.return_annotation
     assert ours.return_annotation == twins.get(annotation, annotation)
