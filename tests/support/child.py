@@ -24,8 +24,9 @@ C = TypeVar("C", bound="Child")
 class Child:
     """A running process that is talked to in lines, killed at the end of a ``with`` block.
 
-    Where a limit is over the child is made to abort, with which a Python that runs under
-    ``-X faulthandler`` shows the stack of each thread, and the error has all that it wrote.
+    Where a limit is over, or a line is not the expected one, the child is made to abort, with which
+    a Python that runs under ``-X faulthandler`` shows the stack of each thread, and the error has
+    all that it wrote.
 
     Args:
         command: What to run.
@@ -77,7 +78,11 @@ class Child:
     def expect(self, line: str, within: float = _PATIENCE_S) -> None:
         """Check what it prints next."""
         found = self.line(within)
-        assert found == line + "\n", self._report(f"it printed {found!r} and not {line!r}")
+        if found == line + "\n":
+            return
+        if not found:
+            self._reap()  # it is ending by itself
+        raise AssertionError(self._abort(f"it printed {found!r} and not {line!r}"))
 
     def say(self, line: str) -> None:
         """Give it a line to read."""
@@ -115,7 +120,7 @@ class Child:
         reason += " while it ran" if status is None else f"; it had ended with status {status}"
         if status is None:
             self.process.send_signal(getattr(signal, "SIGABRT", signal.SIGTERM))
-            self._reap()
+        self._reap()
         return self._report(reason)
 
     def _report(self, reason: str) -> str:

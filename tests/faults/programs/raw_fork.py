@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import sys
 import threading
-from typing import Callable, Dict, List
+from typing import Callable, Dict, Iterator, List
 
 from bananas import Client
-from tests.faults.programs.forking import ended_well, work
+from bananas._blocking.loop_thread import running_loop_thread
+from tests.faults.programs.forking import how_ended, work
 from tests.support import RawClient
 
 State = Callable[[Client], None]
+_LIMIT = 100.0
+_NEVER = 1000.0
 
 
 def idle(client: Client) -> None:
@@ -27,7 +31,7 @@ def lines(client: Client) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(_LIMIT)
 
 
 def use(clients: List[Client], url: str, port: int) -> None:
@@ -46,7 +50,7 @@ def use(clients: List[Client], url: str, port: int) -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(20)
+            thread.join(_LIMIT)
         assert failures == []
         work(clients[0], redis)
         with Client(url) as client:
@@ -78,6 +82,39 @@ STATES: Dict[str, State] = {"idle": idle, "lines": lines}
 ACTS = {act.__name__: act for act in (use, make, close, drop, leave)}
 
 
+@contextlib.contextmanager
+def others_at_rest() -> Iterator[None]:
+    """Have no other thread wait for the interpreter's lock meanwhile.
+
+    A child that no hook tells of the fork inherits that lock as it is. Where a thread of the
+    parent's waits for it, the child waits for this thread, which it does not have, for good.
+    """
+    loop_thread = running_loop_thread()
+    assert loop_thread is not None
+    for thread in threading.enumerate():
+        if thread not in (threading.current_thread(), loop_thread.thread):
+            thread.join(_LIMIT)
+            assert not thread.is_alive()
+    rests, goes_on = threading.Lock(), threading.Lock()
+    rests.acquire()
+    goes_on.acquire()
+
+    def rest() -> None:
+        # The lock of the interpreter changes hands in the second step alone, not between the two.
+        rests.release()
+        goes_on.acquire()
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(_NEVER)
+    try:
+        loop_thread.loop.call_soon_threadsafe(rest)
+        assert rests.acquire(timeout=_LIMIT)
+        yield
+    finally:
+        sys.setswitchinterval(interval)
+        goes_on.release()
+
+
 def main(state: str, url: str, port: int) -> None:
     """Fork once for each act."""
     fork = ctypes.PyDLL(None).fork
@@ -86,13 +123,14 @@ def main(state: str, url: str, port: int) -> None:
         work(clients[0], redis)
         for name, act in ACTS.items():
             STATES[state](clients[0])
-            pid = fork()
+            with others_at_rest():
+                pid = fork()
             if pid == 0:
                 act(clients, url, port)
                 sys.exit(0)
-            well = ended_well(pid)
+            trouble = how_ended(pid)
             work(clients[0], redis)
-            print(name if well else f"{name}: the child has not ended well", flush=True)
+            print(name + trouble, flush=True)
         stats = clients[0].stats()
         assert stats.reconnects == 0
         clients[0].close()
