@@ -104,6 +104,19 @@ SUBMITS = {
             name, payload, priority, description, due, job_id, routing_key, max_retries
         )
         return self._submit(entry, if_exists, fresh=job_id is None)""",
+    "submit": """
+        spec = job_type.spec(payload, scheduled_for=scheduled_for, job_id=job_id)
+        entry = self._new_entry(*spec_fields(spec))
+        return self._submit(entry, if_exists, fresh=job_id is None)""",
+    "call": """
+        limit = check_timeout(timeout)
+        entry = self._new_entry(*spec_fields(job_type.spec(payload, job_id=job_id)))
+        result = self._run(
+            lambda client: client._submit_and_wait(
+                entry, limit, fresh=job_id is None, any_attempt=False
+            )
+        )
+        return job_type.load_result(result)""",
     "submit_and_wait": """
         limit = check_timeout(timeout)
         entry = self._new_entry(

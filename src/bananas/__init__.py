@@ -17,6 +17,7 @@ from .exceptions import (
     ServerError,
     TimeoutError,
 )
+from .job_type import JobType
 from .location import JobPlace, Location
 from .models import Job, JobPriority, JobResult, JobSpec, JobStatus
 from .sync import Client
@@ -38,6 +39,7 @@ __all__ = [
     "JobResult",
     "JobSpec",
     "JobStatus",
+    "JobType",
     "Location",
     "OutcomeUnknownError",
     "ResultNotFoundError",

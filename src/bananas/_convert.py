@@ -11,13 +11,13 @@ import types
 import typing
 import uuid
 from datetime import datetime
-from typing import Any, Callable, Dict, Iterable, List, Literal, NoReturn, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Literal, NoReturn, Sequence, Tuple, Union
 
 from . import exceptions as exc
 from ._pydantic_errors import sentence
 from ._timestamps import parse_timestamp
 
-__all__ = ["convert"]
+__all__ = ["convert", "model_problems"]
 
 _NoneType = type(None)
 _SCALARS: Dict[Any, Tuple[type, ...]] = {
@@ -53,7 +53,7 @@ class _Misfit(Exception):
     """Says where a value does not fit its type, and never what it is."""
 
 
-def convert(value: Any, target: Any, what: str) -> Any:
+def convert(value: Any, target: Any, what: str, root: str = "result") -> Any:
     """Return a decoded JSON value as a type, checked at every depth.
 
     A Union takes the first of its members that fits, but a whole number stays one where ``int`` is
@@ -62,19 +62,30 @@ def convert(value: Any, target: Any, what: str) -> Any:
     Args:
         value: What a JSON decoder returned.
         target: The type; ``Any`` returns the value as it is.
-        what: What the value is to the caller, for messages.
+        what: What the value belongs to, for messages.
+        root: What the value itself is called in them.
 
     Raises:
         SerializationError: The value does not fit; the message says where, and shows no value.
         TypeError: The type, or one that it is made of, is none that can be converted to.
     """
     try:
-        return _convert(value, target, "result")
+        return _convert(value, target, root)
     except _Misfit as misfit:
         problem = str(misfit)
     except RecursionError:
-        problem = "result is nested too deeply to be converted here"
+        problem = f"{root} is nested too deeply to be converted here"
     raise exc.SerializationError(f"{what}: {problem}")
+
+
+def model_problems(model: Any, fields: Dict[str, Any], path: str) -> List[str]:
+    """Return in words, with their places, what a pydantic model refuses of its fields."""
+    try:
+        model.model_validate(fields)
+    except ValueError as error:
+        find = getattr(error, "errors", None)
+        return [] if find is None else _problems(find(), path)
+    return []
 
 
 def _convert(value: Any, target: Any, path: str) -> Any:
@@ -277,12 +288,14 @@ def _construct(target: Any, build: Callable[[], Any], path: str) -> Any:
         find = getattr(error, "errors", None)
         if find is None:
             raise _Misfit(f"{path} is refused by {_name(target)} itself") from None
-        found = find()
-        problems = [
-            f"{functools.reduce(_member, one['loc'], path)} {sentence(one)}" for one in found[:5]
-        ]
-        more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
-        raise _Misfit("; ".join(problems) + more) from None
+        raise _Misfit("; ".join(_problems(find(), path))) from None
+
+
+def _problems(found: Sequence[Dict[str, Any]], path: str) -> List[str]:
+    problems = [
+        f"{functools.reduce(_member, one['loc'], path)} {sentence(one)}" for one in found[:5]
+    ]
+    return [*problems, f"and {len(found) - 5} more"] if len(found) > 5 else problems
 
 
 def _member(path: str, key: Any) -> str:

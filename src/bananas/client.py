@@ -36,6 +36,7 @@ from ._sentinels import sentinel_endpoints
 from ._surroundings import refuse_green_threads
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._waits import AsCompleted, Listener, Waits
+from .job_type import JobType
 from .location import Location
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
 from .queue import RedisQueue, Submits
@@ -44,6 +45,8 @@ from .result_backend import RedisResultBackend
 __all__ = ["AsCompleted", "AsyncClient", "ClientStats"]
 
 Self = TypeVar("Self", bound="AsyncClient")
+P = TypeVar("P")
+R = TypeVar("R")
 Due = Union[datetime, timedelta]
 
 
@@ -561,6 +564,74 @@ class AsyncClient(InProcess):
             raise
         return await self._waits.wait(entry.job_id, limit, wait=waiter)
 
+    async def submit(
+        self,
+        job_type: JobType[P, R],
+        payload: P,
+        *,
+        scheduled_for: Optional[Due] = None,
+        job_id: Optional[str] = None,
+        if_exists: IfExists = "return",
+    ) -> str:
+        """Submit a typed job.
+
+        Args:
+            job_type: The job's name, types, priority, route and number of attempts.
+            payload: The handler's input, of the type that ``job_type`` gives it.
+            scheduled_for: When it is due: an aware datetime, or a timedelta from now. None is at
+                once.
+            job_id: An id of your choice, which makes the submit idempotent; None makes a UUID.
+            if_exists: With a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            SerializationError: The payload is not of its type; the message says where, and nothing
+                is written.
+            BananasError: Whatever else ``submit_job`` raises.
+
+        Cancelling it may leave the job queued, once, or not at all.
+        """
+        spec = job_type.spec(payload, scheduled_for=scheduled_for, job_id=job_id)
+        entry = self._queue._new_entry(*spec_fields(spec))
+        return await self._queue._submit(entry, if_exists, fresh=job_id is None)
+
+    async def call(
+        self,
+        job_type: JobType[P, R],
+        payload: P,
+        timeout: Optional[Seconds] = 30.0,
+        *,
+        job_id: Optional[str] = None,
+    ) -> R:
+        """Submit a typed job, wait until it has ended, and return what its handler returned.
+
+        Args:
+            job_type: The job's name, types, priority, route and number of attempts.
+            payload: The handler's input, of the type that ``job_type`` gives it.
+            timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
+                None is no limit.
+            job_id: An id of your choice; with a job that exists, its result is waited for.
+
+        Returns:
+            The result, of the type that ``job_type`` gives it; None where it gives none.
+
+        Raises:
+            SerializationError: The payload is not of its type, and nothing is written; or the
+                result is not of its own. The message says where.
+            JobFailedError: The job failed for good; ``error`` says why.
+            TimeoutError: The job has not ended in time; it has the ``job_id``, and the job goes on.
+            ValueError: The handler stored no data, and the type of the result needs some.
+            BananasError: Whatever else ``submit_and_wait`` raises.
+
+        Cancelling it ends the wait, not the job.
+        """
+        limit = check_timeout(timeout)
+        entry = self._queue._new_entry(*spec_fields(job_type.spec(payload, job_id=job_id)))
+        result = await self._submit_and_wait(entry, limit, fresh=job_id is None, any_attempt=False)
+        return job_type.load_result(result)
+
     # -- reading and waiting ---------------------------------------------------------------------
 
     async def get_job(self, job_id: str) -> Optional[Job]:
@@ -807,6 +878,20 @@ def required_time(scheduled_for: Union[Due, NotGiven]) -> Due:
     if scheduled_for is None:
         raise ValueError("scheduled_for must be an aware datetime or a timedelta, not None")
     return scheduled_for
+
+
+def spec_fields(spec: JobSpec) -> Tuple[Any, ...]:
+    """Return what a new entry is made of, in the order in which the queue takes it."""
+    return (
+        spec.name,
+        spec.payload,
+        spec.priority,
+        spec.description,
+        spec.scheduled_for,
+        spec.job_id,
+        spec.routing_key,
+        spec.max_retries,
+    )
 
 
 def _service_name(value: object) -> str:

@@ -30,13 +30,16 @@ from ._config import DEFAULT_REDIS_URL
 from ._credentials import CredentialProvider
 from ._sync_parts import BlockingQueue, BlockingResultBackend
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
-from .client import AsyncClient, ClientStats, Due, required_time
+from .client import AsyncClient, ClientStats, Due, required_time, spec_fields
+from .job_type import JobType
 from .location import Location
 from .models import Job, JobPriority, JobResult, JobSpec, Priority
 
 __all__ = ["BlockingQueue", "BlockingResultBackend", "Client", "CompletedResults"]
 
 Self = TypeVar("Self", bound="Client")
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 class Client(BlockingCalls):
@@ -437,6 +440,78 @@ class Client(BlockingCalls):
                 entry, limit, fresh=fresh, any_attempt=any_attempt
             )
         )
+
+    def submit(
+        self,
+        job_type: JobType[P, R],
+        payload: P,
+        *,
+        scheduled_for: Optional[Due] = None,
+        job_id: Optional[str] = None,
+        if_exists: IfExists = "return",
+    ) -> str:
+        """Submit a typed job.
+
+        Args:
+            job_type: The job's name, types, priority, route and number of attempts.
+            payload: The handler's input, of the type that ``job_type`` gives it.
+            scheduled_for: When it is due: an aware datetime, or a timedelta from now. None is at
+                once.
+            job_id: An id of your choice, which makes the submit idempotent; None makes a UUID.
+            if_exists: With a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
+
+        Returns:
+            The job's id.
+
+        Raises:
+            SerializationError: The payload is not of its type; the message says where, and nothing
+                is written.
+            BananasError: Whatever else ``submit_job`` raises.
+
+        Ctrl-C may leave the job queued, once, or not at all.
+        """
+        spec = job_type.spec(payload, scheduled_for=scheduled_for, job_id=job_id)
+        entry = self._new_entry(*spec_fields(spec))
+        return self._submit(entry, if_exists, fresh=job_id is None)
+
+    def call(
+        self,
+        job_type: JobType[P, R],
+        payload: P,
+        timeout: Optional[Seconds] = 30.0,
+        *,
+        job_id: Optional[str] = None,
+    ) -> R:
+        """Submit a typed job, wait until it has ended, and return what its handler returned.
+
+        Args:
+            job_type: The job's name, types, priority, route and number of attempts.
+            payload: The handler's input, of the type that ``job_type`` gives it.
+            timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
+                None is no limit.
+            job_id: An id of your choice; with a job that exists, its result is waited for.
+
+        Returns:
+            The result, of the type that ``job_type`` gives it; None where it gives none.
+
+        Raises:
+            SerializationError: The payload is not of its type, and nothing is written; or the
+                result is not of its own. The message says where.
+            JobFailedError: The job failed for good; ``error`` says why.
+            TimeoutError: The job has not ended in time; it has the ``job_id``, and the job goes on.
+            ValueError: The handler stored no data, and the type of the result needs some.
+            BananasError: Whatever else ``submit_and_wait`` raises.
+
+        Ctrl-C ends the wait, not the job.
+        """
+        limit = check_timeout(timeout)
+        entry = self._new_entry(*spec_fields(job_type.spec(payload, job_id=job_id)))
+        result = self._run(
+            lambda client: client._submit_and_wait(
+                entry, limit, fresh=job_id is None, any_attempt=False
+            )
+        )
+        return job_type.load_result(result)
 
     def get_job(self, job_id: str) -> Optional[Job]:
         """Read a job's document.

@@ -37,6 +37,7 @@ from bananas import (
     JobResult,
     JobSpec,
     JobStatus,
+    JobType,
     OutcomeUnknownError,
     SerializationError,
     ServerError,
@@ -47,6 +48,7 @@ from bananas.client import ClientStats
 from bananas.queue import QueueLengths, RedisQueue
 from bananas.result_backend import RedisResultBackend
 from bananas.sync import BlockingQueue, BlockingResultBackend, CompletedResults
+from bananas.testing import LocalQueue
 
 
 @dataclass
@@ -310,3 +312,52 @@ def credentials() -> None:
     AsyncClient(credential_provider=BlockingProvider())
     AsyncClient(credential_provider=AsyncProvider())
     Client(credential_provider=CredentialProvider(), ssl_context=ssl.create_default_context())
+
+
+THUMBNAIL = JobType("thumbnail", payload=Report, result=Thumbnail, priority="high", max_retries=1)
+SILENT = JobType("silent", payload=Thumbnail)
+LISTS = JobType("lists", payload=List[int], result=Dict[str, int])
+LOOSE = JobType("loose", payload=Optional[int], result=Optional[str])
+HALF = JobType("half", payload=Report, result=Optional[str])
+assert_type(THUMBNAIL, JobType[Report, Thumbnail])
+assert_type(SILENT, JobType[Thumbnail, None])
+assert_type(LISTS, JobType[List[int], Dict[str, int]])
+assert_type(HALF, JobType[Report, Any])
+
+
+async def typed_jobs(client: AsyncClient, report: Report, thumbnail: Thumbnail) -> None:
+    """Payload and result are those of the job type."""
+    assert_type(await client.call(THUMBNAIL, report), Thumbnail)
+    assert_type(await client.call(THUMBNAIL, Report(pages=1), 5), Thumbnail)
+    assert_type(await client.call(LISTS, [1]), Dict[str, int])
+    assert_type(await client.submit(THUMBNAIL, report, scheduled_for=timedelta(1)), str)
+    await client.call(SILENT, thumbnail)
+    await client.call(LOOSE, None)
+    await client.submit_jobs([THUMBNAIL.spec(report)])
+    assert_type(THUMBNAIL.load_result(await client.wait_for_result("a")), Thumbnail)
+    await client.call(THUMBNAIL, thumbnail)  # type: ignore[misc]
+    await client.submit(SILENT, report)  # type: ignore[misc]
+    await client.submit_jobs(_specs(report))
+
+
+async def _specs(report: Report) -> AsyncIterator[JobSpec]:
+    yield THUMBNAIL.spec(report)
+
+
+def typed_jobs_blocking(client: Client, report: Report, thumbnail: Thumbnail) -> None:
+    """The blocking client likewise, but for async iterables."""
+    assert_type(client.call(THUMBNAIL, report), Thumbnail)
+    assert_type(client.submit(THUMBNAIL, report), str)
+    client.call(THUMBNAIL, thumbnail)  # type: ignore[misc]
+    client.submit_jobs(_specs(report))  # type: ignore[arg-type]
+    queue = LocalQueue()
+
+    @queue.handler(THUMBNAIL)
+    def make(payload: Report) -> Thumbnail:
+        raise NotImplementedError
+
+    async def make_async(payload: Report) -> Thumbnail:
+        raise NotImplementedError
+
+    queue.handle(THUMBNAIL, make)
+    queue.handle(THUMBNAIL, make_async)

@@ -24,6 +24,7 @@ LAYERS = [
         "_arguments",
         "_pydantic_errors",
         "_convert",
+        "_typed_payloads",
         "_private",
         "_tasks",
         "_daemon_thread",
@@ -32,6 +33,7 @@ LAYERS = [
     ],
     [
         "models",
+        "job_type",
         "_endpoint",
         "_tls",
         "_credentials",

@@ -5,6 +5,7 @@ from .clock import Clock, ManualClock, SystemClock
 from .embedded import EmbeddedBroker
 from .harness import LocalQueue
 from .scheduler import SchedulerEmulator
+from .typed import TypedHandler
 from .worker import WorkerEmulator
 
 __all__ = [
@@ -18,5 +19,6 @@ __all__ = [
     "SchedulerEmulator",
     "Step",
     "SystemClock",
+    "TypedHandler",
     "WorkerEmulator",
 ]

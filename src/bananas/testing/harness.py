@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from datetime import timedelta
 from types import TracebackType
-from typing import Callable, Dict, Optional, Sequence, Type, TypeVar
+from typing import Any, Callable, Dict, Optional, Sequence, Type, TypeVar, overload
 
-from .._arguments import check_name
 from .._blocking import LoopThread
 from .._daemon_thread import run_in_daemon_thread
 from .._types import Seconds
+from ..job_type import JobType
 from .attempt import Handler
 from .clock import Clock, SystemClock
 from .embedded import EmbeddedBroker
 from .scheduler import SchedulerEmulator
+from .typed import TypedHandler, named_handler
 from .worker import WorkerEmulator
 
 __all__ = ["LocalQueue"]
 
 Self = TypeVar("Self", bound="LocalQueue")
 H = TypeVar("H", bound=Handler)
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 class LocalQueue:
@@ -89,23 +92,39 @@ class LocalQueue:
             raise RuntimeError("the local queue is not running: use it in a with statement")
         return self._broker.url
 
-    def handle(self, name: str, handler: Handler) -> None:
+    @overload
+    def handle(self, name: str, handler: Handler) -> None: ...
+
+    @overload
+    def handle(self, name: JobType[P, R], handler: TypedHandler[P, R]) -> None: ...
+
+    def handle(self, name: Any, handler: Any) -> None:
         """Run the jobs of a name with a handler, given before or after the start.
 
         Args:
-            name: The job name; a later call for the same one replaces its handler.
-            handler: Called with the ``Job``: a plain function, in a thread, or an async one. What
-                it returns becomes the result, None stores no data; what it raises fails the
-                attempt, with ``str()`` of the exception as the error; ``Panic`` crashes it.
+            name: The job name, or a ``JobType``; a later call for the same replaces its handler.
+            handler: Called with the ``Job``, or with the payload of a typed job: a plain function,
+                in a thread, or an async one. What it returns becomes the result, None stores no
+                data; what it raises fails the attempt, with ``str()`` of the exception as the
+                error; ``Panic`` crashes it.
         """
-        self._handlers[check_name(name)] = handler
+        name, handler = named_handler(name, handler)
+        self._handlers[name] = handler
         if self._worker is not None:
             self._worker.handle(name, handler)
 
-    def handler(self, name: str) -> Callable[[H], H]:
+    @overload
+    def handler(self, name: str) -> Callable[[H], H]: ...
+
+    @overload
+    def handler(
+        self, name: JobType[P, R]
+    ) -> Callable[[TypedHandler[P, R]], TypedHandler[P, R]]: ...
+
+    def handler(self, name: Any) -> Any:
         """Return a decorator that does what ``handle`` does."""
 
-        def register(handler: H) -> H:
+        def register(handler: Any) -> Any:
             self.handle(name, handler)
             return handler
 

@@ -6,21 +6,25 @@ import asyncio
 import logging
 from datetime import timedelta
 from types import TracebackType
-from typing import Callable, Dict, List, Optional, Sequence, Type, TypeVar
+from typing import Any, Callable, Dict, List, Optional, Sequence, Type, TypeVar, overload
 
 from .. import exceptions as exc
-from .._arguments import check_integer, check_name, check_routing_key
+from .._arguments import check_integer, check_routing_key
 from .._keys import Keys
 from .._tasks import cancel_and_wait
 from .._types import Seconds
+from ..job_type import JobType
 from ._wire import Wire, emulator_settings
 from .attempt import Attempt, Handler, Rules
 from .clock import Clock, SystemClock
+from .typed import TypedHandler, named_handler
 
 __all__ = ["WorkerEmulator"]
 
 Self = TypeVar("Self", bound="WorkerEmulator")
 H = TypeVar("H", bound=Handler)
+P = TypeVar("P")
+R = TypeVar("R")
 
 _logger = logging.getLogger("bananas.testing")
 
@@ -85,21 +89,37 @@ class WorkerEmulator:
     def __repr__(self) -> str:
         return f"<WorkerEmulator of {', '.join(sorted(self._handlers)) or 'nothing'}>"
 
-    def handle(self, name: str, handler: Handler) -> None:
+    @overload
+    def handle(self, name: str, handler: Handler) -> None: ...
+
+    @overload
+    def handle(self, name: JobType[P, R], handler: TypedHandler[P, R]) -> None: ...
+
+    def handle(self, name: Any, handler: Any) -> None:
         """Run the jobs of a name with a handler; a later call for the same name replaces it.
 
         Args:
-            name: The job name.
-            handler: Called with the ``Job``: a plain function, in a thread, or an async one. What
-                it returns becomes the result, None stores no data; what it raises fails the
-                attempt, with ``str()`` of the exception as the error; ``Panic`` crashes it.
+            name: The job name, or a ``JobType``.
+            handler: Called with the ``Job``, or with the payload of a typed job: a plain function,
+                in a thread, or an async one. What it returns becomes the result, None stores no
+                data; what it raises fails the attempt, with ``str()`` of the exception as the
+                error; ``Panic`` crashes it.
         """
-        self._handlers[check_name(name)] = handler
+        name, handler = named_handler(name, handler)
+        self._handlers[name] = handler
 
-    def handler(self, name: str) -> Callable[[H], H]:
+    @overload
+    def handler(self, name: str) -> Callable[[H], H]: ...
+
+    @overload
+    def handler(
+        self, name: JobType[P, R]
+    ) -> Callable[[TypedHandler[P, R]], TypedHandler[P, R]]: ...
+
+    def handler(self, name: Any) -> Any:
         """Return a decorator that does what ``handle`` does."""
 
-        def register(handler: H) -> H:
+        def register(handler: Any) -> Any:
             self.handle(name, handler)
             return handler
 

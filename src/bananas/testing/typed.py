@@ -1,0 +1,45 @@
+"""Handlers in Python for typed jobs: they take the payload and return the result."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Awaitable, Callable, Tuple, TypeVar, Union
+
+from .._arguments import check_name
+from ..job_type import JobType
+from ..models import Job
+from .attempt import Handler
+
+__all__ = ["TypedHandler", "named_handler"]
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+#: What runs a typed job: called with its payload, plain (then in a thread) or async.
+TypedHandler = Callable[[P], Union[R, Awaitable[R]]]
+
+
+def named_handler(
+    name: Union[str, JobType[Any, Any]], handler: Callable[[Any], Any]
+) -> Tuple[str, Handler]:
+    """Return the name of the jobs that a handler runs, and the handler that takes such a job."""
+    if not isinstance(name, JobType):
+        return check_name(name), handler
+    job_type = name
+    if inspect.iscoroutinefunction(handler):
+
+        async def run_async(job: Job) -> Any:
+            return job_type.dump_result(await handler(job_type.load_payload(job)))
+
+        return job_type.name, run_async
+
+    def run(job: Job) -> Any:
+        value = handler(job_type.load_payload(job))
+        awaits = inspect.isawaitable(value)
+        return _dumped(job_type, value) if awaits else job_type.dump_result(value)
+
+    return job_type.name, run
+
+
+async def _dumped(job_type: JobType[Any, Any], value: Awaitable[Any]) -> Any:
+    return job_type.dump_result(await value)
