@@ -5,27 +5,25 @@ from __future__ import annotations
 from typing import Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
-from .._protocol import Command, Reply, ReplyError
+from .._protocol import Reply, ReplyError
 from . import state as at
-from .answers import Answer, hand_out, judge, refuse_too_long, refuse_transactions
-from .batch import Batch
+from .answers import Answer, hand_out, refuse_transactions
 from .effects import Effects
 from .event_queue import EventQueue
-from .marker import Marker
+from .exchange import Exchange
 from .pending import PendingRequests
 from .recovery import LinkFacts, LostLink, Settlement, is_replica
 from .requests import Request, Submit
 from .schedule import NEVER, Schedule
 from .state import State
 from .transaction import is_passing
+from .trouble import Trouble
 
 __all__ = ["Core"]
 
+Failure = exc.ConnectionError
 Reason = Optional[str]
 Refusal = Optional[ReplyError]
-
-# After so many batches of one request each, the next request waits for nobody.
-_LONE = 5
 
 
 class Core:
@@ -46,7 +44,6 @@ class Core:
         pending: The requests without an outcome.
         facts: Of the connection; None where there is none.
         connections: How many connections were made.
-        batches: How many batches were sent.
     """
 
     def __init__(
@@ -54,32 +51,27 @@ class Core:
         effects: Effects,
         *,
         connect_timeout: float,
-        no_connection: exc.ConnectionError,
+        no_connection: Failure,
         silence: float,
         jitter: Callable[[], float],
         most_requests: int = 1_000_000,
     ) -> None:
         self._effects = effects
-        self._connect_timeout = connect_timeout
-        self._settling_silence = silence
         self._most_requests = most_requests
         self._schedule = Schedule(effects, connect_timeout, jitter)
+        self._exchange = Exchange(effects, self._schedule, silence)
+        self._trouble = Trouble(connect_timeout, no_connection)
         self.state: State = at.IDLE
         self.pending = PendingRequests()
         self.facts: Optional[LinkFacts] = None
         self.connections = 0
-        self.batches = 0
-        self._batch: Optional[Batch] = None
-        self._settlement: Optional[Settlement] = None
-        self._unwatch = False
-        self._marker = Marker()
-        self._lone_batches = 0
-        self._patient_until = -NEVER
-        self._no_connection = no_connection
-        self._failure: Optional[exc.ConnectionError] = None
-        self._refusal: Refusal = None
         self._events = EventQueue()
         self._handle = self._events.handle
+
+    @property
+    def batches(self) -> int:
+        """How many batches were sent."""
+        return self._exchange.batches
 
     # -- events ----------------------------------------------------------------------------------
 
@@ -99,7 +91,7 @@ class Core:
             self._schedule.wake(request.patience)
         if self._events.is_busy:
             return  # it is sent when what runs has ended
-        if self.state is at.READY and not (at_once or self._lone_batches >= _LONE):
+        if self.state is at.READY and not (at_once or self._exchange.is_for_one):
             self._effects.send_soon()
         else:
             self._handle(self._go_on, now)
@@ -116,9 +108,7 @@ class Core:
         """There is a connection."""
         self._handle(self._on_link_up, facts, now)
 
-    def link_failed(
-        self, failure: exc.ConnectionError, now: float, refusal: Refusal = None
-    ) -> None:
+    def link_failed(self, failure: Failure, now: float, refusal: Refusal = None) -> None:
         """No connection could be made; the refusal says so for the server, where it passes."""
         self._handle(self._on_link_failed, failure, now, refusal)
 
@@ -170,7 +160,7 @@ class Core:
         """Connect, or ask the server if the connection was kept, unless nobody waits any more."""
         self._schedule.retry_at = NEVER
         if not self.pending.has_waiting_callers():
-            self._refusal = None  # whoever comes next is not to be told of it
+            self._trouble.refusal = None  # whoever comes next is not to be told of it
             self.state = at.IDLE if self.facts is None else at.READY
         elif self.facts is None:
             self.state = at.CONNECTING
@@ -181,7 +171,9 @@ class Core:
     def _send_batch(self, now: float) -> None:
         """Send what waits; it may be found that nobody waits for it."""
         assert self.facts is not None
-        batch = self.pending.next_batch(unwatch=self._unwatch, most_requests=self._most_requests)
+        batch = self.pending.next_batch(
+            unwatch=self._exchange.unwatch, most_requests=self._most_requests
+        )
         self.state = at.READY
         if not batch:
             return
@@ -191,56 +183,43 @@ class Core:
             # Another connection may be allowed them.
             self._lose_link("transactions are refused", now)
             return
-        commands = batch.commands()
-        if batch.needs_marker:
-            commands.append(self._marker.next())
-        self.batches += 1
-        self._batch = batch
-        self._unwatch = batch.look is not None
         self.state = at.SENT
-        self._send(commands, now, batch.silence, batch.size)
-
-    def _send(self, commands: List[Command], now: float, silence: float, size: int = 0) -> None:
-        self._effects.send(commands)
-        self._schedule.sent(now, silence, size)
+        self._exchange.send_batch(batch, now)
 
     # -- replies ---------------------------------------------------------------------------------
 
     def _on_replies(self, replies: List[Reply], now: float) -> None:
         self._schedule.answered()
-        if self.state is at.SENT:
-            self._on_answered(replies, now)
-        elif self.state is at.SETTLING:
+        if self.state is at.SETTLING:
             self._on_settled(replies, now)
+        elif self.state is at.SENT:
+            self._on_answered(replies, now)
 
     def _on_answered(self, replies: List[Reply], now: float) -> None:
-        batch = self._batch
-        assert batch is not None
-        answer = judge(batch, replies, self._marker)
+        answer = self._exchange.judge_batch(replies)
         if answer is Answer.SURE:
-            self._conclude(batch, now)
+            self._conclude(now)
         elif answer is Answer.TO_BE_CONFIRMED:
-            self._send([*batch.leave_transaction(), self._marker.next()], now, batch.silence)
+            self._exchange.confirm(now)
         else:
             self._on_link_lost(answer.value, now)
 
-    def _conclude(self, batch: Batch, now: float) -> None:
-        """Tell the callers of a batch, who may ask for more, and go on."""
-        self._batch = None
-        self._lone_batches = self._lone_batches + 1 if batch.requests <= 1 else 0
+    def _conclude(self, now: float) -> None:
+        """Tell the callers of the batch, who may ask for more, and go on."""
+        batch = self._exchange.take_batch()
         refusal = hand_out(batch, self.pending)
         if refusal is not None:
             self._on_refused(refusal, now)
         else:
             if batch.has_ended_any:
                 self._schedule.succeeded()
-            self._refusal = None
+            self._trouble.refusal = None
             self.state = at.WATCHING if self.pending.is_watching else at.READY
             self._go_on(now)
 
     def _on_refused(self, refusal: ReplyError, now: float) -> None:
         """The server refuses for a reason that passes, and another one may not."""
-        self._refusal = refusal
+        self._trouble.refusal = refusal
         if refusal.code != "BUSY":  # else any other connection would meet the script, too
             self._lose_link(str(refusal), now)
         self._back_off(now)
@@ -254,8 +233,8 @@ class Core:
         self.connections += 1
         facts.serial = self.connections
         self.facts = facts
-        self._failure = None
-        self._unwatch = False
+        self._trouble.connected()
+        self._exchange.unwatch = False
         if self.pending.has_doubts and is_replica(facts):
             self._lose_link("a replica can't tell what its primary will apply", now)
             self._back_off(now)
@@ -263,39 +242,31 @@ class Core:
         self.state = at.READY
         self._go_on(now)
 
-    def _on_link_failed(self, failure: exc.ConnectionError, now: float, refusal: Refusal) -> None:
+    def _on_link_failed(self, failure: Failure, now: float, refusal: Refusal) -> None:
         if self.state is at.CONNECTING:
-            self._failure = failure
-            self._refusal = refusal
+            self._trouble.failed(failure, refusal)
             self.pending.fail_unsent(failure, refusal)
             self._back_off(now)
 
     def _on_link_lost(self, reason: Reason, now: float, replies: Sequence[Reply] = ()) -> None:
         if self.facts is None:
             return
-        if self._batch is not None and refuse_too_long(self._batch, replies, self.pending):
-            self._batch = None
-        self._lose_link(reason, now)
+        self._lose_link(reason, now, replies)
         if self._schedule.may_retry_at_once():
             self._connect_or_rest(now)
         else:
             self._back_off(now)
 
-    def _lose_link(self, reason: Reason, now: float) -> None:
+    def _lose_link(self, reason: Reason, now: float, replies: Sequence[Reply] = ()) -> None:
         """Let go of the connection, and note what was on its way."""
-        batch, self._batch = self._batch, None
         facts, self.facts = self.facts, None
         assert facts is not None
-        settlement, self._settlement = self._settlement, None
         self._effects.drop(reason)
         self._schedule.answered()
-        self._patient_until = now + self._connect_timeout
+        self._trouble.lost(now)
         self.state = at.IDLE
         self.pending.unwatch()
-        if settlement is not None and settlement.writes:
-            self.pending.lost.append(LostLink(facts, [], self.connections))
-        if batch is not None:
-            self.pending.send_again(batch, facts, self.connections)
+        self._exchange.lost(self.pending, facts, self.connections, replies)
 
     def _back_off(self, now: float) -> None:
         self.state = at.BACKING_OFF
@@ -317,26 +288,21 @@ class Core:
             self._lose_link(None, now)  # only a younger connection can tell
             self._connect_or_rest(now)
             return
-        self._settlement = settlement
         self.state = at.SETTLING
-        commands = [*settlement.commands(self.facts), self._marker.next()]
-        self._send(commands, now, self._settling_silence)
+        self._exchange.send_settlement(settlement, self.facts, now)
 
     def _on_settled(self, replies: List[Reply], now: float) -> None:
-        settlement = self._settlement
         assert self.facts is not None
-        assert settlement is not None
         refusal = next(filter(is_passing, replies), None)
-        if not self._marker.is_reply(replies.pop()):
+        settlement = self._exchange.take_settlement(replies)
+        if settlement is None:
             self._on_link_lost(Answer.STRAY.value, now)
-            return
-        self._settlement = None
-        if refusal is not None:
+        elif refusal is not None:
             self._on_refused(refusal, now)  # a primary that was demoted, say: nothing is settled
         else:
             if self.pending.settled(settlement, replies, self.facts):
                 self._schedule.succeeded()
-            self._refusal = None
+            self._trouble.refusal = None
             self.state = at.READY
             self._go_on(now)
 
@@ -344,16 +310,13 @@ class Core:
 
     def _on_time(self, now: float) -> None:
         pending = self.pending
-        failure = None if self.facts is not None else self._failure or self._no_connection
-        pending.fail_late(now, self._batch, failure, self._refusal)
-        if failure is not None and self._refusal is None:  # else the server will be ready
-            pending.fail_impatient(now, self._patient_until, failure)
+        trouble = self._trouble
+        trouble.end_late(pending, self._exchange.batch, now, is_connected=self.facts is not None)
         if self.state is at.BACKING_OFF and now >= self._schedule.retry_at:
             self._connect_or_rest(now)
         elif self._schedule.is_silent(now):
             self._on_link_lost("it is silent", now)
-        no_link = self.facts is None and self._refusal is None
-        patience = pending.patience(self._patient_until) if no_link else None
+        patience = trouble.patience(pending, is_connected=self.facts is not None)
         self._schedule.woken(pending.deadlines.soonest(), patience)
 
     # -- the end ---------------------------------------------------------------------------------
@@ -370,7 +333,7 @@ class Core:
             request.fail(error)
 
     def _on_close(self, now: float) -> None:
-        doubtful = self.pending.in_doubt(self._batch)
+        doubtful = self.pending.in_doubt(self._exchange.batch)
         self._end(at.CLOSED, now)
         for request in self.pending.deadlines:
             request.fail(request.closed(may_be_applied=request in doubtful))
