@@ -76,7 +76,7 @@ class BlockingCalls(InProcess):
         return self._connections.inner
 
     def connect(self) -> None:
-        """Make sure of a connection, with one attempt."""
+        """Make sure of a connection, with one attempt; more while the server is busy or loading."""
         self._connections.connect()
 
     def close(self) -> None:

@@ -92,17 +92,21 @@ def demo(
     if no_worker and redis is None:
         raise typer.BadParameter("it needs --redis, to say where the workers are")
     console = _console()
-    with View(console, embedded=redis is None, emulated=not no_worker) as view:
+    rows = _demo_rows(console, redis, worker=not no_worker, timeout=timeout)
+    console.print(outcomes(rows))
+    console.print(summary(rows), soft_wrap=True)
+    if any(row.problems for row in rows):
+        raise typer.Exit(1)
+
+
+def _demo_rows(console: Console, redis: Optional[str], *, worker: bool, timeout: float) -> Any:
+    """Run the demo, show how it goes, and return what became of each job."""
+    with View(console, embedded=redis is None, emulated=worker) as view:
         try:
-            rows = _run(
-                run_demo(
-                    redis,
-                    worker=not no_worker,
-                    timeout=timeout,
-                    started=view.started,
-                    show=view.show,
-                )
+            work = run_demo(
+                redis, worker=worker, timeout=timeout, started=view.started, show=view.show
             )
+            return _run(work)
         except (BananasError, ValueError) as error:
             view.close()
             _fail(str(error).replace("redis_url", "--redis", 1))
@@ -112,10 +116,6 @@ def demo(
                 "without --redis this needs the package fakeredis; install it with: "
                 'python -m pip install "bananas-queue[demo]"'
             )
-    console.print(outcomes(rows))
-    console.print(summary(rows), soft_wrap=True)
-    if any(row.problems for row in rows):
-        raise typer.Exit(1)
 
 
 def _console() -> Console:

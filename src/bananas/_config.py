@@ -99,18 +99,9 @@ class Settings:
         Raises:
             ValueError: An argument, or the environment's URL, is refused; the message says which.
         """
-        environment = os.environ if environment is None else environment
-        argument = "redis_url"
-        if redis_url is DEFAULT_REDIS_URL and environment.get(ENVIRONMENT_URL):
-            redis_url, argument = environment[ENVIRONMENT_URL], ENVIRONMENT_URL
+        redis_url, argument = _url(redis_url, os.environ if environment is None else environment)
         endpoint, sentinels = parse_url(redis_url, argument), tuple(sentinels)
-        check_provider(credential_provider)
-        if credential_provider is not None and (endpoint.username or endpoint.password):
-            raise ValueError(f"credential_provider and a user or password in {argument}: give one")
-        _check_tls(endpoint, argument)
-        for place, sentinel in enumerate(sentinels):
-            _check_tls(sentinel, f"sentinels[{place}]")
-        _check_context(ssl_context, argument, endpoint, sentinels)
+        _check_together(argument, endpoint, sentinels, credential_provider, ssl_context)
         return cls(
             endpoint=endpoint,
             success_ttl=check_ttl(success_ttl, "success_ttl"),
@@ -130,13 +121,38 @@ class Settings:
         )
 
 
-def _check_tls(endpoint: Endpoint, argument: str) -> None:
+def _url(redis_url: str, environment: Mapping[str, str]) -> Tuple[str, str]:
+    """Return the URL, from the environment where none was passed, and what it was passed as."""
+    if redis_url is DEFAULT_REDIS_URL and environment.get(ENVIRONMENT_URL):
+        return environment[ENVIRONMENT_URL], ENVIRONMENT_URL
+    return redis_url, "redis_url"
+
+
+def _check_together(
+    argument: str,
+    endpoint: Endpoint,
+    sentinels: Sequence[Endpoint],
+    provider: Optional[CredentialProvider],
+    context: Optional[ssl.SSLContext],
+) -> None:
+    """Refuse what does not go with the URL, or can't be used."""
+    check_provider(provider)
+    if provider is not None and (endpoint.username or endpoint.password):
+        raise ValueError(f"credential_provider and a user or password in {argument}: give one")
+    _check_tls(argument, endpoint, sentinels)
+    _check_context(context, argument, endpoint, sentinels)
+
+
+def _check_tls(argument: str, endpoint: Endpoint, sentinels: Sequence[Endpoint]) -> None:
     """Refuse files for TLS that can't be used, before the first connection needs them."""
-    if endpoint.tls:
-        try:
-            make_context(dict(endpoint.tls))
-        except TlsOptionError as error:
-            raise ValueError(f"{argument} {error}") from None
+    named = [(argument, endpoint)]
+    named.extend((f"sentinels[{place}]", sentinel) for place, sentinel in enumerate(sentinels))
+    for name, one in named:
+        if one.tls:
+            try:
+                make_context(dict(one.tls))
+            except TlsOptionError as error:
+                raise ValueError(f"{name} {error}") from None
 
 
 def _check_context(

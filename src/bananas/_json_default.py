@@ -56,11 +56,10 @@ class _Replacement:
     def _converted(self, value: Any, path: str) -> Any:
         try:
             made = self._default(value)
-        except TypeError:
-            made = value
+        except TypeError as error:
+            raise _refusal(value, path) from error
         if made is value:
-            problem = describe_problem(value, path)
-            raise exc.SerializationError(f"{problem} (json_default does not convert it)")
+            raise _refusal(value, path)
         return made
 
     @staticmethod
@@ -72,3 +71,8 @@ class _Replacement:
                 "json_default never returns a JSON value"
             )
         return levels - 1
+
+
+def _refusal(value: Any, path: str) -> exc.SerializationError:
+    problem = describe_problem(value, path)
+    return exc.SerializationError(f"{problem} (json_default does not convert it)")

@@ -297,7 +297,7 @@ class AsyncClient(InProcess):
     # -- life ------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Make sure of a connection, with one attempt.
+        """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
         Raises:
             ConnectionError: Redis can't be reached, is a Redis Cluster, or does not answer within

@@ -212,7 +212,7 @@ class Client(BlockingCalls):
         return BlockingResultBackend(self._run, repr(self))
 
     def connect(self) -> None:
-        """Make sure of a connection, with one attempt.
+        """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
         Raises:
             ConnectionError: Redis can't be reached, is a Redis Cluster, or does not answer within

@@ -178,7 +178,7 @@ def test_default_is_checked(value: Any, expected: str) -> None:
     with pytest.raises(exc.SerializationError) as caught:
         _json.dumps(value, "payload", default)
     assert str(caught.value) == expected
-    assert caught.value.__cause__ is None
+    assert isinstance(caught.value.__cause__, (TypeError, type(None)))
 
 
 @pytest.mark.parametrize("endless", [lambda value: [value], lambda value: object()])
@@ -196,3 +196,14 @@ def test_error_of_the_default_passes() -> None:
 
     with pytest.raises(KeyError, match="user"):
         _json.dumps([object()], "payload", broken)
+
+
+def test_the_error_of_json_default_is_kept() -> None:
+    """Whoever reads the traceback sees what the caller's own function said."""
+
+    def refuse(value: Any) -> Any:
+        raise TypeError("no rule for this one")
+
+    with pytest.raises(exc.SerializationError) as caught:
+        _json.dumps({"a": object()}, "payload", refuse)
+    assert str(caught.value.__cause__) == "no rule for this one"

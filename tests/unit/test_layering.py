@@ -27,6 +27,7 @@ LAYERS = [
         "_typed_payloads",
         "_private",
         "_tasks",
+        "_timer",
         "_daemon_thread",
         "_surroundings",
         "_in_process",

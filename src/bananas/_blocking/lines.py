@@ -126,7 +126,7 @@ class Lines:
             raise
 
     async def connect(self) -> None:
-        """Make sure of a connection, with one attempt; more where the server is not ready yet.
+        """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
         Raises:
             exceptions.ConnectionError: There is none to be had.
@@ -362,11 +362,16 @@ class Lines:
             self._drop(use)
         else:
             self._put_back(use)
-        if not outcomes.rejected:
-            return None
-        found = NotQueued()
-        found.rejected.extend(outcomes.rejected)
-        return found
+        return _not_queued(outcomes)
+
+
+def _not_queued(outcomes: Outcomes) -> Optional[NotQueued]:
+    """Return what Redis refused, if it refused anything."""
+    if not outcomes.rejected:
+        return None
+    found = NotQueued()
+    found.rejected.extend(outcomes.rejected)
+    return found
 
 
 def unsent(entry: Entry, failure: exc.ConnectionError) -> exc.BananasError:

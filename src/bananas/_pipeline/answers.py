@@ -102,8 +102,21 @@ def _hand_out_existence(batch: Batch, pending: PendingRequests) -> Optional[Repl
     return None
 
 
-def refuse_transactions(batch: Batch, refusal: ReplyError, pending: PendingRequests) -> None:
-    """End the submits of a batch that was not sent: each command would be run for itself."""
+def refuse_transactions(
+    batch: Batch, refusal: Optional[ReplyError], pending: PendingRequests
+) -> bool:
+    """End the submits of a batch that was not sent: each command would be run for itself.
+
+    Args:
+        batch: What was to be sent.
+        refusal: Why transactions are refused, if they are.
+        pending: Where the outcome goes.
+
+    Returns:
+        Whether it can't be sent.
+    """
+    if refusal is None or not (batch.transactions or batch.look):
+        return False
     outcomes = Outcomes()
     for transaction in batch.transactions:
         outcomes.reject(transaction.entries, refusal)
@@ -111,6 +124,7 @@ def refuse_transactions(batch: Batch, refusal: ReplyError, pending: PendingReque
         outcomes.reject(batch.look.entries, refusal)
     pending.hand_out(outcomes, idempotent=False)
     pending.call_again(batch.calls)
+    return True
 
 
 def refuse_too_long(batch: Batch, replies: Sequence[Reply], pending: PendingRequests) -> bool:

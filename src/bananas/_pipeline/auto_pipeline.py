@@ -79,7 +79,7 @@ class AutoPipeline:
     # -- what callers use ------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Make sure of a connection, with one attempt; more where the server is not ready yet.
+        """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
         Raises:
             exceptions.ConnectionError: There is none to be had.
@@ -176,9 +176,9 @@ class AutoPipeline:
         not_queued: Optional[NotQueued] = await request.future
         return not_queued
 
-    def send_now(self) -> None:
-        """Send what waits, if nothing is on its way; others get no turn in which to join in."""
-        self._main.send_now()
+    def refuse_closed(self) -> None:
+        """Raise ``exceptions.ClientClosedError`` if the client was closed."""
+        self._main.refuse_closed()
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, once the client's for good.
@@ -294,7 +294,7 @@ class AutoPipeline:
     @property
     def batches(self) -> int:
         """How many batches were sent."""
-        return sum(owner.core.batches for owner in self._owners())
+        return sum(owner.core.exchange.batches for owner in self._owners())
 
 
 def _foreign(loop: asyncio.AbstractEventLoop) -> str:

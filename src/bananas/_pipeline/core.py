@@ -12,7 +12,7 @@ from .effects import Effects
 from .event_queue import EventQueue
 from .exchange import Exchange
 from .pending import PendingRequests
-from .recovery import LinkFacts, LostLink, Settlement, is_replica
+from .recovery import LinkFacts, Settlement, is_replica
 from .requests import Request, Submit
 from .schedule import NEVER, Schedule
 from .state import State
@@ -44,6 +44,7 @@ class Core:
         pending: The requests without an outcome.
         facts: Of the connection; None where there is none.
         connections: How many connections were made.
+        exchange: What is on its way.
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class Core:
         self._effects = effects
         self._most_requests = most_requests
         self._schedule = Schedule(effects, connect_timeout, jitter)
-        self._exchange = Exchange(effects, self._schedule, silence)
+        self.exchange = Exchange(effects, self._schedule, silence)
         self._trouble = Trouble(connect_timeout, no_connection)
         self.state: State = at.IDLE
         self.pending = PendingRequests()
@@ -67,11 +68,6 @@ class Core:
         self.connections = 0
         self._events = EventQueue()
         self._handle = self._events.handle
-
-    @property
-    def batches(self) -> int:
-        """How many batches were sent."""
-        return self._exchange.batches
 
     # -- events ----------------------------------------------------------------------------------
 
@@ -87,11 +83,10 @@ class Core:
             at_once: Send it without waiting for others in any case.
         """
         self.pending.add(request)
-        if request.patience < self._schedule.wake_at:
-            self._schedule.wake(request.patience)
+        self._schedule.wake(request.patience)
         if self._events.is_busy:
             return  # it is sent when what runs has ended
-        if self.state is at.READY and not (at_once or self._exchange.is_for_one):
+        if self.state is at.READY and not (at_once or self.exchange.is_for_one):
             self._effects.send_soon()
         else:
             self._handle(self._go_on, now)
@@ -171,20 +166,16 @@ class Core:
     def _send_batch(self, now: float) -> None:
         """Send what waits; it may be found that nobody waits for it."""
         assert self.facts is not None
-        batch = self.pending.next_batch(
-            unwatch=self._exchange.unwatch, most_requests=self._most_requests
-        )
+        batch = self.pending.next_batch(self._most_requests, unwatch=self.exchange.unwatch)
         self.state = at.READY
         if not batch:
             return
-        refusal = self.facts.no_transactions
-        if refusal is not None and (batch.transactions or batch.look):
-            refuse_transactions(batch, refusal, self.pending)
+        if refuse_transactions(batch, self.facts.no_transactions, self.pending):
             # Another connection may be allowed them.
             self._lose_link("transactions are refused", now)
             return
         self.state = at.SENT
-        self._exchange.send_batch(batch, now)
+        self.exchange.send_batch(batch, now)
 
     # -- replies ---------------------------------------------------------------------------------
 
@@ -196,17 +187,17 @@ class Core:
             self._on_answered(replies, now)
 
     def _on_answered(self, replies: List[Reply], now: float) -> None:
-        answer = self._exchange.judge_batch(replies)
+        answer = self.exchange.judge_batch(replies)
         if answer is Answer.SURE:
             self._conclude(now)
         elif answer is Answer.TO_BE_CONFIRMED:
-            self._exchange.confirm(now)
+            self.exchange.confirm(now)
         else:
             self._on_link_lost(answer.value, now)
 
     def _conclude(self, now: float) -> None:
         """Tell the callers of the batch, who may ask for more, and go on."""
-        batch = self._exchange.take_batch()
+        batch = self.exchange.take_batch()
         refusal = hand_out(batch, self.pending)
         if refusal is not None:
             self._on_refused(refusal, now)
@@ -234,7 +225,7 @@ class Core:
         facts.serial = self.connections
         self.facts = facts
         self._trouble.connected()
-        self._exchange.unwatch = False
+        self.exchange.unwatch = False
         if self.pending.has_doubts and is_replica(facts):
             self._lose_link("a replica can't tell what its primary will apply", now)
             self._back_off(now)
@@ -266,7 +257,7 @@ class Core:
         self._trouble.lost(now)
         self.state = at.IDLE
         self.pending.unwatch()
-        self._exchange.lost(self.pending, facts, self.connections, replies)
+        self.exchange.lost(self.pending, facts, self.connections, replies)
 
     def _back_off(self, now: float) -> None:
         self.state = at.BACKING_OFF
@@ -275,8 +266,7 @@ class Core:
     # -- lost replies ----------------------------------------------------------------------------
 
     def _on_reply_lost(self, submit: Submit, facts: LinkFacts, now: float) -> None:
-        self.pending.deadlines.add(submit)
-        self.pending.lost.append(LostLink(facts, [(submit.entries, False)], self.connections))
+        self.pending.add_lost(submit, facts, self.connections)
         self._schedule.wake(submit.deadline)
         self._go_on(now)
 
@@ -289,12 +279,12 @@ class Core:
             self._connect_or_rest(now)
             return
         self.state = at.SETTLING
-        self._exchange.send_settlement(settlement, self.facts, now)
+        self.exchange.send_settlement(settlement, self.facts, now)
 
     def _on_settled(self, replies: List[Reply], now: float) -> None:
         assert self.facts is not None
         refusal = next(filter(is_passing, replies), None)
-        settlement = self._exchange.take_settlement(replies)
+        settlement = self.exchange.take_settlement(replies)
         if settlement is None:
             self._on_link_lost(Answer.STRAY.value, now)
         elif refusal is not None:
@@ -306,20 +296,17 @@ class Core:
             self.state = at.READY
             self._go_on(now)
 
-    # -- time ------------------------------------------------------------------------------------
+    # -- time, and the end -----------------------------------------------------------------------
 
     def _on_time(self, now: float) -> None:
-        pending = self.pending
-        trouble = self._trouble
-        trouble.end_late(pending, self._exchange.batch, now, is_connected=self.facts is not None)
+        pending, trouble = self.pending, self._trouble
+        trouble.end_late(pending, self.exchange.batch, now, is_connected=self.facts is not None)
         if self.state is at.BACKING_OFF and now >= self._schedule.retry_at:
             self._connect_or_rest(now)
         elif self._schedule.is_silent(now):
             self._on_link_lost("it is silent", now)
         patience = trouble.patience(pending, is_connected=self.facts is not None)
         self._schedule.woken(pending.deadlines.soonest(), patience)
-
-    # -- the end ---------------------------------------------------------------------------------
 
     def _end(self, state: State, now: float) -> None:
         if self.facts is not None:
@@ -329,11 +316,10 @@ class Core:
 
     def _on_fail_all(self, error: exc.BananasError, now: float) -> None:
         self._end(at.IDLE, now)
-        for request in self.pending.deadlines:
-            request.fail(error)
+        self.pending.fail_all(error)
 
     def _on_close(self, now: float) -> None:
-        doubtful = self.pending.in_doubt(self._exchange.batch)
+        doubtful = self.pending.in_doubt(self.exchange.batch)
         self._end(at.CLOSED, now)
         for request in self.pending.deadlines:
             request.fail(request.closed(may_be_applied=request in doubtful))

@@ -14,6 +14,7 @@ from .._outage import Outage
 from .._protocol import Command, LinkLost, Reply, ReplyError
 from .._redis import Link
 from .._tasks import abandon, cancel_and_wait, start_task
+from .._timer import Timer
 from .core import Core
 from .recovery import LinkFacts
 from .requests import Request, Submit
@@ -79,7 +80,7 @@ class Owner:
         self._task: Optional[asyncio.Task[None]] = None
         self._released: Optional[asyncio.Future[None]] = None
         self._is_attempting = False
-        self._timer: Optional[asyncio.TimerHandle] = None
+        self._timer = Timer(self._on_timer)
         self._is_turn_awaited = False
         self._received = 0
         # Who has made the first call must not be kept alive, or be found, by what outlives it.
@@ -114,12 +115,6 @@ class Owner:
         """Raise an error if the client was closed."""
         if self.is_closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
-
-    def send_now(self) -> None:
-        """Send what waits, if nothing is on its way; others get no turn in which to join in."""
-        if self.core.pending.waiting:
-            self._is_turn_awaited = True
-            self._on_turn()
 
     # -- the effects: see ``Effects`` ------------------------------------------------------------
 
@@ -165,11 +160,7 @@ class Owner:
     def wake_at(self, when: float) -> None:
         """Set the timer."""
         assert self.loop is not None
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None
-        if when != float("inf"):
-            self._timer = self.loop.call_at(when, self._on_timer, context=self._context)
+        self._timer.set(self.loop, when)
 
     def unsent(self) -> int:
         """Return how many bytes the transport holds."""
@@ -195,7 +186,6 @@ class Owner:
         self._tell(self.core.send_now, self.loop.time())
 
     def _on_timer(self) -> None:
-        self._timer = None
         assert self.loop is not None
         if self.core.state is CONNECTING:
             self._restart()
@@ -271,9 +261,7 @@ class Owner:
         self._tell(self.core.link_lost, None, self.loop.time())
         self._is_attempting = False
         if self.core.state is CONNECTING:
-            when = self.loop.time() + _RESTART
-            if self._timer is None or when < self._timer.when():
-                self.wake_at(when)
+            self._timer.set_sooner(self.loop, self.loop.time() + _RESTART)
 
     def _restart(self) -> None:
         """Connect after all, where the task that did was cancelled from outside."""
@@ -311,9 +299,7 @@ class Owner:
     def _close_core(self) -> None:
         assert self.loop is not None
         self.core.close(self.loop.time())
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
 
     async def close(self) -> None:
         """Drop the connection, and fail what is under way."""

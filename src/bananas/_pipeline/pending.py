@@ -10,7 +10,7 @@ from .._protocol import Command, Reply, ReplyError
 from .batch import Batch
 from .deadlines import Deadlines
 from .recovery import LinkFacts, LostLink, Recovered, Settlement
-from .requests import Call, Request
+from .requests import Call, Request, Submit
 from .transaction import Entry, Outcomes
 
 __all__ = ["PendingRequests"]
@@ -54,6 +54,11 @@ class PendingRequests:
         self.deadlines.add(request)
         self.waiting.append(request)
 
+    def add_lost(self, submit: Submit, facts: LinkFacts, after: int) -> None:
+        """Take a submit in that was sent on a connection of somebody else, and was lost there."""
+        self.deadlines.add(submit)
+        self.lost.append(LostLink(facts, [(submit.entries, False)], after))
+
     @property
     def has_more(self) -> bool:
         """Whether there is anything to be sent."""
@@ -77,12 +82,12 @@ class PendingRequests:
 
     # -- what goes out next ----------------------------------------------------------------------
 
-    def next_batch(self, *, unwatch: bool, most_requests: int) -> Batch:
+    def next_batch(self, most_requests: int, *, unwatch: bool) -> Batch:
         """Return what goes out next.
 
         Args:
-            unwatch: Whether keys may be under watch.
             most_requests: How many requests that wait go with it.
+            unwatch: Whether keys may be under watch.
         """
         batch = Batch()
         batch.unwatch = unwatch
@@ -255,6 +260,11 @@ class PendingRequests:
             if request.reason is None:
                 request.reason = refusal
             request.fail(request.late(failure, may_be_applied=request in doubtful))
+
+    def fail_all(self, error: exc.BananasError) -> None:
+        """End all for a reason that is none of theirs."""
+        for request in self.deadlines:
+            request.fail(error)
 
     def fail_unsent(self, failure: exc.ConnectionError, refusal: Optional[ReplyError]) -> None:
         """End those who asked for one attempt only, or all where another one is pointless.

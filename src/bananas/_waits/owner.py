@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
-from typing import Any, Callable, Optional
+from typing import Any, Callable
 
 from .. import exceptions as exc
 from .._keys import Keys
 from .._pipeline import AutoPipeline
+from .._timer import Timer
 from ..models import JobResult
 from .core import WaitCore
 from .listener import Listener
@@ -44,7 +44,7 @@ class Owner:
             on_lost=core.lost,
             on_refused=core.refused,
         )
-        self._timer: Optional[asyncio.TimerHandle] = None
+        self._timer = Timer(self._on_time)
         self.subscribe = self.listener.subscribe
         self.unsubscribe = self.listener.unsubscribe
         self.read_results = reader.read_results
@@ -60,18 +60,14 @@ class Owner:
             wait.event.set_exception(error)
 
     def wake_at(self, when: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(when, self._on_time, loop, context=contextvars.Context())
+        self._timer.set(asyncio.get_running_loop(), when)
 
-    def _on_time(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
+    def _on_time(self) -> None:
         self.listener.keep_going()
-        self.core.time(loop.time())
+        self.core.time(asyncio.get_running_loop().time())
 
     def let_go(self) -> None:
         """Begin to close: all waits end, and so does the listener."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.cancel()
         self.core.closed()
         self.listener.let_go()
