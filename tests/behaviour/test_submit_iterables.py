@@ -13,6 +13,7 @@ import pytest
 from bananas import AsyncClient, Client, ClientClosedError, JobSpec
 from tests.behaviour.broker import Broker
 from tests.behaviour.conftest import Facade
+from tests.support import wait_until
 
 PATIENCE = 60.0
 
@@ -193,11 +194,12 @@ def test_closing_in_it(real_broker: Broker) -> None:
     client = Client(real_broker.url)
     assert client.get_job("none") is None  # there is a connection for submits of many
 
-    def specs() -> Iterator[JobSpec]:
-        yield from raising_after(1100, client.close)
+    def close() -> None:
+        wait_until(lambda: real_broker.queued("queue:normal"), "the first ones are queued")
+        client.close()
 
     with pytest.raises(ClientClosedError) as caught:
-        client.submit_jobs(specs())
+        client.submit_jobs(raising_after(1100, close))
     queued = set(real_broker.queued("queue:normal"))
     assert set(caught.value.submitted) <= queued
     assert len(queued) in (500, 1000)

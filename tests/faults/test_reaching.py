@@ -18,7 +18,7 @@ from redis.credentials import CredentialProvider
 import bananas
 from bananas import AsyncClient, AuthenticationError, Client
 from tests.behaviour.tls import CERTIFICATE, TlsRelay
-from tests.support import RedisServer
+from tests.support import RedisServer, wait_until
 
 from .running import Program
 
@@ -190,9 +190,17 @@ async def test_other_servers(kind: str, name: str) -> None:
 async def test_most_clients(kind: str, password: Any) -> None:
     """A server that has too many clients is said to have them."""
     with RedisServer(args=["--maxclients", "4"], password=password) as server:
-        with contextlib.ExitStack() as stack:
-            for _ in range(8):
+        with server.connect() as redis, contextlib.ExitStack() as stack:
+
+            def clients() -> int:
+                return int(
+                    redis.command("INFO", "clients").split(b"connected_clients:")[1].split()[0]
+                )
+
+            wait_until(lambda: clients() == 1, "the connections that started it are gone")
+            for _ in range(3):
                 stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            wait_until(lambda: clients() == 4, "there are as many as it takes")
             error = await reach(kind, server.url())
     assert error.endswith("the server has reached its maximum number of clients")
 

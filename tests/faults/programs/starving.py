@@ -50,7 +50,7 @@ async def listener(url: str, redis: RawClient) -> None:
     """The connection of all waits is lost meanwhile."""
     async with AsyncClient(url, safety_interval=20) as client:
         wait = asyncio.ensure_future(client.wait_for_result("first", 30))
-        await eventually(lambda: client.stats().listening, "the listener")
+        await eventually(lambda: redis.command("PUBSUB", "CHANNELS"), "the subscription")
         with starving():
             kill(redis, "pubsub")
             await eventually(lambda: not client.stats().listening, "the loss of the listener")
@@ -58,7 +58,7 @@ async def listener(url: str, redis: RawClient) -> None:
             await eventually(lambda: len(attempts) >= before + 3, "attempts to connect")
             assert not client.stats().listening
         await eventually(lambda: client.stats().listening, "the listener again")
-        await eventually(lambda: redis.command("PUBSUB", "CHANNELS"), "a subscription")
+        await eventually(lambda: redis.command("PUBSUB", "CHANNELS"), "the subscription again")
         finish(redis, ["first"])
         assert (await wait).get_result() == "first"
 
