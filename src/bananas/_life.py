@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import warnings
-from typing import List
+from typing import List, Optional, Protocol, Sequence
 
-from ._pipeline import AutoPipeline
 from ._tasks import in_empty_context
-from ._waits import Waits
 
 __all__ = ["Life", "warn_unclosed"]
 
@@ -20,52 +19,69 @@ __all__ = ["Life", "warn_unclosed"]
 _inherited: List[object] = []
 
 
+class Ends(Protocol):
+    """A part of a client that has connections."""
+
+    def let_go(self) -> None:
+        """Begin to close: nothing new is taken, and what is under way fails."""
+
+    async def close(self) -> None:
+        """Close, and fail what is under way."""
+
+    def shut_down(self) -> None:
+        """End the connections on whichever thread; their loop does not run."""
+
+    def abandon(self) -> None:
+        """End all where the loop is closed."""
+
+
+class Pipeline(Ends, Protocol):
+    """The part that knows where the client has been used."""
+
+    loop: Optional[asyncio.AbstractEventLoop]
+    process: Optional[int]
+
+
 class Life:
     """The life of a client, which ends with ``close()``, or when everybody has forgotten it.
 
-    Tasks and timers refer to the pipeline and the waits, so that these never end by themselves.
+    Tasks and timers refer to the parts, so that these never end by themselves.
 
     Args:
         name: What the client is called in a warning.
-        pipeline: What is to be closed.
-        waits: The same.
+        pipeline: What is to be closed, after all others.
+        others: What else is to be closed, in this order.
     """
 
     _is_closed = True  # until it is made: an interrupt may come before
 
-    def __init__(self, name: str, pipeline: AutoPipeline, waits: Waits) -> None:
+    def __init__(self, name: str, pipeline: Pipeline, *others: Ends) -> None:
         self.name = name
         self._pipeline = pipeline
-        self._waits = waits
+        self._parts: Sequence[Ends] = (*others, pipeline)
         self._is_closed = False
 
     async def close(self) -> None:
-        """Close both connections; a cancellation does not keep any task running."""
+        """Close all connections; a cancellation does not keep any task running."""
         self._is_closed = True
-        self._let_go()
-        try:
-            await self._waits.close()
-        finally:
-            await self._pipeline.close()
-
-    def _let_go(self) -> None:
-        self._waits.let_go()
-        self._pipeline.let_go()
+        _let_go(self._parts)
+        async with contextlib.AsyncExitStack() as stack:
+            for part in reversed(self._parts):
+                stack.push_async_callback(part.close)
 
     def __del__(self) -> None:
         if self._is_closed:
             return
-        pipeline, waits = self._pipeline, self._waits
-        loop = pipeline.loop
+        parts, loop = self._parts, self._pipeline.loop
         if loop is None:
             return
-        if pipeline.process != os.getpid():
-            _inherited.append((pipeline, waits))
+        if self._pipeline.process != os.getpid():
+            _inherited.append(parts)
             return
         if sys.is_finalizing():
-            _abandon(pipeline, waits)
+            _abandon(parts)
             return
-        _forget(loop, pipeline, waits)
+        _forget(loop, parts)
         warn_unclosed(self.name)
 
 
@@ -78,26 +94,26 @@ def warn_unclosed(name: str) -> None:
     )
 
 
-def _forget(loop: asyncio.AbstractEventLoop, pipeline: AutoPipeline, waits: Waits) -> None:
+def _forget(loop: asyncio.AbstractEventLoop, parts: Sequence[Ends]) -> None:
     """Let go of what a client leaves, from whichever thread, in the middle of whatever it does."""
     if not loop.is_closed():
         try:
-            in_empty_context(loop.call_soon_threadsafe, _let_go, pipeline, waits)
+            in_empty_context(loop.call_soon_threadsafe, _let_go, parts)
         except RuntimeError:
             pass  # it has just been closed
         if loop.is_running():
             return
-        waits.shut_down()
-        pipeline.shut_down()
+        for part in parts:
+            part.shut_down()
     if loop.is_closed():
-        _abandon(pipeline, waits)
+        _abandon(parts)
 
 
-def _let_go(pipeline: AutoPipeline, waits: Waits) -> None:
-    waits.let_go()
-    pipeline.let_go()
+def _let_go(parts: Sequence[Ends]) -> None:
+    for part in parts:
+        part.let_go()
 
 
-def _abandon(pipeline: AutoPipeline, waits: Waits) -> None:
-    waits.abandon()
-    pipeline.abandon()
+def _abandon(parts: Sequence[Ends]) -> None:
+    for part in parts:
+        part.abandon()

@@ -31,6 +31,7 @@ from ._credentials import CredentialProvider
 from ._in_process import InProcess
 from ._keys import Keys
 from ._life import Life
+from ._operating import OperatingConnection, Operator
 from ._pipeline import AutoPipeline, Entry
 from ._sentinels import sentinel_endpoints
 from ._surroundings import refuse_green_threads
@@ -85,6 +86,7 @@ class AsyncClient(InProcess):
     """Submits jobs and waits for results, on one event loop.
 
     Everything shares one connection, and all waits share a second one, however many there are.
+    Calls that inspect or repair the queue have a third one, made by the first of them.
     Use it as ``async with AsyncClient(url) as client``, or call ``connect()`` and ``close()``;
     a client that did neither connects with its first call. It may be entered and left in
     different tasks, and called from any number of tasks at once.
@@ -260,7 +262,16 @@ class AsyncClient(InProcess):
             safety_interval=settings.safety_interval,
             read_timeout=settings.read_timeout,
         )
-        self._life = Life(repr(self), self._pipeline, self._waits)
+        operating = OperatingConnection(
+            connector,
+            running_loop=self._pipeline.running_loop,
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.read_timeout,
+        )
+        self._operator = Operator(
+            operating, self._pipeline, self._waits, keys, routing_key=settings.routing_key
+        )
+        self._life = Life(repr(self), self._pipeline, operating, self._waits)
         self._queue = RedisQueue(
             self._pipeline,
             keys,
@@ -308,7 +319,7 @@ class AsyncClient(InProcess):
         await self._pipeline.connect()
 
     async def close(self) -> None:
-        """Close both connections and end all that is under way with ``ClientClosedError``.
+        """Close all connections and end all that is under way with ``ClientClosedError``.
 
         Works from any task, and again. A cancellation does not leave anything running.
         """

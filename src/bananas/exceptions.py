@@ -118,9 +118,11 @@ class ConnectionError(BananasError, builtins.ConnectionError):
 
     Attributes:
         permanent: Trying again is pointless until somebody changes something.
+        sent: An operating call had sent what it was about to do, which may have been carried out.
     """
 
     permanent: bool = False
+    sent: bool = False
 
 
 class AuthenticationError(ConnectionError):

@@ -223,7 +223,7 @@ class Client(BlockingCalls):
         return super().connect()
 
     def close(self) -> None:
-        """Close both connections and end all that is under way with ``ClientClosedError``.
+        """Close all connections and end all that is under way with ``ClientClosedError``.
 
         Works from any thread, and again. Ctrl-C does not leave anything running.
         """

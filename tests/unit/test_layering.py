@@ -61,7 +61,7 @@ LAYERS = [
         "_pipeline",
         "_submission",
     ],
-    ["_waits", "_life", "queue", "result_backend"],
+    ["_waits", "_operating", "_life", "queue", "result_backend"],
     ["client", "_blocking"],
     ["_blocking_calls", "_sync_parts", "sync"],
     [""],
