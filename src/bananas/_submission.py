@@ -19,7 +19,6 @@ from typing import (
 
 from . import exceptions as exc
 from ._pipeline import LARGE, AutoPipeline, Entry, NotQueued
-from ._timestamps import stamp
 from ._types import IfExists
 
 __all__ = ["JOBS_AT_ONCE", "Chunk", "Submission", "closed_after_error", "raise_refusals"]
@@ -32,12 +31,12 @@ class Chunk:
 
     __slots__ = ("_entropy", "chosen", "fresh", "ids", "now", "size")
 
-    def __init__(self) -> None:
+    def __init__(self, now: bytes) -> None:
         self.fresh: List[Entry] = []
         self.chosen: List[Entry] = []
         self.ids: List[str] = []
         self.size = 0
-        self.now = stamp()
+        self.now = now
         self._entropy = os.urandom(16 * JOBS_AT_ONCE)
 
     def take_entropy(self) -> bytes:

@@ -35,6 +35,7 @@ from ._operating import OperatingConnection, Operator
 from ._pipeline import AutoPipeline, Entry
 from ._sentinels import sentinel_endpoints
 from ._surroundings import refuse_green_threads
+from ._timestamps import format_timestamp
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._waits import AsCompleted, Listener, Waits
 from .job_type import JobType
@@ -348,6 +349,14 @@ class AsyncClient(InProcess):
     def _submit_over(self, submitter: Submits) -> None:
         """Have something else carry submits of one job with an id of ours."""
         self._queue._submitter = submitter
+
+    def _live_by(
+        self, now: Callable[[], datetime], look_at: Optional[Callable[[bytes], None]]
+    ) -> None:
+        """Take the time from another clock, and show each job document before it is sent."""
+        self._queue._now = self._results._now = self._waits.now = now
+        self._queue._stamp = lambda: format_timestamp(now()).encode()
+        self._queue._look_at = look_at
 
     # -- submitting ------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from typing import (
     AsyncIterable,
     AsyncIterator,
     Awaitable,
+    Callable,
     Dict,
     Iterable,
     Iterator,
@@ -126,6 +127,9 @@ class RedisQueue(InProcess):
         self._keys = keys
         self._routing_key = routing_key
         self._json_default = json_default
+        self._now: Callable[[], datetime] = utcnow
+        self._stamp: Callable[[], bytes] = stamp
+        self._look_at: Optional[Callable[[bytes], None]] = None
 
     def __repr__(self) -> str:
         return f"<RedisQueue {self._keys!r} routing_key={self._routing_key!r}>"
@@ -184,7 +188,7 @@ class RedisQueue(InProcess):
             JobRejectedError: Redis refused; nothing is left behind.
             JobExistsError: With ``if_exists="raise"``.
         """
-        due = due_time(scheduled_for, utcnow()).astimezone(UTC)
+        due = due_time(scheduled_for, self._now()).astimezone(UTC)
         return await self.enqueue(_scheduled(job, due), if_exists=if_exists)
 
     async def get_job(self, job_id: str) -> Optional[Job]:
@@ -286,7 +290,7 @@ class RedisQueue(InProcess):
             max_retries = check_integer(max_retries, "max_retries", at_least=0)
         job_id = new_job_id(entropy) if job_id is None else check_job_id(job_id)
         route = self._routing_key if routing_key is NOT_GIVEN else check_routing_key(routing_key)
-        moment = None if due is None else due_time(due, utcnow())
+        moment = None if due is None else due_time(due, self._now())
         member = job_id.encode()
         document = new_document(
             member,
@@ -294,7 +298,7 @@ class RedisQueue(InProcess):
             payload,
             priority,
             description,
-            stamp() if now is None else now,
+            self._stamp() if now is None else now,
             None if moment is None else format_timestamp(moment, "scheduled_for"),
             max_retries,
             route,
@@ -342,11 +346,11 @@ class RedisQueue(InProcess):
         return chunks, Submission(self._pipeline, if_exists)
 
     def _chunks(self, specs: Iterable[JobSpec]) -> Iterator[Chunk]:
-        chunk = Chunk()
+        chunk = Chunk(self._stamp())
         for index, spec in enumerate(specs):
             if self._fills(chunk, index, spec):
                 yield chunk
-                chunk = Chunk()
+                chunk = Chunk(self._stamp())
         if chunk.ids:
             yield chunk
 
@@ -409,6 +413,8 @@ class RedisQueue(InProcess):
                 f"{_LONGEST_DOCUMENT} at most",
                 job_id=job_id,
             )
+        if self._look_at is not None:
+            self._look_at(document)
         keys = self._keys
         if due is None:
             target = keys.ready(priority, routing_key)

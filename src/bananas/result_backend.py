@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Literal, Optional, Union, overload
+from datetime import datetime
+from typing import Any, Callable, Iterable, List, Literal, Optional, Union, overload
 
 from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_timeout
@@ -52,6 +53,7 @@ class RedisResultBackend(InProcess):
         self._waits = waits
         self._success_ttl = success_ttl
         self._failure_ttl = failure_ttl
+        self._now: Callable[[], datetime] = utcnow
 
     def __repr__(self) -> str:
         return f"<RedisResultBackend {self._keys!r}>"
@@ -75,7 +77,7 @@ class RedisResultBackend(InProcess):
                 stored or not; storing it again is harmless.
         """
         job_id = check_job_id(result.job_id)
-        fields = result.to_hash(utcnow())
+        fields = result.to_hash(self._now())
         key = self._keys.result(job_id)
         ttl = self._success_ttl if result.is_success else self._failure_ttl
         flat = [part for pair in fields.items() for part in pair]

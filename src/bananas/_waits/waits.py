@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+from datetime import datetime
 from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import anyio
@@ -58,6 +59,7 @@ class Waits:
         self._owner = Owner(pipeline, listen, keys, safety_interval=safety_interval)
         self._core = self._owner.core
         self._closed = False
+        self.now: Callable[[], datetime] = utcnow
 
     def __len__(self) -> int:
         return len(self._core)
@@ -186,7 +188,7 @@ class Waits:
         if wait.must_exist and known.result is None and not known.document.is_there:
             raise messages.not_found(job_id)
         where = locate(known)
-        text = messages.describe(where, known, utcnow())
+        text = messages.describe(where, known, self.now())
         raise messages.timed_out(job_id, timeout, where.place, text)
 
     # -- what a health check asks ----------------------------------------------------------------
