@@ -355,11 +355,11 @@ class RedisQueue(InProcess):
             yield chunk
 
     async def _chunks_as_they_come(self, specs: AsyncIterator[JobSpec]) -> AsyncIterator[Chunk]:
-        chunk, index = Chunk(), 0
+        chunk, index = Chunk(self._stamp()), 0
         async for spec in specs:
             if self._fills(chunk, index, spec):
                 yield chunk
-                chunk = Chunk()
+                chunk = Chunk(self._stamp())
             index += 1
         if chunk.ids:
             yield chunk

@@ -1,10 +1,26 @@
 """What tests and demos run the queue on without a Redis or a Go worker."""
 
-from .attempt import Attempt, Handler, Panic, Step
+from ._calling import Panic
+from .attempt import Attempt
 from .clock import Clock, ManualClock, SystemClock
 from .embedded import EmbeddedBroker
 from .harness import LocalQueue
+from .runs import Outcome, Run
 from .scheduler import SchedulerEmulator
+from .scripts import (
+    Handler,
+    Script,
+    crash_worker,
+    fail,
+    lose_notification,
+    panic,
+    slow,
+    succeed,
+    unhandled,
+)
+from .steps import Step
+from .strictness import UnknownJobError
+from .submitted import SubmittedJobs
 from .typed import TypedHandler
 from .worker import WorkerEmulator
 
@@ -15,10 +31,22 @@ __all__ = [
     "Handler",
     "LocalQueue",
     "ManualClock",
+    "Outcome",
     "Panic",
+    "Run",
     "SchedulerEmulator",
+    "Script",
     "Step",
+    "SubmittedJobs",
     "SystemClock",
     "TypedHandler",
+    "UnknownJobError",
     "WorkerEmulator",
+    "crash_worker",
+    "fail",
+    "lose_notification",
+    "panic",
+    "slow",
+    "succeed",
+    "unhandled",
 ]

@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import enum
-import inspect
 import itertools
+import logging
+import traceback
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Awaitable, Callable, List, Optional, Tuple, Union
+from typing import Any, Callable, Collection, Coroutine, List, Optional, Tuple
 
-from .._daemon_thread import run_in_daemon_thread
 from .._json import without_surrogates
 from .._keys import Keys
 from .._redis import Command
 from ..models import Job, JobResult, JobStatus
+from ._calling import Ended, call, call_here, call_in_this_loop
 from ._documents import Document, stub
 from ._go_json import encode
 from ._wire import Wire
 from .clock import Clock
+from .runs import Outcome, Run
+from .scripts import Handler, Plan, plan_of
+from .steps import Step
+from .strictness import no_handler
 
-__all__ = ["Attempt", "Handler", "Panic", "Step"]
+__all__ = ["Attempt", "Rules"]
 
-#: What runs a job: called with it, plain (then in a thread) or async; it returns a JSON value, or
-#: None for no data, and raises what the failed attempt records.
-Handler = Callable[[Job], Union[Any, Awaitable[Any]]]
+_logger = logging.getLogger("bananas.testing")
 
 _DAY = 24 * 3600
-_THREAD = "bananas handler"
-
-
-class Panic(Exception):
-    """Raised by a handler that crashes as a panicking Go handler does: no result is stored."""
-
-
-class Step(enum.Enum):
-    """What has just been done for a job; Redis sees a failure or a success in this order."""
-
-    RAN = "the handler has returned or raised; Redis knows nothing yet"
-    STORED = "the result is stored"
-    PUBLISHED = "the result is announced"
-    RECORDED = "the document is rewritten, and the id is where it belongs"
 
 
 @dataclass(frozen=True)
@@ -50,13 +38,9 @@ class Rules:
     clock: Clock
     success_ttl: int
     failure_ttl: int
-
-
-@dataclass(frozen=True)
-class _Outcome:
-    value: Any = None
-    error: Optional[str] = None
-    panicked: bool = False
+    strict: bool
+    names: Collection[str]
+    report: Callable[[Run], None]
 
 
 class Attempt:
@@ -88,6 +72,8 @@ class Attempt:
         self._wire = wire
         self._document: Optional[Document] = None
         self._todo: Optional[List[Tuple[Step, List[Command]]]] = None
+        self._retry_at: Optional[datetime] = None
+        self._is_given_up = False
         try:
             if data is None:
                 self.error = "Job data not found (corrupted reference)"
@@ -98,6 +84,7 @@ class Attempt:
             self.error = f"Failed to unmarshal job: {error}"
         if self._document is None:
             self._todo = [(Step.RECORDED, self._bury(data))]
+            self._report(Ended(error=self.error), Outcome.DEAD, rules.clock.now())
 
     def __repr__(self) -> str:
         return f"<Attempt at job {self.job_id}>"
@@ -128,35 +115,116 @@ class Attempt:
                 await self._wire.call(*itertools.chain(*pipeline))
 
     async def _run(self) -> None:
-        assert self.job is not None
-        started = self._rules.clock.now()
-        handler = self._handler_of(self.job.name)
-        if handler is None:
-            reason = f"no handler registered for job: {self.job.name}"
-            outcome = _Outcome(error=reason, panicked=True)
-        else:
-            outcome = await _outcome(handler, self.job)
-        self.error = outcome.error
-        self._todo = self._consequences(outcome, started, self._rules.clock.now())
+        job, clock = self._job, self._rules.clock
+        started, plan = clock.now(), self._plan()
+        if plan.takes:
+            await clock.sleep_until(started + plan.takes)
+        self._end(started, plan, None if plan.call is None else await call(plan.call, job))
+
+    def run_here(
+        self,
+        pass_time: Callable[[timedelta], None],
+        run_async: Callable[[Coroutine[Any, Any, Any]], Any],
+    ) -> None:
+        """Run the handler in this thread, an async one by ``run_async``; Redis knows nothing yet.
+
+        Args:
+            pass_time: Called with how long a slow handler takes.
+            run_async: Runs a coroutine and returns what it returns.
+        """
+        if self._todo is None:
+            started, plan = self._rules.clock.now(), self._plan()
+            pass_time(plan.takes)
+            function = plan.call
+            ended = None if function is None else call_here(function, self._job, run_async)
+            self._end(started, plan, ended)
+
+    async def run_in_this_loop(self, pass_time: Callable[[timedelta], None]) -> None:
+        """Run the handler in this thread, an async one on its event loop."""
+        if self._todo is None:
+            started, plan = self._rules.clock.now(), self._plan()
+            pass_time(plan.takes)
+            function = plan.call
+            ended = None if function is None else await call_in_this_loop(function, self._job)
+            self._end(started, plan, ended)
+
+    @property
+    def _job(self) -> Job:
+        assert self.job is not None, "what can't be read is not run"
+        return self.job
+
+    def _plan(self) -> Plan:
+        handler = self._handler_of(self._job.name)
+        if handler is not None:
+            return plan_of(handler, self._job)
+        self._is_given_up = self._rules.strict
+        return Plan(unhandled=True)
+
+    def _end(self, started: datetime, plan: Plan, ended: Optional[Ended]) -> None:
+        """Decide what follows from what the handler has come to."""
+        name, now = self._job.name, self._rules.clock.now()
+        if plan.unhandled:
+            text = f"no handler registered for job: {name}"
+            if self._is_given_up:
+                text = no_handler(name, self._rules.names)
+            ended = Ended(error=text, panicked=True)
+        elif plan.panics and ended is not None:
+            ended = Ended(error=f"panic: {ended.error}", panicked=True)
+        if ended is None:
+            self._todo = []
+            self._report(Ended(error="the worker has crashed"), Outcome.LOST, started)
+            return
+        if ended.raised is not None:
+            _log(self.job_id, name, ended.raised)
+        self.error = ended.error
+        todo = self._consequences(ended, started, now)
+        if not plan.is_announced:
+            todo = [(step, commands) for step, commands in todo if step is not Step.PUBLISHED]
+        outcome = Outcome.SUCCEEDED if self.error is None else Outcome.DEAD
+        if self._retry_at is not None:
+            outcome = Outcome.RETRY
+        if plan.dies:
+            steps = [step for step, _ in todo]
+            done = steps.index(plan.dies_after) + 1 if plan.dies_after in steps else 0
+            if done < len(todo):
+                todo, outcome, self._retry_at = todo[:done], Outcome.LOST, None
+        self._todo = todo
+        self._report(ended, outcome, started)
+
+    def _report(self, ended: Ended, outcome: Outcome, started: datetime) -> None:
+        run = Run(
+            job_id=self.job_id,
+            name="" if self.job is None else self.job.name,
+            attempt=1 if self.job is None else self.job.attempts + 1,
+            outcome=outcome,
+            at=started,
+            value=ended.value,
+            error=ended.error or "",
+            retry_at=self._retry_at,
+            exception=ended.raised,
+        )
+        self._rules.report(run)
 
     # -- what follows, decided without I/O -------------------------------------------------------
 
     def _consequences(
-        self, outcome: _Outcome, started: datetime, ended: datetime
+        self, outcome: Ended, started: datetime, ended: datetime
     ) -> List[Tuple[Step, List[Command]]]:
         recorded = self._fail(outcome.error, ended) if outcome.error is not None else None
         todo = [(Step.RECORDED, recorded or self._complete(ended))]
         if outcome.panicked:
+            if self._is_given_up:  # a wait looks at once, and finds the dead letter
+                todo[0][1].append(self._announced())
             return todo
         fields, ttl = self._result(outcome, started, ended)
         key = self._rules.keys.result(self.job_id)
-        channel = self._rules.keys.channel(self.job_id)
         stored: List[Command] = [("HSET", key, *fields), ("EXPIRE", key, ttl)]
-        return [(Step.STORED, stored), (Step.PUBLISHED, [("PUBLISH", channel, "ready")]), *todo]
+        return [(Step.STORED, stored), (Step.PUBLISHED, [self._announced()]), *todo]
 
-    def _result(
-        self, outcome: _Outcome, started: datetime, ended: datetime
-    ) -> Tuple[List[str], int]:
+    def _announced(self) -> Command:
+        return ("PUBLISH", self._rules.keys.channel(self.job_id), "ready")
+
+    def _result(self, outcome: Ended, started: datetime, ended: datetime) -> Tuple[List[str], int]:
         failed = outcome.error is not None
         result: JobResult[Any] = JobResult(
             job_id=self.job_id,
@@ -178,8 +246,8 @@ class Attempt:
         assert self.job is not None
         assert self._document is not None
         keys, attempts = self._rules.keys, self.job.attempts + 1
-        if attempts < self.job.max_retries:
-            due = _later(now, attempts)
+        if attempts < self.job.max_retries and not self._is_given_up:
+            due = self._retry_at = _later(now, attempts)
             self._document.schedule(due)
             text = self._changed("pending", now, attempts=attempts, error=error)
             when: Command = ("ZADD", keys.scheduled, int(due.timestamp()), self.job_id)
@@ -208,35 +276,11 @@ class Attempt:
         return ("LREM", self._rules.keys.processing, 1, self.job_id)
 
 
-async def _outcome(handler: Handler, job: Job) -> _Outcome:
-    """Run a handler to its end."""
-    try:
-        if inspect.iscoroutinefunction(handler):
-            value = await handler(job)
-        else:
-            value = await run_in_daemon_thread(lambda: _called(handler, job), _THREAD)
-            if inspect.isawaitable(value):
-                value = await value
-        if value is not None and not isinstance(value, _Outcome):
-            encode(value)
-    except Exception as error:
-        value = _failure(error)
-    return value if isinstance(value, _Outcome) else _Outcome(value=value)
-
-
-def _called(handler: Handler, job: Job) -> Any:
-    """Call a plain handler; what it raises (SystemExit, say) must not reach the event loop."""
-    try:
-        return handler(job)
-    except BaseException as error:
-        return _failure(error)
-
-
-def _failure(error: BaseException) -> _Outcome:
-    text = without_surrogates(str(error))
-    if isinstance(error, Exception) and not isinstance(error, Panic):
-        return _Outcome(error=text)
-    return _Outcome(error=f"panic: {text or type(error).__name__}", panicked=True)
+def _log(job_id: str, name: str, error: BaseException) -> None:
+    """Log what a handler has raised, with its traceback, in text that can be encoded."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    text = without_surrogates("".join(lines).rstrip())
+    _logger.error("job %s: its handler for %s has raised\n%s", job_id, name, text)
 
 
 def _later(now: datetime, attempts: int) -> datetime:

@@ -39,14 +39,14 @@ class ManualClock:
     """A time that stands still until the test moves it, from any thread.
 
     Args:
-        start: An aware datetime; by default the time of this machine, so that the times that a
-            client writes fit.
+        start: An aware datetime; by default the time of this machine, in whole seconds, as the
+            scheduler counts them.
     """
 
     def __init__(self, start: Optional[datetime] = None) -> None:
         if start is not None and start.utcoffset() is None:
             raise ValueError("start must be an aware datetime")
-        self._now = utcnow() if start is None else start
+        self._now = utcnow().replace(microsecond=0) if start is None else start
         self._lock = threading.Lock()
         self._sleepers: List[Tuple[datetime, asyncio.AbstractEventLoop, asyncio.Event]] = []
 
@@ -70,9 +70,26 @@ class ManualClock:
         if delta < timedelta(0):
             raise ValueError(f"span must be 0 or more, not {span!s}: a clock goes forwards")
         with self._lock:
-            now = self._now = self._now + delta
-            woken = [sleeper for sleeper in self._sleepers if sleeper[0] <= now]
-            self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[0] > now]
+            return self._move_to(self._now + delta)
+
+    def advance_to(self, moment: datetime) -> datetime:
+        """Move the clock forwards to a moment; one that has passed changes nothing.
+
+        Args:
+            moment: An aware datetime.
+
+        Returns:
+            The new time.
+        """
+        if moment.utcoffset() is None:
+            raise ValueError("moment must be an aware datetime")
+        with self._lock:
+            return self._move_to(max(self._now, moment))
+
+    def _move_to(self, now: datetime) -> datetime:
+        self._now = now
+        woken = [sleeper for sleeper in self._sleepers if sleeper[0] <= now]
+        self._sleepers = [sleeper for sleeper in self._sleepers if sleeper[0] > now]
         for _, loop, event in woken:
             try:
                 loop.call_soon_threadsafe(event.set)

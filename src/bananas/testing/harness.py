@@ -2,51 +2,97 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import asyncio
+import time
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Callable, Dict, Optional, Sequence, Type, TypeVar, overload
+from typing import (
+    Any,
+    Callable,
+    Coroutine,
+    List,
+    Optional,
+    Sequence,
+    Type,
+    TypeVar,
+    Union,
+)
 
+from .._arguments import check_integer, check_seconds
 from .._blocking import LoopThread
 from .._daemon_thread import run_in_daemon_thread
+from .._keys import Keys
 from .._types import Seconds
-from ..job_type import JobType
-from .attempt import Handler
-from .clock import Clock, SystemClock
+from ..client import AsyncClient
+from ..sync import Client
+from ._clients import async_client, blocking_client
+from ._journal import Journal
+from ._stepping import Steps
+from ._wire import Wire, emulator_settings
+from .assertions import Assertions
+from .clock import Clock, ManualClock, SystemClock
 from .embedded import EmbeddedBroker
+from .handlers import Handlers
+from .runs import Run
 from .scheduler import SchedulerEmulator
-from .typed import TypedHandler, named_handler
+from .scripts import Handler
+from .submitted import SubmittedJobs
 from .worker import WorkerEmulator
 
 __all__ = ["LocalQueue"]
 
 Self = TypeVar("Self", bound="LocalQueue")
-H = TypeVar("H", bound=Handler)
-P = TypeVar("P")
-R = TypeVar("R")
+T = TypeVar("T")
+
+_GRACE = 10.0
 
 
-class LocalQueue:
-    """An embedded broker, a worker and a scheduler, in threads of their own.
+class _ClockOf:
+    """The clock that a queue has at the time."""
+
+    def __init__(self, queue: LocalQueue) -> None:
+        self._queue = queue
+
+    def now(self) -> datetime:
+        return self._queue.clock.now()
+
+    async def sleep_until(self, moment: datetime) -> None:
+        await self._queue.clock.sleep_until(moment)
+
+
+class LocalQueue(Assertions, Handlers):
+    """An embedded broker, a worker and a scheduler, for tests and demos.
 
     ```python
     with LocalQueue() as queue:
         queue.handle("add", lambda job: job.payload["a"] + job.payload["b"])
-        with Client(queue.url) as client:
+        with queue.client() as client:
             client.submit_and_wait("add", {"a": 1, "b": 2}).get_result()
     ```
 
-    Works as ``with`` and as ``async with``, and serves clients of either kind. Handlers are called
-    in threads of their own, async ones on the event loop of the queue's thread.
+    Works as ``with`` and as ``async with``, and serves clients of either kind. In the background,
+    handlers are called in threads of their own, async ones on the event loop of the queue's thread.
+    With ``background=False`` nothing runs before ``run_until_idle()``, which runs everything in
+    the caller's thread and skips the time in between.
 
     Args:
         redis_url: A Redis to work on; None starts an embedded broker, which needs the ``testing``
             extra.
         key_prefix: What every key starts with.
         routing_keys: The routes to work for; None for the flat lists.
-        clock: The worker's and the scheduler's; a ``ManualClock`` lets a test skip the waiting.
-        success_ttl: Expiry of a stored success.
+        clock: The worker's, the scheduler's, and that of the clients which the queue gives; a
+            ``ManualClock`` stands still until it is moved. None is the time of this machine, and
+            a ``ManualClock`` with ``background=False``.
+        success_ttl: Expiry of a stored success. No clock moves an expiry.
         failure_ttl: The same of a failure.
-        concurrency: Jobs that run at the same time.
+        concurrency: Jobs that run at the same time in the background.
+        background: Whether a worker and a scheduler run in the background.
+        strict: Whether a job without a handler is an error at once (``UnknownJobError``): where a
+            client of this queue submits it, else from ``run_until_idle()`` and at the end; it is
+            a dead letter without retries.
+
+    Attributes:
+        clock: The clock at the time.
     """
 
     def __init__(
@@ -59,27 +105,39 @@ class LocalQueue:
         success_ttl: Seconds = timedelta(hours=1),
         failure_ttl: Seconds = timedelta(hours=24),
         concurrency: int = 4,
+        background: bool = True,
+        strict: bool = False,
     ) -> None:
-        self.clock: Clock = SystemClock() if clock is None else clock
+        super().__init__()
+        if clock is None:
+            clock = SystemClock() if background else ManualClock()
+        self.clock: Clock = clock
         self._given_url = redis_url
+        self._key_prefix = key_prefix
+        self._background = background
+        self._is_in_background = False
         self._broker: Optional[EmbeddedBroker] = None
         self._thread: Optional[LoopThread] = None
         self._worker: Optional[WorkerEmulator] = None
         self._scheduler: Optional[SchedulerEmulator] = None
-        self._handlers: Dict[str, Handler] = {}
+        self._wire: Optional[Wire] = None
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+        self._journal = Journal(self._handlers.keys(), strict=strict)
         self._make_worker: Callable[[str], WorkerEmulator] = lambda url: WorkerEmulator(
             url,
             key_prefix=key_prefix,
             routing_keys=routing_keys,
-            clock=self.clock,
+            clock=_ClockOf(self),
             success_ttl=success_ttl,
             failure_ttl=failure_ttl,
             concurrency=concurrency,
+            strict=strict,
+            report=self._journal.note_run,
         )
         self._make_scheduler: Callable[[str], SchedulerEmulator] = lambda url: SchedulerEmulator(
             url,
             key_prefix=key_prefix,
-            clock=self.clock,
+            clock=_ClockOf(self),
             default_route=None if routing_keys is None else "default",
         )
 
@@ -92,43 +150,159 @@ class LocalQueue:
             raise RuntimeError("the local queue is not running: use it in a with statement")
         return self._broker.url
 
-    @overload
-    def handle(self, name: str, handler: Handler) -> None: ...
+    # -- clients --------------------------------------------------------------------------------
 
-    @overload
-    def handle(self, name: JobType[P, R], handler: TypedHandler[P, R]) -> None: ...
+    def _add(self, name: str, handler: Handler) -> None:
+        super()._add(name, handler)
+        if self._worker is not None:
+            self._worker._add(name, handler)
 
-    def handle(self, name: Any, handler: Any) -> None:
-        """Run the jobs of a name with a handler, given before or after the start.
+    def client(self, **settings: Any) -> Client:
+        """Return a blocking client of this queue, connected, which takes *now* from its clock.
 
         Args:
-            name: The job name, or a ``JobType``; a later call for the same replaces its handler.
-            handler: Called with the ``Job``, or with the payload of a typed job: a plain function,
-                in a thread, or an async one. What it returns becomes the result, None stores no
-                data; what it raises fails the attempt, with ``str()`` of the exception as the
-                error; ``Panic`` crashes it.
+            settings: What ``Client`` takes besides the URL.
         """
-        name, handler = named_handler(name, handler)
-        self._handlers[name] = handler
-        if self._worker is not None:
-            self._worker.handle(name, handler)
+        settings = {"key_prefix": self._key_prefix, **settings}
+        return blocking_client(self.url, settings, _ClockOf(self).now, self._journal.note_job)
 
-    @overload
-    def handler(self, name: str) -> Callable[[H], H]: ...
+    def async_client(self, **settings: Any) -> AsyncClient:
+        """Return a client of this queue, not yet connected, which takes *now* from its clock.
 
-    @overload
-    def handler(
-        self, name: JobType[P, R]
-    ) -> Callable[[TypedHandler[P, R]], TypedHandler[P, R]]: ...
+        Args:
+            settings: What ``AsyncClient`` takes besides the URL.
+        """
+        settings = {"key_prefix": self._key_prefix, **settings}
+        return async_client(self.url, settings, _ClockOf(self).now, self._journal.note_job)
 
-    def handler(self, name: Any) -> Any:
-        """Return a decorator that does what ``handle`` does."""
+    # -- running jobs without a worker in the background -----------------------------------------
 
-        def register(handler: Any) -> Any:
-            self.handle(name, handler)
-            return handler
+    def run_until_idle(
+        self, within: Union[Seconds, datetime, None] = None, *, limit: int = 10_000
+    ) -> List[Run]:
+        """Run everything that is due, in this thread, and return what happened.
 
-        return register
+        A worker in the background is stopped first, for good. Jobs run one after the other, in the
+        order in which a worker takes them. Nothing sleeps.
+
+        Args:
+            within: How far the clock may be moved, in all, to jobs that are due later, retries
+                included: seconds, a timedelta, or a time. None leaves it alone. The clock ends at
+                the last due time that it was moved to; where it is this machine's, a
+                ``ManualClock`` takes its place.
+            limit: After how many attempts it gives up.
+
+        Returns:
+            Each attempt since the start, or since the last call.
+
+        Raises:
+            RuntimeError: The queue is not running; there is no end to its jobs; or this thread has
+                a running event loop, which ``run_until_idle_async()`` is for.
+            UnknownJobError: In strict mode, a job without a handler was taken.
+            ConnectionError: Redis can't be reached.
+        """
+        if asyncio._get_running_loop() is not None:
+            raise RuntimeError(
+                "run_until_idle() would stop this thread's running event loop: "
+                "use await queue.run_until_idle_async()"
+            )
+        for attempt in self._steps(within, limit):
+            attempt.run_here(self._pass, self._run_coroutine)
+        self._journal.raise_unknown()
+        return self._journal.news()
+
+    async def run_until_idle_async(
+        self, within: Union[Seconds, datetime, None] = None, *, limit: int = 10_000
+    ) -> List[Run]:
+        """Do the same on the running event loop, which async handlers share with the caller.
+
+        Args:
+            within: How far the clock may be moved, as for ``run_until_idle``.
+            limit: After how many attempts it gives up.
+
+        Returns:
+            Each attempt since the start, or since the last call.
+
+        Raises:
+            RuntimeError: The queue is not running, or there is no end to its jobs.
+            UnknownJobError: In strict mode, a job without a handler was taken.
+            ConnectionError: Redis can't be reached.
+        """
+        for attempt in self._steps(within, limit):
+            await attempt.run_in_this_loop(self._pass)
+        self._journal.raise_unknown()
+        return self._journal.news()
+
+    @property
+    def runs(self) -> List[Run]:
+        """Each attempt at a job since the start, in the order in which they ended."""
+        return list(self._journal.runs)
+
+    def _steps(self, within: Union[Seconds, datetime, None], limit: int) -> Steps:
+        check_integer(limit, "limit", at_least=1)
+        thread, worker, scheduler = self._thread, self._worker, self._scheduler
+        if thread is None or worker is None or scheduler is None:
+            raise RuntimeError("the local queue is not running: use it in a with statement")
+        if self._is_in_background:
+            self._is_in_background = False
+            thread.run(worker.stop(_GRACE))
+            thread.run(scheduler.stop())
+        until = self._until(within)
+        return Steps(thread.run, worker, scheduler, self._move_to, until, limit)
+
+    def _until(self, within: Union[Seconds, datetime, None]) -> Optional[datetime]:
+        if within is None:
+            return None
+        if isinstance(self.clock, SystemClock):
+            self.clock = ManualClock(self.clock.now())
+        if not isinstance(self.clock, ManualClock):
+            raise ValueError("within needs a ManualClock: give the queue one, or leave it out")
+        now = self.clock.now()
+        if isinstance(within, datetime):
+            if within.utcoffset() is None:
+                raise ValueError("within must be seconds, a timedelta or an aware datetime")
+            return within
+        if not isinstance(within, timedelta):
+            within = timedelta(seconds=check_seconds(within, "within"))
+        if within < timedelta(0):
+            raise ValueError(f"within must be 0 or more, not {within!s}")
+        try:
+            return now + within
+        except OverflowError:
+            return datetime.max.replace(tzinfo=now.tzinfo)
+
+    def _move_to(self, moment: datetime) -> None:
+        assert isinstance(self.clock, ManualClock)
+        self.clock.advance_to(moment)
+
+    def _pass(self, span: timedelta) -> None:
+        """Let a slow handler take its time."""
+        if isinstance(self.clock, ManualClock):
+            self.clock.advance(span)
+        elif span:
+            time.sleep(span.total_seconds())
+
+    def _run_coroutine(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+        return self._loop.run_until_complete(coroutine)
+
+    # -- what was submitted ----------------------------------------------------------------------
+
+    @property
+    def submitted(self) -> SubmittedJobs:
+        """The jobs that were submitted, whichever client did it, in their order.
+
+        Those of the queue's own clients are as they were submitted, the others as they are now.
+        """
+        if self._thread is None:
+            raise RuntimeError("the local queue is not running: use it in a with statement")
+        if self._wire is None:
+            self._wire = Wire(emulator_settings(self.url, self._key_prefix))
+        reading = self._journal.read_jobs(self._wire, Keys(self._key_prefix))
+        return self._thread.run(reading)
+
+    # -- life ------------------------------------------------------------------------------------
 
     def start(self: Self) -> Self:
         """Start everything, unless it runs; clients can connect when this returns.
@@ -154,6 +328,9 @@ class LocalQueue:
 
     def stop(self) -> None:
         """End everything; with an embedded broker the data are gone."""
+        loop, self._loop = self._loop, None
+        if loop is not None:
+            loop.close()
         thread, self._thread = self._thread, None
         broker, self._broker = self._broker, None
         if thread is not None:
@@ -165,10 +342,14 @@ class LocalQueue:
     async def _start_emulators(self, url: str) -> None:
         self._worker = self._make_worker(url)
         for name, handler in self._handlers.items():
-            self._worker.handle(name, handler)
+            self._worker._add(name, handler)
         self._scheduler = self._make_scheduler(url)
-        await self._worker.start()
-        await self._scheduler.start()
+        if self._background:
+            self._is_in_background = True
+            await self._worker.start()
+            await self._scheduler.start()
+        else:
+            await self._scheduler.move_due()  # makes sure of Redis
 
     async def _stop_emulators(self) -> None:
         scheduler, self._scheduler = self._scheduler, None
@@ -177,6 +358,9 @@ class LocalQueue:
             await scheduler.stop()
         if worker is not None:
             await worker.stop()
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            await wire.close()
 
     def __enter__(self: Self) -> Self:
         return self.start()
@@ -188,6 +372,8 @@ class LocalQueue:
         traceback: Optional[TracebackType],
     ) -> None:
         self.stop()
+        if error is None:
+            self._journal.raise_unknown()
 
     async def __aenter__(self: Self) -> Self:
         return await run_in_daemon_thread(self.start, "bananas local queue")
@@ -199,3 +385,5 @@ class LocalQueue:
         traceback: Optional[TracebackType],
     ) -> None:
         await run_in_daemon_thread(self.stop, "bananas local queue")
+        if error is None:
+            self._journal.raise_unknown()

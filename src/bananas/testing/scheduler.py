@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from datetime import timedelta
+import math
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import List, Optional, Type, TypeVar
 
@@ -12,6 +13,7 @@ from .. import exceptions as exc
 from .._arguments import check_routing_key
 from .._keys import Keys
 from .._tasks import cancel_and_wait
+from .._timestamps import UTC
 from ._documents import Document
 from ._wire import Wire, emulator_settings
 from .clock import Clock, SystemClock
@@ -92,6 +94,23 @@ class SchedulerEmulator:
             ("ZREM", self._keys.scheduled, job_id),
         )
         return True
+
+    async def next_due(self) -> Optional[datetime]:
+        """Return when the next job is due after the current second; None where none waits.
+
+        Raises:
+            ConnectionError: Redis can't be reached.
+        """
+        after = f"({int(self._clock.now().timestamp())}"
+        [found] = await self._wire.call(
+            ("ZRANGEBYSCORE", self._keys.scheduled, after, "+inf", "WITHSCORES", "LIMIT", 0, 1)
+        )
+        if not found:
+            return None
+        try:
+            return datetime.fromtimestamp(math.ceil(float(found[1])), UTC)
+        except (OverflowError, ValueError, OSError):
+            return datetime.max.replace(tzinfo=UTC)
 
     async def start(self) -> None:
         """Begin to look in the background.

@@ -8,7 +8,7 @@ from typing import Any, Awaitable, Callable, Tuple, TypeVar, Union
 from .._arguments import check_name
 from ..job_type import JobType
 from ..models import Job
-from .attempt import Handler
+from .scripts import Handler, Script
 
 __all__ = ["TypedHandler", "named_handler"]
 
@@ -20,11 +20,13 @@ TypedHandler = Callable[[P], Union[R, Awaitable[R]]]
 
 
 def named_handler(
-    name: Union[str, JobType[Any, Any]], handler: Callable[[Any], Any]
+    name: Union[str, JobType[Any, Any]], handler: Union[Callable[[Any], Any], Script]
 ) -> Tuple[str, Handler]:
     """Return the name of the jobs that a handler runs, and the handler that takes such a job."""
     if not isinstance(name, JobType):
         return check_name(name), handler
+    if isinstance(handler, Script):
+        return name.name, handler
     job_type = name
     if inspect.iscoroutinefunction(handler):
 

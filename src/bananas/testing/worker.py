@@ -6,25 +6,22 @@ import asyncio
 import logging
 from datetime import timedelta
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Optional, Sequence, Type, TypeVar, overload
+from typing import Callable, List, Optional, Sequence, Type, TypeVar
 
 from .. import exceptions as exc
 from .._arguments import check_integer, check_routing_key
 from .._keys import Keys
 from .._tasks import cancel_and_wait
 from .._types import Seconds
-from ..job_type import JobType
 from ._wire import Wire, emulator_settings
-from .attempt import Attempt, Handler, Rules
+from .attempt import Attempt, Rules
 from .clock import Clock, SystemClock
-from .typed import TypedHandler, named_handler
+from .handlers import Handlers
+from .runs import Run
 
 __all__ = ["WorkerEmulator"]
 
 Self = TypeVar("Self", bound="WorkerEmulator")
-H = TypeVar("H", bound=Handler)
-P = TypeVar("P")
-R = TypeVar("R")
 
 _logger = logging.getLogger("bananas.testing")
 
@@ -35,7 +32,7 @@ _LONGEST_PAUSE = 0.03
 _AFTER_AN_ERROR = 0.5
 
 
-class WorkerEmulator:
+class WorkerEmulator(Handlers):
     """A worker whose every write to Redis, and the order of them, are those of a Go worker.
 
     In the background: ``async with worker``, or ``start()`` and ``stop()``. Step by step, for a
@@ -50,6 +47,8 @@ class WorkerEmulator:
         success_ttl: Expiry of a stored success.
         failure_ttl: The same of a failure.
         concurrency: Jobs that run at the same time in the background.
+        strict: Whether a job without a handler is a dead letter at once, without retries.
+        report: Called with each attempt, once it has run and before Redis knows what it came to.
 
     Raises:
         ValueError: An argument is refused.
@@ -65,7 +64,10 @@ class WorkerEmulator:
         success_ttl: Seconds = timedelta(hours=1),
         failure_ttl: Seconds = timedelta(hours=24),
         concurrency: int = 1,
+        strict: bool = False,
+        report: Optional[Callable[[Run], None]] = None,
     ) -> None:
+        super().__init__()
         self._settings = emulator_settings(redis_url, key_prefix, success_ttl, failure_ttl)
         if routing_keys is not None and (isinstance(routing_keys, str) or not routing_keys):
             raise ValueError("routing_keys must be a list of at least one key, or None")
@@ -79,51 +81,17 @@ class WorkerEmulator:
             clock=SystemClock() if clock is None else clock,
             success_ttl=self._settings.success_ttl,
             failure_ttl=self._settings.failure_ttl,
+            strict=strict,
+            names=self._handlers.keys(),
+            report=(lambda run: None) if report is None else report,
         )
         self._concurrency = check_integer(concurrency, "concurrency", at_least=1)
-        self._handlers: Dict[str, Handler] = {}
         self._wire = Wire(self._settings)
         self._tasks: List[asyncio.Task[None]] = []
         self._stopping = False
 
     def __repr__(self) -> str:
         return f"<WorkerEmulator of {', '.join(sorted(self._handlers)) or 'nothing'}>"
-
-    @overload
-    def handle(self, name: str, handler: Handler) -> None: ...
-
-    @overload
-    def handle(self, name: JobType[P, R], handler: TypedHandler[P, R]) -> None: ...
-
-    def handle(self, name: Any, handler: Any) -> None:
-        """Run the jobs of a name with a handler; a later call for the same name replaces it.
-
-        Args:
-            name: The job name, or a ``JobType``.
-            handler: Called with the ``Job``, or with the payload of a typed job: a plain function,
-                in a thread, or an async one. What it returns becomes the result, None stores no
-                data; what it raises fails the attempt, with ``str()`` of the exception as the
-                error; ``Panic`` crashes it.
-        """
-        name, handler = named_handler(name, handler)
-        self._handlers[name] = handler
-
-    @overload
-    def handler(self, name: str) -> Callable[[H], H]: ...
-
-    @overload
-    def handler(
-        self, name: JobType[P, R]
-    ) -> Callable[[TypedHandler[P, R]], TypedHandler[P, R]]: ...
-
-    def handler(self, name: Any) -> Any:
-        """Return a decorator that does what ``handle`` does."""
-
-        def register(handler: Any) -> Any:
-            self.handle(name, handler)
-            return handler
-
-        return register
 
     async def take(self) -> Optional[Attempt]:
         """Move the next id to ``processing`` and read its document; None where nothing waits.
@@ -132,6 +100,14 @@ class WorkerEmulator:
             ConnectionError: Redis can't be reached.
         """
         return await self._take(self._wire)
+
+    async def waiting(self) -> int:
+        """Return how many jobs wait in the lists that this worker empties.
+
+        Raises:
+            ConnectionError: Redis can't be reached.
+        """
+        return sum(await self._wire.call(*[("LLEN", name) for name in self._lists]))
 
     async def run_one(self) -> Optional[Attempt]:
         """Take the next job and carry it out; None where nothing waits."""

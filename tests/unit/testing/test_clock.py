@@ -24,9 +24,19 @@ def test_a_manual_clock_stands_still() -> None:
 
 
 def test_a_manual_clock_starts_now() -> None:
-    """Without a start it fits the times that clients write."""
-    before = datetime.now(timezone.utc)
+    """Without a start it begins with the second that it is."""
+    before = datetime.now(timezone.utc).replace(microsecond=0)
     assert before <= ManualClock().now() <= datetime.now(timezone.utc)
+    assert ManualClock().now().microsecond == 0
+
+
+def test_a_manual_clock_may_be_moved_to_a_moment() -> None:
+    """Forwards only."""
+    clock = ManualClock(START)
+    assert clock.advance_to(START + SECOND) == clock.now() == START + SECOND
+    assert clock.advance_to(START) == START + SECOND
+    with pytest.raises(ValueError, match=r"^moment must be an aware datetime$"):
+        clock.advance_to(datetime(2025, 1, 15))
 
 
 def test_what_a_manual_clock_refuses() -> None:

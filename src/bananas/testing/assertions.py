@@ -1,0 +1,97 @@
+"""Assertions: what a test says about the jobs that were submitted to a local queue."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, Optional, Union
+
+from .._types import NOT_GIVEN, NotGiven
+from ..models import Job, Priority
+from ._matching import Expected
+from .submitted import SubmittedJobs
+
+__all__ = ["Assertions"]
+
+
+class Assertions:
+    """The assertions of a ``LocalQueue``; they are plain ``AssertionError``s."""
+
+    @property
+    def submitted(self) -> SubmittedJobs:
+        """The jobs that were submitted, in their order."""
+        raise NotImplementedError
+
+    def assert_submitted(
+        self,
+        name: str,
+        *,
+        payload: Any = NOT_GIVEN,
+        priority: Union[Priority, NotGiven] = NOT_GIVEN,
+        scheduled_for: Union[datetime, timedelta, None, NotGiven] = NOT_GIVEN,
+        job_id: Union[str, NotGiven] = NOT_GIVEN,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: Union[int, NotGiven] = NOT_GIVEN,
+        description: Union[str, NotGiven] = NOT_GIVEN,
+        times: Optional[int] = None,
+    ) -> Job:
+        """Make sure that a job was submitted, and return the first that is as described.
+
+        Args:
+            name: The job name.
+            payload: What the payload has: of an object, some members are enough, at any depth.
+            priority: A ``JobPriority`` or its word.
+            scheduled_for: When it is due: a time, a timedelta after the submit, or None for a job
+                that is not scheduled.
+            job_id: The id.
+            routing_key: The route; None for the flat lists.
+            max_retries: Attempts after which a failure is final.
+            description: The description.
+            times: How many jobs are as described; None is one or more.
+
+        Raises:
+            AssertionError: None was, or not as many; the message has what differs.
+        """
+        __tracebackhide__ = True
+        expected = Expected(
+            name, payload, priority, scheduled_for, job_id, routing_key, max_retries, description
+        )
+        jobs = self.submitted
+        found = SubmittedJobs(job for job in jobs if expected.fits(job))
+        if not found or (times is not None and len(found) != times):
+            raise AssertionError(jobs.missing(expected, times, found))
+        return found[0]
+
+    def assert_not_submitted(
+        self,
+        name: Union[str, NotGiven] = NOT_GIVEN,
+        *,
+        payload: Any = NOT_GIVEN,
+        priority: Union[Priority, NotGiven] = NOT_GIVEN,
+        scheduled_for: Union[datetime, timedelta, None, NotGiven] = NOT_GIVEN,
+        job_id: Union[str, NotGiven] = NOT_GIVEN,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        max_retries: Union[int, NotGiven] = NOT_GIVEN,
+        description: Union[str, NotGiven] = NOT_GIVEN,
+    ) -> None:
+        """Make sure that no job was submitted that is as described; without a name, none at all.
+
+        Args:
+            name: The job name.
+            payload: What the payload has, as for ``assert_submitted``.
+            priority: A ``JobPriority`` or its word.
+            scheduled_for: When it is due, as for ``assert_submitted``.
+            job_id: The id.
+            routing_key: The route; None for the flat lists.
+            max_retries: Attempts after which a failure is final.
+            description: The description.
+
+        Raises:
+            AssertionError: One was; the message shows it.
+        """
+        __tracebackhide__ = True
+        expected = Expected(
+            name, payload, priority, scheduled_for, job_id, routing_key, max_retries, description
+        )
+        found = SubmittedJobs(job for job in self.submitted if expected.fits(job))
+        if found:
+            raise AssertionError(found.unwanted(expected))

@@ -1,0 +1,238 @@
+"""Scripted handlers: what a worker does with a job, said in one word."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Awaitable, Callable, Dict, Optional, Union
+
+from .._arguments import check_integer, check_seconds
+from .._types import Seconds
+from ..models import Job
+from .steps import Step
+
+__all__ = [
+    "Handler",
+    "Plan",
+    "Script",
+    "ScriptedFailure",
+    "crash_worker",
+    "fail",
+    "lose_notification",
+    "panic",
+    "plan_of",
+    "slow",
+    "succeed",
+    "unhandled",
+]
+
+
+class ScriptedFailure(Exception):
+    """What ``fail()`` raises in place of a handler; it is not logged, since it is meant."""
+
+
+@dataclass
+class Plan:
+    """What a script says about one attempt.
+
+    Attributes:
+        call: What runs the job in the end; None where nothing does.
+        takes: How long it takes.
+        panics: Whether it ends as a panicking Go handler does.
+        unhandled: Whether the worker has no handler for it.
+        is_announced: Whether the storing of the result is announced.
+        dies: Whether the worker dies.
+        dies_after: The last step that it does; None is none.
+    """
+
+    call: Optional[Callable[[Job], Any]] = None
+    takes: timedelta = timedelta()
+    panics: bool = False
+    unhandled: bool = False
+    is_announced: bool = True
+    dies: bool = False
+    dies_after: Optional[Step] = None
+
+
+class Script:
+    """A handler made by ``succeed()``, ``fail()`` and the others; give it to ``queue.handle``."""
+
+    def __init__(self, name: str, play: Callable[[Job, Plan], Optional[Handler]]) -> None:
+        self._name = name
+        self._play = play
+
+    def __repr__(self) -> str:
+        return f"<bananas.testing.{self._name}>"
+
+
+#: What runs a job: called with it, plain or async; it returns a JSON value, or None for no data,
+#: and raises what the failed attempt records. Or a script.
+Handler = Union[Callable[[Job], Union[Any, Awaitable[Any]]], Script]
+
+
+def plan_of(handler: Handler, job: Job) -> Plan:
+    """Return what is to be done with a job."""
+    plan = Plan()
+    following: Optional[Handler] = handler
+    while isinstance(following, Script):
+        following = following._play(job, plan)
+    if following is not None:
+        plan.call = following
+    return plan
+
+
+def succeed(value: Any = None) -> Script:
+    """Return a handler that succeeds.
+
+    Args:
+        value: The result; None stores no data.
+    """
+    return Script("succeed", lambda job, plan: lambda job: value)
+
+
+def fail(
+    error: Union[str, Exception] = "failed, as the test says",
+    *,
+    times: Optional[int] = None,
+    then: Optional[Handler] = None,
+) -> Script:
+    """Return a handler that fails.
+
+    Args:
+        error: What the failed attempt records: a text, or an exception to raise.
+        times: How many attempts at each job fail; None is all of them.
+        then: What handles the attempts after those; None succeeds without data.
+    """
+
+    def call(job: Job) -> Any:
+        raise error if isinstance(error, Exception) else ScriptedFailure(error)
+
+    return _at_first("fail", lambda job, plan: call, times, then)
+
+
+def panic(
+    error: str = "panicked, as the test says",
+    *,
+    times: Optional[int] = None,
+    then: Optional[Handler] = None,
+) -> Script:
+    """Return a handler that panics: the attempt fails, and no result is stored or announced.
+
+    Args:
+        error: What the failed attempt records, after ``panic: ``.
+        times: How many attempts at each job panic; None is all of them.
+        then: What handles the attempts after those; None succeeds without data.
+    """
+
+    def play(job: Job, plan: Plan) -> Handler:
+        plan.panics = True
+        return call
+
+    def call(job: Job) -> Any:
+        raise ScriptedFailure(error)
+
+    return _at_first("panic", play, times, then)
+
+
+def unhandled(*, times: Optional[int] = None, then: Optional[Handler] = None) -> Script:
+    """Return what stands for a worker without a handler: it fails, and no result is stored.
+
+    Args:
+        times: How many attempts at each job fail so; None is all of them.
+        then: What handles the attempts after those; None succeeds without data.
+    """
+
+    def play(job: Job, plan: Plan) -> None:
+        plan.unhandled = True
+
+    return _at_first("unhandled", play, times, then)
+
+
+def slow(span: Seconds, then: Optional[Handler] = None) -> Script:
+    """Return a handler that takes its time.
+
+    ``run_until_idle`` moves a ``ManualClock`` by this span and does not wait; a worker in the
+    background waits until the queue's clock has moved on.
+
+    Args:
+        span: Seconds, or a timedelta.
+        then: What handles the job afterwards; None succeeds without data.
+    """
+    seconds = check_seconds(span, "span")
+    if seconds < 0:
+        raise ValueError(f"span must be 0 or more, not {span!s}")
+
+    def play(job: Job, plan: Plan) -> Handler:
+        plan.takes += timedelta(seconds=seconds)
+        return _or_succeed(then)
+
+    return Script("slow", play)
+
+
+def lose_notification(then: Optional[Handler] = None) -> Script:
+    """Return a handler whose result is stored, but not announced: a wait finds it later.
+
+    Args:
+        then: What handles the job; None succeeds without data.
+    """
+
+    def play(job: Job, plan: Plan) -> Handler:
+        plan.is_announced = False
+        return _or_succeed(then)
+
+    return Script("lose_notification", play)
+
+
+def crash_worker(
+    *,
+    after: Optional[Step] = None,
+    doing: Optional[Handler] = None,
+    times: Optional[int] = None,
+    then: Optional[Handler] = None,
+) -> Script:
+    """Return a handler under which the worker dies: the job stays in ``processing``.
+
+    Nothing brings it back by itself. The queue's worker goes on with other jobs, as another one
+    would.
+
+    Args:
+        after: The last step that the worker has done; None is none, the handler was not called.
+        doing: What handles the job until then; None succeeds without data.
+        times: How many attempts at each job end so; None is all of them.
+        then: What handles the attempts after those; None succeeds without data.
+    """
+
+    def play(job: Job, plan: Plan) -> Optional[Handler]:
+        plan.dies, plan.dies_after = True, after
+        return None if after is None else _or_succeed(doing)
+
+    return _at_first("crash_worker", play, times, then)
+
+
+def _or_succeed(handler: Optional[Handler]) -> Handler:
+    return succeed() if handler is None else handler
+
+
+def _at_first(
+    name: str,
+    play: Callable[[Job, Plan], Optional[Handler]],
+    times: Optional[int],
+    then: Optional[Handler],
+) -> Script:
+    """Return a script for the first attempts at each job, with another handler for the others."""
+    if times is None:
+        if then is not None:
+            raise ValueError(f"{name}(then=...) needs times: without it, nothing follows")
+        return Script(name, play)
+    most = check_integer(times, "times", at_least=0)
+    played: Dict[str, int] = {}
+    lock = threading.Lock()
+
+    def play_at_first(job: Job, plan: Plan) -> Optional[Handler]:
+        with lock:
+            played[job.id] = played.get(job.id, 0) + 1
+            is_over = played[job.id] > most
+        return _or_succeed(then) if is_over else play(job, plan)
+
+    return Script(name, play_at_first)
