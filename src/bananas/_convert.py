@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterable, List, Literal, NoReturn, Seque
 
 from . import exceptions as exc
 from ._pydantic_errors import sentence
-from ._timestamps import parse_timestamp
+from ._wire import parse_timestamp
 
 __all__ = ["convert", "model_problems"]
 

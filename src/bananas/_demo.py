@@ -11,7 +11,7 @@ from typing import AsyncIterator, Callable, List, Optional, Sequence
 
 from . import exceptions as exc
 from ._demo_jobs import HANDLER, DemoJob, Progress, handle, new_jobs
-from ._keys import Keys
+from ._wire import Keys
 from .client import AsyncClient
 from .location import JobPlace
 from .testing import LocalQueue

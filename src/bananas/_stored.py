@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, TypeVar, Union
 
-from . import _json
 from . import exceptions as exc
-from ._keys import Keys
-from ._protocol import Command, Reply, ReplyError
+from ._redis import Command, Reply, ReplyError
+from ._wire import Keys, loads_members
 from .models import Job, JobResult, JobStatus
 
 __all__ = [
@@ -97,7 +96,7 @@ def _is_cancelled(job: Job, text: bytes) -> bool:
     if job.status is not JobStatus.FAILED or b'"cancelled_at"' not in text:
         return False
     return any(
-        name == "cancelled_at" and value for name, value, _ in _json.loads_members(text, "document")
+        name == "cancelled_at" and value for name, value, _ in loads_members(text, "document")
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, Callable, Coroutine, Optional, TypeVar
 
 import anyio
 
-from ._private import without_complaint
+from ._redis import without_complaint
 
 __all__ = ["abandon", "cancel_and_wait", "cancel_task", "in_empty_context", "start_task"]
 

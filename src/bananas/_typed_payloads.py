@@ -12,7 +12,7 @@ from typing import Any, List, Mapping
 from . import exceptions as exc
 from ._arguments import kind_of
 from ._convert import convert, model_problems
-from ._timestamps import format_timestamp
+from ._wire import format_timestamp
 
 __all__ = ["json_value"]
 

@@ -25,22 +25,19 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_text, check_timeout
-from ._config import DEFAULT_REDIS_URL, Settings
-from ._connector import open_link
-from ._credentials import CredentialProvider
 from ._in_process import InProcess
-from ._keys import Keys
 from ._life import Life
 from ._operating import OperatingConnection, Operator
 from ._pipeline import AutoPipeline, Entry
-from ._sentinels import sentinel_endpoints
+from ._redis import DEFAULT_REDIS_URL, CredentialProvider, Settings, open_link, sentinel_endpoints
 from ._surroundings import refuse_green_threads
-from ._timestamps import format_timestamp
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._waits import AsCompleted, Listener, Waits
+from ._wire import Keys, format_timestamp
+from .enums import JobPriority, Priority
 from .job_type import JobType
 from .location import Location
-from .models import Job, JobPriority, JobResult, JobSpec, Priority
+from .models import Job, JobResult, JobSpec
 from .queue import RedisQueue, Submits
 from .result_backend import RedisResultBackend
 

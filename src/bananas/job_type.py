@@ -9,7 +9,8 @@ from ._arguments import check_integer, check_name, check_routing_key, check_text
 from ._convert import convert
 from ._typed_payloads import json_value
 from ._types import NOT_GIVEN, NotGiven
-from .models import Job, JobPriority, JobResult, JobSpec, Priority, check_priority
+from .enums import JobPriority, Priority, check_priority
+from .models import Job, JobResult, JobSpec
 
 __all__ = ["JobType"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import os
 import re
 import uuid
@@ -13,7 +12,6 @@ from typing import (
     Any,
     Dict,
     Generic,
-    Literal,
     Mapping,
     Optional,
     Tuple,
@@ -23,7 +21,6 @@ from typing import (
     overload,
 )
 
-from . import _json
 from . import exceptions as exc
 from ._arguments import (
     MAX_INT64,
@@ -33,12 +30,24 @@ from ._arguments import (
     check_routing_key,
     check_text,
     due_time,
-    shown,
 )
 from ._convert import convert
-from ._json_default import Default
-from ._timestamps import UTC, format_timestamp, parse_timestamp, utcnow
 from ._types import NOT_GIVEN, JSONValue, NotGiven
+from ._wire import (
+    UTC,
+    Default,
+    Undecoded,
+    dumps,
+    format_timestamp,
+    loads,
+    loads_members,
+    parse_timestamp,
+    quote,
+    to_text,
+    utcnow,
+    without_surrogates,
+)
+from .enums import JobPriority, JobStatus, Priority, check_priority
 
 __all__ = ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"]
 
@@ -47,48 +56,11 @@ U = TypeVar("U")
 D = TypeVar("D")
 
 
-class JobStatus(str, enum.Enum):
-    """What the job document says of a job; a job that a worker holds still reads ``PENDING``."""
-
-    PENDING = "pending"
-    PROCESSING = "processing"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    SCHEDULED = "scheduled"
-
-    def __str__(self) -> str:
-        return self.value
-
-
-class JobPriority(str, enum.Enum):
-    """Which of the three lists a job waits in; workers empty them in this order."""
-
-    HIGH = "high"
-    NORMAL = "normal"
-    LOW = "low"
-
-    # Equal strings have equal hashes; Enum's own hash is a Python call, in the way of every submit.
-    __hash__: Any = str.__hash__
-
-    def __str__(self) -> str:
-        return self.value
-
-
-#: A priority, or its word on the wire.
-Priority = Union[JobPriority, Literal["high", "normal", "low"]]
-
 _WHOLE = re.compile(rb"-?[0-9]{1,19}\Z")
 
 _STATUSES: Dict[Any, JobStatus] = {status.value: status for status in JobStatus}
-_OUTCOMES = {b"completed": JobStatus.COMPLETED, b"failed": JobStatus.FAILED}
 _PRIORITIES: Dict[Any, JobPriority] = {priority.value: priority for priority in JobPriority}
-
-
-def check_priority(value: object) -> JobPriority:
-    """Return a priority, from itself or from its wire word."""
-    if issubclass(type(value), str) and value in _PRIORITIES:
-        return _PRIORITIES[value]
-    raise ValueError(f"priority must be a JobPriority: high, normal or low, not {shown(value)}")
+_OUTCOMES = {b"completed": JobStatus.COMPLETED, b"failed": JobStatus.FAILED}
 
 
 @dataclass(frozen=True)
@@ -173,7 +145,7 @@ class Job:
         """
         moment = utcnow() if now is None else now
         due = None if scheduled_for is None else due_time(scheduled_for, moment).astimezone(UTC)
-        text = _json.dumps(payload).decode()
+        text = dumps(payload).decode()
         return cls(
             id=str(uuid.uuid4()) if job_id is None else check_job_id(job_id),
             name=check_name(name),
@@ -243,14 +215,14 @@ class Job:
             ValueError: A time is naive, or a count does not fit 64 bits.
         """
         if self.is_dead_letter_stub:
-            return _json.dumps(self._stub(), "document").decode()
+            return dumps(self._stub(), "document").decode()
         payload = self.__dict__.get("payload")
         document = self._to_dict(payload)
         del document["payload"]
         head = {key: document.pop(key) for key in ("id", "name", "description") if key in document}
-        text = self._unchanged_text() or _json.dumps(payload).decode()
-        start = _json.dumps(head, "document").decode()[:-1]
-        return f'{start},"payload":{text},{_json.dumps(document, "document").decode()[1:]}'
+        text = self._unchanged_text() or dumps(payload).decode()
+        start = dumps(head, "document").decode()[:-1]
+        return f'{start},"payload":{text},{dumps(document, "document").decode()[1:]}'
 
     def _stub(self) -> Dict[str, Any]:
         stub = {"corrupted_data": self.corrupted_data, "error": self.error, "id": self.id}
@@ -265,7 +237,7 @@ class Job:
         if _is_immutable(self.payload):
             return text
         # Somebody may have changed the list or dict in place; repr tells 1, 1.0 and True apart.
-        return text if repr(_json.loads(text)) == repr(self.payload) else None
+        return text if repr(loads(text)) == repr(self.payload) else None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
@@ -312,16 +284,16 @@ class Job:
         Raises:
             SerializationError: Go would not read it either.
         """
-        text = _json.to_text(text)
+        text = to_text(text)
         data: Dict[str, Any] = {}
         payload = None
-        for name, value, (start, end) in _json.loads_members(text, "job document"):
+        for name, value, (start, end) in loads_members(text, "job document"):
             name = _folded(name)
             data[name] = value
             if name == "payload":
                 payload = (value, text[start:end])
         job = replace(cls.from_dict(data), _verbatim=payload)
-        if payload is not None and isinstance(payload[0], _json.Undecoded):
+        if payload is not None and isinstance(payload[0], Undecoded):
             del job.__dict__["payload"]
         return job
 
@@ -377,7 +349,7 @@ class _Fields:
             return ""
         if not isinstance(value, str):
             raise self._refusal(name, "a string", value)
-        return _json.without_surrogates(value)
+        return without_surrogates(value)
 
     def integer(self, name: str) -> int:
         value = self.data.get(name)
@@ -398,7 +370,7 @@ class _Fields:
         return parse_timestamp(value, f"{name} of the {self.what}")
 
     def _refusal(self, name: str, expected: str, value: Any) -> exc.SerializationError:
-        if isinstance(value, _json.Undecoded):
+        if isinstance(value, Undecoded):
             return exc.SerializationError(
                 f"{name} of the {self.what} is not {expected}: it {value.reason}"
             )
@@ -554,7 +526,7 @@ class JobResult(Generic[T]):
         if self.is_failed and self.error:
             fields["error"] = check_text(self.error, "error")
         elif self.is_success and self.has_data:
-            fields["result"] = _json.dumps(self.result, "result").decode()
+            fields["result"] = dumps(self.result, "result").decode()
         return fields
 
     @classmethod
@@ -583,7 +555,7 @@ class JobResult(Generic[T]):
             made.__dict__.update(
                 job_id=job_id,
                 status=status,
-                result=None if data is None else _json.loads(data, "result"),
+                result=None if data is None else loads(data, "result"),
                 error=reason.decode("utf-8", "replace"),
                 completed_at=None if moment is None else _completed_at(moment),
                 duration_ms=_milliseconds(fields.get(b"duration_ms")),
@@ -632,7 +604,7 @@ def new_job_id(entropy: Optional[bytes] = None) -> str:
 @lru_cache(maxsize=512, typed=True)
 def _name(name: str) -> bytes:
     """Return what stands between the id and the description of a new document."""
-    return f'","name":{_json.quote(check_name(name))},'.encode()
+    return f'","name":{quote(check_name(name))},'.encode()
 
 
 _BEFORE_TIMES = {
@@ -669,7 +641,7 @@ def new_document(
     except TypeError:  # unhashable, hence no string
         head = _name(check_name(name))
     if description or type(description) is not str:
-        text = _json.quote(check_text(description, "description"))
+        text = quote(check_text(description, "description"))
         head = f'{head.decode()}"description":{text},'.encode()
     end = _PLAIN_END
     if due is not None or routing_key is not None or max_retries != 3:
@@ -677,6 +649,6 @@ def new_document(
         route = "" if routing_key is None else f',"routing_key":"{routing_key}"'
         end = f'"{when},"attempts":0,"max_retries":{max_retries}{route}}}'.encode()
     return b"".join((
-        b'{"id":"', job_id, head, b'"payload":', _json.dumps(payload, "payload", json_default),
+        b'{"id":"', job_id, head, b'"payload":', dumps(payload, "payload", json_default),
         _BEFORE_TIMES[priority, due is not None], now, b'","updated_at":"', now, end,
     ))  # fmt: skip

@@ -36,11 +36,8 @@ from ._arguments import (
     shown,
 )
 from ._in_process import InProcess
-from ._json_default import Default
-from ._keys import Keys
 from ._pipeline import AutoPipeline, Entry, NotQueued
-from ._protocol import Reply, ReplyError
-from ._redis import Command
+from ._redis import Command, Reply, ReplyError
 from ._stored import read_all
 from ._submission import (
     JOBS_AT_ONCE,
@@ -49,18 +46,10 @@ from ._submission import (
     closed_after_error,
     raise_refusals,
 )
-from ._timestamps import UTC, format_timestamp, stamp, utcnow
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
-from .models import (
-    Job,
-    JobPriority,
-    JobSpec,
-    JobStatus,
-    Priority,
-    check_priority,
-    new_document,
-    new_job_id,
-)
+from ._wire import UTC, Default, Keys, format_timestamp, stamp, utcnow
+from .enums import JobPriority, JobStatus, Priority, check_priority
+from .models import Job, JobSpec, new_document, new_job_id
 
 __all__ = ["QueueLengths", "RedisQueue"]
 

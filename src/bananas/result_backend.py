@@ -8,14 +8,12 @@ from typing import Any, Callable, Iterable, List, Literal, Optional, Union, over
 from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_timeout
 from ._in_process import InProcess
-from ._keys import Keys
 from ._pipeline import AutoPipeline
-from ._protocol import Reply, ReplyError
-from ._redis import Command
+from ._redis import Command, Reply, ReplyError
 from ._stored import read_all, result_of
-from ._timestamps import utcnow
 from ._types import Seconds
 from ._waits import Waits
+from ._wire import Keys, utcnow
 from .models import JobResult
 
 __all__ = ["RedisResultBackend"]

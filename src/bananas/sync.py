@@ -26,14 +26,14 @@ from typing import (
 from . import exceptions as exc
 from ._arguments import check_job_ids, check_timeout
 from ._blocking_calls import BlockingCalls, CompletedResults
-from ._config import DEFAULT_REDIS_URL
-from ._credentials import CredentialProvider
+from ._redis import DEFAULT_REDIS_URL, CredentialProvider
 from ._sync_parts import BlockingQueue, BlockingResultBackend
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from .client import AsyncClient, ClientStats, Due, required_time, spec_fields
+from .enums import JobPriority, Priority
 from .job_type import JobType
 from .location import Location
-from .models import Job, JobPriority, JobResult, JobSpec, Priority
+from .models import Job, JobResult, JobSpec
 
 __all__ = ["BlockingQueue", "BlockingResultBackend", "Client", "CompletedResults"]
 

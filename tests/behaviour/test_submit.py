@@ -22,7 +22,7 @@ from bananas import (
     JobStatus,
     SerializationError,
 )
-from bananas._json_problems import max_levels
+from bananas._wire.json_problems import max_levels
 from tests.behaviour.broker import Broker
 from tests.behaviour.conftest import Facade
 

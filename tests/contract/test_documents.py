@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bananas import exceptions as exc
 from bananas import models
-from bananas._keys import Keys
-from bananas._timestamps import format_timestamp, parse_timestamp, stamp
+from bananas._wire.keys import Keys
+from bananas._wire.timestamps import format_timestamp, parse_timestamp, stamp
 from bananas.models import Job, JobPriority, JobResult, JobStatus
 from tests.unit.strategies import JSON_VALUES, TEXTS, quickly
 

@@ -8,9 +8,10 @@ from typing import Any, Dict, List, Sequence
 
 import pytest
 
-from bananas import AsyncClient, JobResult, _redis
+from bananas import AsyncClient, JobResult
 from bananas import exceptions as exc
-from bananas._redis import Command
+from bananas._redis import link as _redis
+from bananas._redis.protocol import Command
 from tests.support import Cut, FaultProxy, RedisServer, command
 
 from .timing import TOLERANCE, MachineLag, eventually, first_looks_over

@@ -26,7 +26,7 @@ from bananas._arguments import (
     check_ttl,
     due_time,
 )
-from bananas._url import parse_url
+from bananas._redis.url import parse_url
 from bananas.models import check_priority
 from tests.unit.strategies import quickly
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bananas import _json
 from bananas import exceptions as exc
-from bananas._json_problems import MAX_NESTING, max_levels
+from bananas._wire import json as _json
+from bananas._wire.json_problems import MAX_NESTING, max_levels
 from tests.unit.strategies import BYTES, DOCUMENT_BYTES, JSON_VALUES, quickly
 
 SECRET = "s3cr3t"

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bananas import _json
 from bananas import exceptions as exc
+from bananas._wire import json as _json
 from tests.unit.source_tree import ROOT
 from tests.unit.strategies import JSON_VALUES, quickly
 
@@ -172,7 +172,7 @@ def test_without_orjson_installed() -> None:
     """Where orjson can't be imported, the standard encoder writes."""
     program = (
         "import sys; sys.modules['orjson'] = None\n"
-        "from bananas import _json\n"
+        "from bananas._wire import json as _json\n"
         "assert _json._fast is None\n"
         "assert _json.dumps({'a': [1]}) == b'{\"a\":[1]}'"
     )

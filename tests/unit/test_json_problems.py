@@ -17,8 +17,8 @@ from typing import Any, Callable, Dict, List, Type
 import pydantic
 import pytest
 
-from bananas import _json
 from bananas import exceptions as exc
+from bananas._wire import json as _json
 
 
 class Color(enum.Enum):

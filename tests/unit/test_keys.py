@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bananas._keys import Keys
+from bananas._wire.keys import Keys
 from bananas.models import JobPriority
 
 

@@ -15,52 +15,10 @@ from tests.unit.source_tree import docstrings, imports, modules
 #: it. A package stands for all of its modules.
 LAYERS = [
     ["location", "exceptions", "_types", "_version"],
-    [
-        "_timestamps",
-        "_json_problems",
-        "_json_default",
-        "_json_scan",
-        "_json",
-        "_arguments",
-        "_pydantic_errors",
-        "_convert",
-        "_typed_payloads",
-        "_private",
-        "_tasks",
-        "_timer",
-        "_daemon_thread",
-        "_surroundings",
-        "_in_process",
-    ],
-    [
-        "models",
-        "job_type",
-        "_endpoint",
-        "_tls",
-        "_credentials",
-        "_url_words",
-        "_url_options",
-        "_url_text",
-        "_url",
-        "_sentinels",
-        "_config",
-    ],
-    [
-        "_keys",
-        "_protocol",
-        "_introduction",
-        "_outage",
-        "_addresses",
-        "_opening",
-        "_reasons",
-        "_redis",
-        "_stored",
-    ],
-    [
-        "_connector",
-        "_pipeline",
-        "_submission",
-    ],
+    ["_arguments", "enums", "_daemon_thread", "_surroundings", "_in_process"],
+    ["_wire", "_redis", "_tasks", "_timer"],
+    ["_pydantic_errors", "_convert", "_typed_payloads", "models", "job_type", "_stored"],
+    ["_pipeline", "_submission"],
     ["_waits", "_operating", "_life", "queue", "result_backend"],
     ["client", "_blocking"],
     ["_blocking_calls", "_sync_parts", "sync"],
@@ -116,6 +74,7 @@ def test_nobody_reaches_into_a_folder(name: str) -> None:
 
 #: What decides, and leaves it to others to do anything.
 PURE = [
+    *(name for name in SOURCES if name.startswith("_wire") and name != "_wire.timestamps"),
     *(f"_waits.{part}" for part in ("core", "effects", "endings", "finality", "messages", "pacing",
                                     "places", "registry", "subscriptions")),
 ]  # fmt: skip
@@ -131,8 +90,8 @@ def test_what_decides_has_no_io(name: str) -> None:
 @pytest.mark.parametrize(
     ("outside", "doors"),
     [
-        ("redis", {"_private", "_redis"}),
-        ("hiredis", {"_protocol", "_redis"}),
+        ("redis", {"_redis"}),
+        ("hiredis", {"_redis"}),
         ("fakeredis", {"testing"}),
         ("pytest", {"testing"}),
         ("typer", {"_commands"}),
@@ -172,7 +131,7 @@ def test_only_keys_spells_a_key(name: str) -> None:
             node.value if isinstance(node.value, str) else node.value.decode("latin-1"),
         )
     ]
-    assert (name == "_keys") is bool(spelt), spelt
+    assert (name == "_wire.keys") is bool(spelt), spelt
 
 
 def test_the_package_has_no_logic() -> None:

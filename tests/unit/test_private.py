@@ -12,7 +12,7 @@ import pytest
 import redis
 from redis.asyncio.connection import AbstractConnection
 
-from bananas import _private
+from bananas._redis import private as _private
 from tests.unit.source_tree import modules
 
 _PARTS = {
@@ -69,4 +69,4 @@ def test_the_parts_are_touched_in_one_place() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in _PARTS
     }
-    assert found == {"_private"}
+    assert found == {"_redis.private"}

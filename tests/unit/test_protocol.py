@@ -9,9 +9,9 @@ from typing import Any, AsyncIterator, Awaitable, Callable, List
 import pytest
 
 from bananas import exceptions as exc
-from bananas._protocol import LinkLost, ReplyError, ReplyProtocol
-from bananas._redis import Link
-from bananas._url import parse_url
+from bananas._redis.link import Link
+from bananas._redis.protocol import LinkLost, ReplyError, ReplyProtocol
+from bananas._redis.url import parse_url
 from tests.support import RedisServer
 
 THREE = b"+OK\r\n:7\r\n*2\r\n$2\r\nab\r\n$-1\r\n"

@@ -19,6 +19,7 @@ SURFACE = {
         "ServerError", "TimeoutError", "__version__",
     ],
     "client": ["AsCompleted", "AsyncClient", "ClientStats"],
+    "enums": ["JobPriority", "JobStatus"],
     "exceptions": [
         "AuthenticationError", "BananasError", "ClientClosedError", "ConnectionError",
         "JobExistsError", "JobFailedError", "JobNotFoundError", "JobRejectedError",

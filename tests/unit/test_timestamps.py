@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bananas import exceptions as exc
-from bananas._timestamps import UTC, format_timestamp, parse_timestamp, stamp, utcnow
+from bananas._wire.timestamps import UTC, format_timestamp, parse_timestamp, stamp, utcnow
 from tests.unit.strategies import quickly
 
 ZONES = st.integers(-24 * 60 + 1, 24 * 60 - 1).map(lambda m: timezone(timedelta(minutes=m)))

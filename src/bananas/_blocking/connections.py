@@ -10,9 +10,9 @@ import weakref
 from typing import Any, Callable, Coroutine, Dict, Optional, TypeVar
 
 from .. import exceptions as exc
-from .._connector import connect
 from .._life import warn_unclosed
 from .._pipeline import Entry, NotQueued, Submit
+from .._redis import connect
 from ..client import AsyncClient, ClientStats
 from .line import Line, run_here
 from .lines import Lines

@@ -12,11 +12,20 @@ import time
 from typing import Any, Callable, Coroutine, List, Optional, Sequence, TypeVar
 
 from .. import exceptions as exc
-from .._credentials import NeedsLoop, ask_here
-from .._endpoint import Endpoint
-from .._introduction import introduce
-from .._protocol import Command, LinkLost, Reply, ReplyError, new_reader
-from .._redis import Attempt, log_in, pack
+from .._redis import (
+    Attempt,
+    Command,
+    Endpoint,
+    LinkLost,
+    NeedsLoop,
+    Reply,
+    ReplyError,
+    ask_here,
+    introduce,
+    log_in,
+    new_reader,
+    pack,
+)
 from .opening import BlockingOpening
 
 __all__ = ["Line", "NotSent", "run_here"]

@@ -9,11 +9,8 @@ from collections import deque
 from typing import Any, Callable, Deque, List, Optional, Protocol, Sequence
 
 from .. import exceptions as exc
-from .._credentials import NeedsLoop
-from .._introduction import NotReady
 from .._pipeline import LARGE, Entry, NotQueued, Outcomes, Submit, Transaction
-from .._protocol import TRANSIENT, Command, LinkLost, Reply, ReplyError
-from .._redis import pack
+from .._redis import TRANSIENT, Command, LinkLost, NeedsLoop, NotReady, Reply, ReplyError, pack
 from .line import Line, NotSent
 
 __all__ = ["Lines", "LoopSide"]

@@ -10,9 +10,17 @@ import ssl
 import time
 from typing import Any, Iterator, List, Optional, Sequence
 
-from .._addresses import HEAD_START, Address, AddressesFailed, prepare, resolve_here
-from .._endpoint import Endpoint
-from .._opening import HEARD_LIMIT, Step, tls_context
+from .._redis import (
+    HEAD_START,
+    HEARD_LIMIT,
+    Address,
+    AddressesFailed,
+    Endpoint,
+    Step,
+    prepare,
+    resolve_here,
+    tls_context,
+)
 
 __all__ = ["BlockingOpening"]
 

@@ -9,8 +9,7 @@ import os
 from typing import Any, AsyncIterator, Awaitable, Callable, List, Optional, Protocol, Sequence
 
 from .. import exceptions as exc
-from .._protocol import TRANSIENT, Command, LinkLost, Reply, ReplyError
-from .._redis import Link
+from .._redis import TRANSIENT, Command, Link, LinkLost, Reply, ReplyError
 from .._tasks import abandon, cancel_and_wait, cancel_task, start_task
 
 __all__ = ["HeldConnection", "OperatingConnection", "Runs"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._keys import Keys
 from .._pipeline import AutoPipeline
 from .._waits import Waits
+from .._wire import Keys
 from .connection import OperatingConnection
 
 __all__ = ["Operator"]

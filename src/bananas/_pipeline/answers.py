@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import List, Optional, Sequence
 
-from .._protocol import Reply, ReplyError
+from .._redis import Reply, ReplyError
 from .batch import Batch
 from .marker import Marker
 from .pending import PendingRequests

@@ -7,8 +7,7 @@ import os
 from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Union
 
 from .. import exceptions as exc
-from .._protocol import Command, Reply
-from .._redis import Link
+from .._redis import Command, Link, Reply
 from .._surroundings import running_loop
 from .owner import LARGE, Owner
 from .recovery import LinkFacts

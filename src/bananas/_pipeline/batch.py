@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Deque, List, Optional, Sequence, Tuple
 
-from .._protocol import Command, Reply, ReplyError
+from .._redis import Command, Reply, ReplyError
 from .idempotent import Existence, Look
 from .requests import Call, Request, Submit
 from .transaction import Entry, Outcomes, Transaction

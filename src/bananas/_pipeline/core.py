@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
-from .._protocol import Reply, ReplyError
+from .._redis import Reply, ReplyError
 from . import state as at
 from .answers import Answer, hand_out, refuse_transactions
 from .effects import Effects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Protocol
 
-from .._protocol import Command
+from .._redis import Command
 
 __all__ = ["Effects"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Optional, Sequence
 
-from .._protocol import Command, Reply
+from .._redis import Command, Reply
 from .answers import Answer, judge, refuse_too_long
 from .batch import Batch
 from .effects import Effects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence
 
-from .._protocol import Command, Reply, ReplyError
+from .._redis import Command, Reply, ReplyError
 from .transaction import Entry, Outcomes, is_error, is_passing
 
 __all__ = ["Existence", "Look"]

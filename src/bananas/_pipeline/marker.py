@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .._protocol import Command, Reply, ReplyError
+from .._redis import Command, Reply, ReplyError
 from .transaction import is_passing
 
 __all__ = ["Marker"]

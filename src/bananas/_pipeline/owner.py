@@ -10,9 +10,7 @@ import random
 from typing import Awaitable, Callable, List, Optional
 
 from .. import exceptions as exc
-from .._outage import Outage
-from .._protocol import Command, LinkLost, Reply, ReplyError
-from .._redis import Link
+from .._redis import Command, Link, LinkLost, Outage, Reply, ReplyError
 from .._tasks import abandon, cancel_and_wait, start_task
 from .._timer import Timer
 from .core import Core

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Deque, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .. import exceptions as exc
-from .._protocol import Command, Reply, ReplyError
+from .._redis import Command, Reply, ReplyError
 from .batch import Batch
 from .deadlines import Deadlines
 from .recovery import LinkFacts, LostLink, Recovered, Settlement

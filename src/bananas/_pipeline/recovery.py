@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
-from .._protocol import Command, Reply, ReplyError
+from .._redis import Command, Reply, ReplyError
 from ..models import Job
 from .transaction import Entry, Outcomes
 

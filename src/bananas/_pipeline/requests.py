@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 from .. import exceptions as exc
-from .._protocol import Command, ReplyError
+from .._redis import Command, ReplyError
 from .transaction import Entry
 
 __all__ = ["SILENCE", "Call", "Callback", "NotQueued", "Request", "Submit"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from .._protocol import TRANSIENT, Command, Reply, ReplyError
+from .._redis import TRANSIENT, Command, Reply, ReplyError
 
 __all__ = ["Entry", "Outcomes", "Transaction", "is_error", "is_passing"]
 

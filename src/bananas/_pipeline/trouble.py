@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from .. import exceptions as exc
-from .._protocol import ReplyError
+from .._redis import ReplyError
 from .batch import Batch
 from .pending import PendingRequests
 from .schedule import NEVER

@@ -6,7 +6,7 @@ import functools
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
-from .._protocol import Reply
+from .._redis import Reply
 from .._stored import document_of
 from . import messages
 from .effects import Effects

@@ -7,7 +7,7 @@ import functools
 from typing import Any, Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
-from .._protocol import Reply
+from .._redis import Reply
 from .._stored import Document, result_of
 from ..models import JobResult
 from . import messages

@@ -9,11 +9,9 @@ import random
 from typing import Awaitable, Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
-from .._keys import Keys
-from .._outage import Outage
-from .._protocol import Command, LinkLost, Reply
-from .._redis import Link
+from .._redis import Command, Link, LinkLost, Outage, Reply
 from .._tasks import abandon, cancel_and_wait, cancel_task, start_task
+from .._wire import Keys
 from .subscriptions import Subscriptions
 
 __all__ = ["Listener"]

@@ -6,10 +6,10 @@ import asyncio
 from typing import Any, List, Optional, Sequence
 
 from .. import exceptions as exc
-from .._keys import Keys
 from .._pipeline import AutoPipeline
-from .._protocol import Command, Reply, ReplyError
+from .._redis import Command, Reply, ReplyError
 from .._stored import document_of, read_document, read_end, result_of
+from .._wire import Keys
 from ..models import JobResult
 from .finality import Finality, judge
 from .messages import result_gone

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Optional
 
 from .. import exceptions as exc
-from .._protocol import ReplyError
-from .._timestamps import format_timestamp
+from .._redis import ReplyError
+from .._wire import format_timestamp
 from ..location import JobPlace, Location
 from ..models import Job
 from .places import Known

@@ -6,9 +6,9 @@ import asyncio
 from typing import Any, Callable
 
 from .. import exceptions as exc
-from .._keys import Keys
 from .._pipeline import AutoPipeline
 from .._timer import Timer
+from .._wire import Keys
 from ..models import JobResult
 from .core import WaitCore
 from .listener import Listener

@@ -6,10 +6,10 @@ import asyncio
 import functools
 from typing import Callable, List, Optional, Sequence
 
-from .._keys import Keys
 from .._pipeline import AutoPipeline
-from .._protocol import Command, Reply
+from .._redis import Command, Reply
 from .._stored import read_document, read_end
+from .._wire import Keys
 from .core import WaitCore
 from .lookup import is_listed, read_taken
 from .registry import AwaitedJob

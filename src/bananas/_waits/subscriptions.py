@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Dict, List, Set
 
-from .._keys import Keys
-from .._protocol import Command, Reply, ReplyError
+from .._redis import Command, Reply, ReplyError
+from .._wire import Keys
 
 __all__ = ["Heard", "Subscriptions"]
 

@@ -10,9 +10,8 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple
 import anyio
 
 from .. import exceptions as exc
-from .._keys import Keys
 from .._pipeline import AutoPipeline
-from .._timestamps import utcnow
+from .._wire import Keys, utcnow
 from ..location import Location
 from ..models import JobResult
 from . import messages

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Coroutine, Optional
 
 from .._daemon_thread import run_in_daemon_thread
-from .._json import without_surrogates
+from .._wire import without_surrogates
 from ..models import Job
 from ._go_json import encode
 from .scripts import ScriptedFailure

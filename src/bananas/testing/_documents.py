@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, Dict, Optional
 
 from .. import exceptions as exc
-from .._json import loads_members, to_text
-from .._timestamps import format_timestamp
+from .._wire import format_timestamp, loads_members, to_text
 from ..models import Job
 from ._go_json import compact, encode, syntax_error
 

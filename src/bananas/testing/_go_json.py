@@ -6,7 +6,7 @@ import json
 import re
 from typing import Any, List, NoReturn
 
-from .._json import dumps
+from .._wire import dumps
 
 __all__ = ["compact", "encode", "syntax_error"]
 

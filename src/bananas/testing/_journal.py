@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Collection, Dict, List, Tuple
 
 from .. import exceptions as exc
-from .._keys import Keys
-from .._timestamps import UTC
+from .._wire import UTC, Keys
 from ..models import Job
 from ._wire import Wire
 from .runs import Run

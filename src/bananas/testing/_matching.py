@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, Iterator, List, Optional, Union
 
 from .._types import NOT_GIVEN, NotGiven
-from ..models import Job, JobPriority, Priority, check_priority
+from ..enums import JobPriority, Priority, check_priority
+from ..models import Job
 
 __all__ = ["Expected"]
 

@@ -6,10 +6,7 @@ import asyncio
 from typing import List, Optional, Sequence
 
 from .. import exceptions as exc
-from .._config import Settings
-from .._connector import open_link
-from .._protocol import LinkLost, Reply, ReplyError
-from .._redis import Command, Link
+from .._redis import Command, Link, LinkLost, Reply, ReplyError, Settings, open_link
 from .._types import Seconds
 
 __all__ = ["Wire", "emulator_settings"]

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Optional, Union
 
 from .._types import NOT_GIVEN, NotGiven
-from ..models import Job, Priority
+from ..enums import Priority
+from ..models import Job
 from ._matching import Expected
 from .submitted import SubmittedJobs
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Callable, Collection, Coroutine, List, Optional, Tuple
 
-from .._json import without_surrogates
-from .._keys import Keys
 from .._redis import Command
+from .._wire import Keys, without_surrogates
 from ..models import Job, JobResult, JobStatus
 from ._calling import Ended, call, call_here, call_in_this_loop
 from ._documents import Document, stub

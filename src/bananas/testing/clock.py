@@ -7,8 +7,8 @@ import threading
 from datetime import datetime, timedelta
 from typing import List, Optional, Protocol, Tuple
 
-from .._timestamps import utcnow
 from .._types import Seconds
+from .._wire import utcnow
 
 __all__ = ["Clock", "ManualClock", "SystemClock"]
 

@@ -21,8 +21,8 @@ from typing import (
 from .._arguments import check_integer, check_seconds
 from .._blocking import LoopThread
 from .._daemon_thread import run_in_daemon_thread
-from .._keys import Keys
 from .._types import Seconds
+from .._wire import Keys
 from ..client import AsyncClient
 from ..sync import Client
 from ._clients import async_client, blocking_client

@@ -11,9 +11,8 @@ from typing import List, Optional, Type, TypeVar
 
 from .. import exceptions as exc
 from .._arguments import check_routing_key
-from .._keys import Keys
 from .._tasks import cancel_and_wait
-from .._timestamps import UTC
+from .._wire import UTC, Keys
 from ._documents import Document
 from ._wire import Wire, emulator_settings
 from .clock import Clock, SystemClock

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, List, Optional, Union
 
 from .._types import NOT_GIVEN, NotGiven
-from ..models import Job, Priority
+from ..enums import Priority
+from ..models import Job
 from ._matching import Expected
 from .strictness import similar
 

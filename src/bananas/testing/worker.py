@@ -10,9 +10,9 @@ from typing import Callable, List, Optional, Sequence, Type, TypeVar
 
 from .. import exceptions as exc
 from .._arguments import check_integer, check_routing_key
-from .._keys import Keys
 from .._tasks import cancel_and_wait
 from .._types import Seconds
+from .._wire import Keys
 from ._wire import Wire, emulator_settings
 from .attempt import Attempt, Rules
 from .clock import Clock, SystemClock

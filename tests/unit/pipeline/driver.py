@@ -11,7 +11,7 @@ from bananas._pipeline.recovery import LinkFacts
 from bananas._pipeline.requests import Request, Submit
 from bananas._pipeline.state import State
 from bananas._pipeline.transaction import Entry, Transaction
-from bananas._protocol import Command, ReplyError
+from bananas._redis.protocol import Command, ReplyError
 from tests.unit.pipeline.callers import CONNECT_TIMEOUT, call, entry, submit
 from tests.unit.pipeline.server import Connection, Server
 

@@ -9,7 +9,7 @@ from bananas._pipeline.core import Core
 from bananas._pipeline.recovery import LinkFacts
 from bananas._pipeline.requests import Request
 from bananas._pipeline.state import State
-from bananas._protocol import Command, ReplyError
+from bananas._redis.protocol import Command, ReplyError
 from tests.unit.pipeline.callers import CONNECT_TIMEOUT, call
 
 OK, QUEUED = b"OK", b"QUEUED"

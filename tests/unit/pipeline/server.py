@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Tuple
 
 from bananas._pipeline.recovery import LinkFacts
-from bananas._protocol import Command, ReplyError
+from bananas._redis.protocol import Command, ReplyError
 
 WRONGTYPE = ReplyError("WRONGTYPE", "the wrong kind of value")
 EXECABORT = ReplyError("EXECABORT", "previous errors")

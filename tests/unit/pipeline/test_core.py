@@ -17,7 +17,7 @@ from bananas import (
 from bananas._pipeline.recovery import LinkFacts
 from bananas._pipeline.requests import Callback
 from bananas._pipeline.state import State
-from bananas._protocol import ReplyError
+from bananas._redis.protocol import ReplyError
 from bananas.exceptions import ConnectionError as BananasConnectionError
 from bananas.exceptions import TimeoutError as BananasTimeoutError
 from tests.unit.pipeline.callers import call, entry, ids, outcome, submit

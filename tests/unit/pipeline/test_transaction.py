@@ -7,7 +7,7 @@ from typing import Any, List, Optional
 import pytest
 
 from bananas._pipeline.transaction import Entry, Outcomes, Transaction
-from bananas._protocol import TRANSIENT, ReplyError
+from bananas._redis.protocol import TRANSIENT, ReplyError
 
 OK, QUEUED = b"OK", b"QUEUED"
 WRONGTYPE = ReplyError("WRONGTYPE", "holds the wrong kind of value")

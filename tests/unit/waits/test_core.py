@@ -16,7 +16,7 @@ from bananas import (
     ServerError,
     TimeoutError,
 )
-from bananas._protocol import ReplyError
+from bananas._redis.protocol import ReplyError
 from bananas._waits.registry import State
 from tests.unit.waits.recorder import SAFETY_INTERVAL, Recorder, document, failed, succeeded
 

@@ -11,9 +11,9 @@ import pytest
 
 from bananas import JobResult, JobStatus
 from bananas import exceptions as exc
-from bananas._keys import Keys
 from bananas._waits.limit import EventLimit
 from bananas._waits.waits import Waits
+from bananas._wire.keys import Keys
 
 LIMIT = 0.05
 

@@ -9,7 +9,7 @@ from typing import Any, Optional, Tuple
 import pytest
 
 from bananas import Job, JobPlace, JobPriority, JobResult, JobStatus, Location
-from bananas._protocol import ReplyError
+from bananas._redis.protocol import ReplyError
 from bananas._stored import Document
 from bananas._waits.messages import describe
 from bananas._waits.places import Known, locate

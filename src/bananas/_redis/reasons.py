@@ -6,10 +6,10 @@ import socket
 import ssl
 from typing import Optional
 
-from ._addresses import AddressesFailed
-from ._opening import Step
-from ._protocol import LinkLost, ReplyError, without_arguments
-from ._tls import TlsOptionError
+from .addresses import AddressesFailed
+from .opening import Step
+from .protocol import LinkLost, ReplyError, without_arguments
+from .tls import TlsOptionError
 
 __all__ = ["cause", "closed_early", "last_words", "silence"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, Optional, Protocol, Tuple, Union
 
-from ._daemon_thread import run_in_daemon_thread, wait_for_daemon_thread
+from .._daemon_thread import run_in_daemon_thread, wait_for_daemon_thread
 
 __all__ = [
     "CredentialProvider",

@@ -6,8 +6,8 @@ import logging
 import time
 from typing import Optional
 
-from . import exceptions as exc
-from ._endpoint import Endpoint
+from .. import exceptions as exc
+from .endpoint import Endpoint
 
 __all__ = ["Outage"]
 

@@ -7,7 +7,7 @@ import time
 from datetime import datetime, timedelta, timezone
 from typing import Tuple
 
-from . import exceptions as exc
+from .. import exceptions as exc
 
 __all__ = ["UTC", "format_timestamp", "parse_timestamp", "stamp", "utcnow"]
 

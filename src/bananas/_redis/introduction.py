@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Awaitable, Callable, List, NamedTuple, Optional, Sequence
 
-from . import exceptions as exc
-from ._protocol import TRANSIENT, Command, Reply, ReplyError
+from .. import exceptions as exc
+from .protocol import TRANSIENT, Command, Reply, ReplyError
 
 __all__ = ["Facts", "NotReady", "Permanent", "introduce"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 from typing import Any, Iterable, Tuple
 
-from ._endpoint import Endpoint
-from ._url import check_host, parse_url
-from ._url_words import MANY_HOSTS, Refused
+from .endpoint import Endpoint
+from .url import check_host, parse_url
+from .url_words import MANY_HOSTS, Refused
 
 __all__ = ["SENTINEL_PORT", "sentinel_endpoints"]
 

@@ -7,10 +7,10 @@ import re
 from typing import Dict, NamedTuple, Optional, Tuple
 from urllib.parse import unquote
 
-from ._endpoint import Endpoint
-from ._url_options import read_options, refuse_rest, tls_options
-from ._url_text import check_scheme, check_text
-from ._url_words import ENCODE, MANY_HOSTS, UNFILLED, UNIX, Refused, is_invisible, placeholder
+from .endpoint import Endpoint
+from .url_options import read_options, refuse_rest, tls_options
+from .url_text import check_scheme, check_text
+from .url_words import ENCODE, MANY_HOSTS, UNFILLED, UNIX, Refused, is_invisible, placeholder
 
 __all__ = ["check_host", "parse_url"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Dict, Mapping, Tuple
 from urllib.parse import parse_qsl
 
-from ._url_words import MANY_HOSTS, Refused
+from .url_words import MANY_HOSTS, Refused
 
 __all__ = ["read_options", "refuse_rest", "tls_options"]
 

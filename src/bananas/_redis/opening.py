@@ -9,9 +9,9 @@ import socket
 import ssl
 from typing import Optional, Protocol, Tuple
 
-from ._addresses import connect_socket, resolve
-from ._endpoint import Endpoint
-from ._tls import make_context
+from .addresses import connect_socket, resolve
+from .endpoint import Endpoint
+from .tls import make_context
 
 __all__ = ["HEARD_LIMIT", "AnyOpening", "Opening", "Step", "tls_context"]
 

@@ -10,7 +10,7 @@ import socket
 import threading
 from typing import Any, Dict, List, Sequence, Set, Tuple
 
-from ._daemon_thread import run_in_daemon_thread, wait_for_daemon_thread
+from .._daemon_thread import run_in_daemon_thread, wait_for_daemon_thread
 
 __all__ = [
     "HEAD_START",

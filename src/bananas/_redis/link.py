@@ -1,4 +1,4 @@
-"""The door to redis-py: a pinned connection with one owner, and the translation of errors."""
+"""A connection to Redis with every default pinned, for one owner."""
 
 from __future__ import annotations
 
@@ -7,184 +7,22 @@ import contextlib
 import os
 import socket
 import ssl
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Type
+from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
 
 import anyio
-import hiredis
-import redis.exceptions as redis_errors
-from redis.asyncio.connection import Connection
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.connection import Connection as BlockingConnection
-from redis.retry import Retry as BlockingRetry
 
-from . import exceptions as exc
-from ._credentials import CredentialsError, ask
-from ._endpoint import Endpoint
-from ._introduction import NotReady, Permanent, introduce
-from ._opening import AnyOpening, Opening, Step
-from ._private import close_transport, detach_socket, give_streams, has_unread, take_streams
-from ._protocol import (
-    TRANSIENT,
-    Argument,
-    Command,
-    LinkLost,
-    Reply,
-    ReplyError,
-    ReplyProtocol,
-    without_arguments,
-)
-from ._reasons import cause, closed_early, last_words, silence
+from .. import exceptions as exc
+from .attempt import Attempt
+from .credentials import ask
+from .endpoint import Endpoint
+from .introduction import introduce
+from .login import PinnedConnection
+from .opening import Opening
+from .packing import pack
+from .private import close_transport, has_unread, take_streams
+from .protocol import Command, LinkLost, Reply, ReplyError, ReplyProtocol
 
-try:
-    # Its stub knows tuples of one argument only.
-    _pack_command: Optional[Callable[[Any], bytes]] = hiredis.pack_command
-except AttributeError:  # pragma: no cover - before 2.1
-    _pack_command = None
-
-__all__ = ["Argument", "Attempt", "Command", "Link", "log_in", "pack", "reply_error"]
-
-# redis-py takes the code off the text of the errors that it has a class for.
-_CODES: Dict[Type[BaseException], str] = {
-    redis_errors.AuthenticationError: "",  # NOAUTH, WRONGPASS or ERR: it does not tell which
-    redis_errors.AuthenticationWrongNumberOfArgsError: "ERR",
-    redis_errors.BusyLoadingError: "LOADING",
-    redis_errors.ExecAbortError: "EXECABORT",
-    redis_errors.ReadOnlyError: "READONLY",
-    redis_errors.NoPermissionError: "NOPERM",
-    redis_errors.NoScriptError: "NOSCRIPT",
-    redis_errors.ModuleError: "ERR",
-    redis_errors.OutOfMemoryError: "OOM",
-    redis_errors.ClusterDownError: "CLUSTERDOWN",
-    redis_errors.MasterDownError: "MASTERDOWN",
-    redis_errors.MovedError: "MOVED",
-    redis_errors.AskError: "ASK",
-    redis_errors.TryAgainError: "TRYAGAIN",
-    redis_errors.ClusterCrossSlotError: "CROSSSLOT",
-}
-# How a connection ends that the server closes while TLS is agreed upon.
-_CUTS = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
-_REFUSALS = (redis_errors.AuthenticationError, redis_errors.AuthorizationError,
-             redis_errors.NoPermissionError,
-             redis_errors.AuthenticationWrongNumberOfArgsError)  # fmt: skip
-
-
-def reply_error(error: BaseException) -> ReplyError:
-    """Translate an error that redis-py made of a reply."""
-    code = _CODES.get(type(error))
-    if code is None:
-        return ReplyError.parse(str(error))
-    return ReplyError(code, without_arguments(str(error)))
-
-
-def pack(commands: Iterable[Command]) -> bytes:
-    """Return the bytes of some commands."""
-    if _pack_command is not None:
-        return b"".join(map(_pack_command, commands))
-    return b"".join(Connection().pack_commands(commands))  # pragma: no cover
-
-
-class Attempt:
-    """One attempt to connect: what is known of it, and what its failure means in our own words.
-
-    Attributes:
-        endpoint: Where to connect to, and as whom.
-        where: The same for messages.
-        opening: What is known of the stream.
-        limit: How long it may take, in seconds.
-        asks_provider: Whether a credential provider gives user name and password.
-        awaits_provider: Whether it has not given them yet.
-    """
-
-    def __init__(
-        self, endpoint: Endpoint, what: str, opening: AnyOpening, limit: float, *, asks: bool
-    ) -> None:
-        self.endpoint = endpoint
-        self.where = f"{what} at {endpoint}"
-        self.opening = opening
-        self.limit = limit
-        self.asks_provider = asks
-        self.awaits_provider = False
-
-    @property
-    def patience(self) -> float:
-        """How long to try: callers give up after the whole of the time, and are to be told why."""
-        return self.limit - min(0.1 * self.limit, 0.25)
-
-    def refusal(self, error: Exception) -> exc.ConnectionError:
-        """Say why a connection could not be made; redis-py's own words may hold a password."""
-        where, opening = self.where, self.opening
-        if isinstance(error, exc.ConnectionError):
-            return error
-        if isinstance(error, Permanent):
-            return exc.ConnectionError(f"{where} {error}", permanent=True)
-        not_ready = _not_ready(error)
-        if not_ready is not None:
-            refusal = exc.ConnectionError(f"{where} {not_ready}")
-            refusal.__cause__ = not_ready
-            return refusal
-        if isinstance(error, _REFUSALS):
-            return self.login_refusal(reply_error(error))
-        denied = opening.heard.startswith(b"-DENIED")
-        if isinstance(error, redis_errors.ResponseError) and not denied:
-            return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
-        if isinstance(error, CredentialsError):
-            return exc.ConnectionError(f"can't log in to {where}: {error}")
-        if opening.step is Step.TLS and isinstance(opening.error, _CUTS):
-            return exc.ConnectionError(f"can't reach {where}: {closed_early(self.endpoint.scheme)}")
-        if isinstance(opening.error, OSError) and not isinstance(opening.error, TimeoutError):
-            return exc.ConnectionError(f"can't reach {where}: {cause(opening.error)}")
-        if isinstance(error, (TimeoutError, asyncio.TimeoutError, redis_errors.TimeoutError)):
-            return exc.ConnectionError(self._silence())
-        reason = last_words(opening.heard, self.endpoint.scheme)
-        return exc.ConnectionError(f"can't reach {where}: {reason or self._cause(error)}")
-
-    def _silence(self) -> str:
-        """Say who did not answer in time."""
-        limit = self.limit
-        if self.awaits_provider:
-            return f"can't log in to {self.where}: credential_provider took more than {limit:g} s"
-        return silence(self.opening.step, self.where, limit)
-
-    def _cause(self, error: Exception) -> str:
-        """Say why the handshake ended."""
-        inner = self.opening.error or error.__cause__ or error.__context__
-        if isinstance(error, redis_errors.ConnectionError) and isinstance(inner, Exception):
-            error = inner
-        lost = isinstance(error, (LinkLost, ConnectionError, redis_errors.ConnectionError))
-        if isinstance(error, redis_errors.InvalidResponse):
-            return "it answers, but not as Redis does"
-        if self.opening.step is Step.TALK and not self.opening.heard and lost:
-            return closed_early(self.endpoint.scheme)
-        if "Connection closed by server" in str(error):
-            return "the connection was closed by the server"
-        if lost and "max number of clients" in str(error):
-            return "the server has reached its maximum number of clients"
-        return cause(error)
-
-    def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
-        """Say that the server wants a login, or refuses the one that it was given.
-
-        Servers differ in which command of the handshake they refuse first, and in what they say.
-        """
-        endpoint = self.endpoint
-        where = self.where
-        if self.asks_provider:
-            # What it gives next may be accepted.
-            return exc.AuthenticationError(
-                f"{where} refuses what credential_provider gave: {reply}", permanent=False
-            )
-        if endpoint.password is None and reply.code in ("", "NOAUTH"):
-            host = "/path" if endpoint.scheme == "unix" else "host"
-            return exc.AuthenticationError(
-                f"{where} wants a password, and was given none: put it into the URL, as in "
-                f"{endpoint.scheme}://:password@{host}, or with the name of an ACL user as in "
-                f"{endpoint.scheme}://user:password@{host}",
-                permanent=True,
-            )
-        return exc.AuthenticationError(
-            f"{where} refuses the user name or password: {reply}", permanent=True
-        )
+__all__ = ["Link"]
 
 
 class Link:
@@ -264,7 +102,7 @@ class Link:
             self._attempt.awaits_provider = True
             username, password = await ask(self._provider)
             self._attempt.awaits_provider = False
-        self._connection = _Connection(self._opening, self.endpoint.db, username, password)
+        self._connection = PinnedConnection(self._opening, self.endpoint.db, username, password)
         await self._connection.connect()
         self._take_over()
 
@@ -454,65 +292,3 @@ class Link:
                 await closing.wait_closed()
             except Exception:
                 pass  # closing is all that is left to do
-
-
-def _not_ready(error: Exception) -> Optional[NotReady]:
-    """Return what a refusal that passes comes to, whether redis-py or we got the reply."""
-    if isinstance(error, NotReady):
-        return error
-    if isinstance(error, (redis_errors.ResponseError, redis_errors.ConnectionError)):
-        reply = reply_error(error)
-        if reply.code in TRANSIENT:
-            return NotReady(reply)
-    return None
-
-
-#: Every default of redis-py's connections that could do harm; connect() bounds the handshake too.
-_PINNED: Dict[str, Any] = {
-    "retry_on_timeout": False,
-    "socket_timeout": None,
-    "socket_connect_timeout": None,
-    "health_check_interval": 0,
-    "decode_responses": False,
-    "protocol": 2,
-}
-
-
-class _Connection(Connection):
-    """redis-py's connection, over a stream that we open, with every default pinned."""
-
-    def __init__(
-        self, opening: Opening, db: int, username: Optional[str], password: Optional[str]
-    ) -> None:
-        self._opening = opening
-        retry = Retry(NoBackoff(), 0)
-        super().__init__(db=db, username=username, password=password, retry=retry, **_PINNED)
-
-    async def _connect(self) -> None:
-        give_streams(self, await self._opening.open())
-
-
-class _BlockingConnection(BlockingConnection):
-    """The same for redis-py's blocking connection, over a socket that we open."""
-
-    def __init__(
-        self, open_socket: Callable[[], Any], db: int, username: Any, password: Any
-    ) -> None:
-        self._open_socket = open_socket
-        retry = BlockingRetry(NoBackoff(), 0)
-        super().__init__(  # type: ignore[no-untyped-call]
-            db=db, username=username, password=password, retry=retry, **_PINNED
-        )
-
-    def _connect(self) -> Any:
-        return self._open_socket()
-
-
-def log_in(
-    open_socket: Callable[[], Any], db: int, username: Optional[str], password: Optional[str]
-) -> None:
-    """Have redis-py open a blocking socket, authenticate and choose the database."""
-    connection: Any = _BlockingConnection(open_socket, db, username, password)
-    connection.connect()
-    # It would shut the socket down when it is collected.
-    detach_socket(connection)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, Dict, List
 
-from . import exceptions as exc
-from ._json_problems import describe_problem, is_native, max_levels, member_path
+from .. import exceptions as exc
+from .json_problems import describe_problem, is_native, max_levels, member_path
 
 __all__ = ["Default", "replace_foreign"]
 

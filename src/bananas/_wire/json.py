@@ -15,10 +15,10 @@ try:
 except ImportError:
     orjson = None  # type: ignore[assignment]
 
-from . import exceptions as exc
-from ._json_default import Default, replace_foreign
-from ._json_problems import MAX_NESTING, describe_problem, is_native, max_levels
-from ._json_scan import Undecoded, scan_members
+from .. import exceptions as exc
+from .json_default import Default, replace_foreign
+from .json_problems import MAX_NESTING, describe_problem, is_native, max_levels
+from .json_scan import Undecoded, scan_members
 
 __all__ = [
     "Undecoded",

@@ -7,19 +7,19 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any, Mapping, Optional, Sequence, Tuple
 
-from ._arguments import (
+from .._arguments import (
     check_callable,
     check_key_prefix,
     check_routing_key,
     check_seconds,
     check_ttl,
 )
-from ._credentials import CredentialProvider, check_provider
-from ._endpoint import Endpoint
-from ._json_default import Default
-from ._tls import TlsOptionError, make_context
-from ._types import Seconds
-from ._url import parse_url
+from .._types import Seconds
+from .._wire import Default
+from .credentials import CredentialProvider, check_provider
+from .endpoint import Endpoint
+from .tls import TlsOptionError, make_context
+from .url import parse_url
 
 __all__ = ["DEFAULT_REDIS_URL", "ENVIRONMENT_URL", "Settings"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 from typing import Callable, List, Optional, Protocol, Sequence, TypeVar
 
-from . import exceptions as exc
-from ._config import Settings
-from ._endpoint import Endpoint
-from ._keys import Keys
-from ._protocol import Command, LinkLost, Reply, ReplyError
-from ._redis import Link
+from .. import exceptions as exc
+from .._wire import Keys
+from .endpoint import Endpoint
+from .link import Link
+from .protocol import Command, LinkLost, Reply, ReplyError
+from .settings import Settings
 
 __all__ = ["Connects", "connect", "open_link"]
 

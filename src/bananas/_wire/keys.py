@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Dict, Iterable, List, Optional, Tuple
 
-from .models import JobPriority
+from ..enums import JobPriority
 
 __all__ = ["Keys"]
 

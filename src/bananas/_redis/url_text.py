@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ._url_words import MANY_HOSTS, UNFILLED, UNIX, Refused, describe, is_invisible, placeholder
+from .url_words import MANY_HOSTS, UNFILLED, UNIX, Refused, describe, is_invisible, placeholder
 
 __all__ = ["check_scheme", "check_text"]
 
