@@ -19,7 +19,7 @@ from bananas import AsyncClient
 from tests.support import FaultProxy, RedisServer
 
 from .footprint import Footprint
-from .ledger import Ledger
+from .record import Record
 from .timing import MachineLag, eventually
 from .trouble import Trouble
 from .worker import finish
@@ -48,7 +48,7 @@ class Round:
         self._server = server
         self._proxy = proxy
         self._rng = rng
-        self._ledger = Ledger(lag)
+        self._record = Record(lag)
         self._trouble = Trouble(server, proxy, rng)
         self._awaited: List[str] = []
         self._up = True
@@ -67,10 +67,10 @@ class Round:
         self._up = True
         await asyncio.gather(*tasks)
         self._trouble.end()
-        await self._ledger.resolve(self._client)
+        await self._record.resolve(self._client)
         await self._listen()
         await eventually(lambda: self._proxy.connections_open <= 2, "no old connection")
-        self._ledger.check(self._server)
+        self._record.check(self._server)
         self._server.command("FLUSHALL")
         await eventually(lambda: not self._client.stats().waits, "no wait")
         await eventually(lambda: not self._client.stats().open_requests, "no request")
@@ -101,10 +101,10 @@ class Round:
             await asyncio.sleep(self._rng.uniform(0.0, 0.05))
 
     async def _submit(self) -> None:
-        await self._ledger.submit(self._client)
+        await self._record.submit(self._client)
 
     async def _submit_chosen(self) -> None:
-        await self._ledger.submit(self._client, str(uuid.UUID(int=self._rng.getrandbits(128))))
+        await self._record.submit(self._client, str(uuid.UUID(int=self._rng.getrandbits(128))))
 
     async def _submit_and_cancel(self) -> None:
         task = asyncio.ensure_future(self._submit())
@@ -113,7 +113,7 @@ class Round:
         await asyncio.wait([task])
 
     async def _read(self) -> None:
-        jobs = list(self._ledger.acknowledged)[:5]
+        jobs = list(self._record.acknowledged)[:5]
         try:
             found = await self._client.get_jobs(jobs)
         except (ConnectionError, TimeoutError):
@@ -121,16 +121,16 @@ class Round:
         assert [job and job.id for job in found] == jobs
 
     async def _wait_in_vain(self) -> None:
-        await self._ledger.wait(self._client, "never", self._rng.uniform(0.0, 0.5))
+        await self._record.wait(self._client, "never", self._rng.uniform(0.0, 0.5))
 
     async def _wait(self) -> None:
         job_id = str(uuid.UUID(int=self._rng.getrandbits(128)))
-        wait = asyncio.ensure_future(self._ledger.wait(self._client, job_id, 10.0))
+        wait = asyncio.ensure_future(self._record.wait(self._client, job_id, 10.0))
         await asyncio.sleep(self._rng.uniform(0.0, 0.02))
         if self._up:
             with self._server.connect() as redis:
                 finish(redis, [job_id])
-            self._ledger.finished.add(job_id)
+            self._record.finished.add(job_id)
         else:
             wait.cancel()
         await asyncio.wait([wait])
@@ -139,7 +139,7 @@ class Round:
 
     async def _short_life(self) -> None:
         client = _make_client(self._proxy)
-        await self._ledger.submit(client)
+        await self._record.submit(client)
         await client.close()
 
 

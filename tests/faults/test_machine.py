@@ -17,7 +17,7 @@ from tests.support import FaultProxy, LoseReply, LoseReplySilently, RedisServer,
 from tests.support.loop_thread import LoopThread
 
 from .footprint import Footprint
-from .ledger import Ledger
+from .record import Record
 from .timing import MachineLag, eventually
 from .trouble import Trouble
 from .worker import finish
@@ -49,7 +49,7 @@ class Machine(RuleBasedStateMachine):
         super().__init__()
         self.server = server
         self.proxy = proxy
-        self.ledger = Ledger(lag)
+        self.record = Record(lag)
         self.rng = random.Random()
         self.trouble = Trouble(server, proxy, self.rng)
         self.thread = LoopThread("machine")
@@ -73,19 +73,19 @@ class Machine(RuleBasedStateMachine):
     def submit(self, chosen: bool, times: int) -> None:
         for _ in range(times):
             job_id = self._new_id() if chosen else None
-            self._start(functools.partial(self.ledger.submit, self.client, job_id))
+            self._start(functools.partial(self.record.submit, self.client, job_id))
 
     @rule()
     def submit_again(self) -> None:
-        for job_id in sorted(self.ledger.unknown)[:1]:
-            self._start(functools.partial(self.ledger.submit, self.client, job_id))
+        for job_id in sorted(self.record.unknown)[:1]:
+            self._start(functools.partial(self.record.submit, self.client, job_id))
 
     @rule(delay=st.floats(0, 0.04), which=st.integers(0, 1000))
     def submit_and_cancel(self, delay: float, which: int) -> None:
         client, job_id = self.client, self._new_id() if which % 2 else None
 
         async def call() -> None:
-            task = asyncio.ensure_future(self.ledger.submit(client, job_id))
+            task = asyncio.ensure_future(self.record.submit(client, job_id))
             await asyncio.wait([task], timeout=delay)
             if task.cancel():
                 await asyncio.wait([task])
@@ -98,13 +98,13 @@ class Machine(RuleBasedStateMachine):
     @rule(timeout=st.floats(0.05, 1.5), number=st.integers(0, 5))
     def wait_for_a_result(self, timeout: float, number: int) -> None:
         job_id = f"awaited-{number}"
-        self._start(functools.partial(self.ledger.wait, self.client, job_id, timeout))
+        self._start(functools.partial(self.record.wait, self.client, job_id, timeout))
 
     @rule(number=st.integers(0, 5))
     def store_result(self, number: int) -> None:
         with self.server.connect() as redis:
             finish(redis, [f"awaited-{number}"])
-        self.ledger.finished.add(f"awaited-{number}")
+        self.record.finished.add(f"awaited-{number}")
 
     @rule(listener=st.booleans(), reset=st.booleans())
     def cut(self, listener: bool, reset: bool) -> None:
@@ -143,7 +143,7 @@ class Machine(RuleBasedStateMachine):
         try:
             self.trouble.end()
             self.thread.run(self._end)
-            self.ledger.check(self.server)
+            self.record.check(self.server)
         finally:
             self.thread.run(lambda: self.client.close())
             self.thread.stop()
@@ -152,7 +152,7 @@ class Machine(RuleBasedStateMachine):
 
     async def _end(self) -> None:
         await self._settle()
-        await self.ledger.resolve(self.client)
+        await self.record.resolve(self.client)
         await self.client.close()
         await eventually(lambda: self.proxy.connections_open == 0, "no connection")
         assert len(asyncio.all_tasks()) == self.tasks

@@ -83,7 +83,7 @@ class Transaction:
     """MULTI, one MSET of the documents, one LPUSH for each list, one ZADD, EXEC.
 
     The documents come first: a worker that finds an id without a document dead-letters it at once,
-    and the scheduler leaves it in its set for ever.
+    and the scheduler leaves it in its set indefinitely.
     """
 
     __slots__ = ("_targets", "entries")

@@ -1,4 +1,4 @@
-"""The door to redis-py: settings and URL, connections, replies, errors."""
+"""All that is said to redis-py: settings and URL, connections, replies, errors."""
 
 from .addresses import HEAD_START, Address, AddressesFailed, prepare, resolve_here
 from .attempt import Attempt

@@ -16,7 +16,7 @@ _MIN = datetime.min.replace(tzinfo=UTC)
 _MAX = datetime.max.replace(tzinfo=UTC)
 
 # Go takes a one-digit hour, a comma before the fraction, any number of fractional digits (the
-# first nine count) and offsets up to 24:60. Nothing else is lenient: see the timestamp verdicts
+# first nine count) and offsets up to 24:60. Nothing else is lenient: see the recorded timestamps
 # among the contract vectors. [0-9], since \d would take other scripts' digits.
 _RFC3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{1,2}):([0-9]{2}):([0-9]{2})"

@@ -115,7 +115,7 @@ class SchedulerEmulator:
         """Begin to look in the background.
 
         Raises:
-            ConnectionError: Redis can't be reached now; once started, it is tried again for ever.
+            ConnectionError: Redis can't be reached now; once started, it tries again and again.
         """
         if self._task is None:
             await self._wire.call(("PING",))

@@ -120,7 +120,7 @@ class WorkerEmulator(Handlers):
         """Begin to work in the background.
 
         Raises:
-            ConnectionError: Redis can't be reached now; once started, it is tried again for ever.
+            ConnectionError: Redis can't be reached now; once started, it tries again and again.
         """
         if self._tasks:
             return

@@ -12,13 +12,13 @@ from tests.support import RedisServer
 from .inventory import Inventory
 from .timing import TOLERANCE, MachineLag
 
-__all__ = ["Ledger"]
+__all__ = ["Record"]
 
 # Any wait looks once for the smaller of read_timeout and this, in seconds.
 _PROPER_LOOK = 1.0
 
 
-class Ledger:
+class Record:
     """Makes submits and waits, and notes how they end.
 
     Attributes:
