@@ -9,25 +9,26 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from datetime import timedelta
-from typing import Any, Callable, Dict, List, NamedTuple, Tuple
+from typing import Dict, List, Tuple
 
 import pytest
 
 import bananas
 from bananas import Job, cli
-from bananas._commands import _interruptible
-from bananas._demo_jobs import HANDLER, handle
+from bananas.cli.demo_jobs import HANDLER, handle
+from bananas.cli.running import interruptible
 from bananas.testing import LocalQueue
 from tests.behaviour.broker import Broker
+from tests.behaviour.command_line import Bananas, Done, bananas_command
 from tests.behaviour.programs import ROOT, environment, python, run
 from tests.support import Child
 from tests.support.ports import free_port
 
 # A bound for a test that hangs, not an expectation.
 _PATIENCE = 120
+__all__ = ["bananas_command"]
 
 _TITLES = (
     "low priority",
@@ -38,41 +39,6 @@ _TITLES = (
     "fails for good",
     "nobody handles it",
 )
-
-
-class Done(NamedTuple):
-    """How a command ended, and what it said."""
-
-    status: Any
-    out: str
-    err: str
-
-
-Bananas = Callable[..., Done]
-
-
-@pytest.fixture
-def bananas_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bananas:
-    """Runs the command line in this process, in a thread, since it runs an event loop."""
-
-    def run_command(*arguments: str) -> Done:
-        ended: List[Any] = []
-
-        def call() -> None:
-            try:
-                cli.main()
-            except BaseException as end:
-                ended.append(end.code if isinstance(end, SystemExit) else end)
-
-        monkeypatch.setattr(sys, "argv", ["bananas", *arguments])
-        monkeypatch.delenv("COLUMNS", raising=False)
-        thread = threading.Thread(target=call)
-        thread.start()
-        thread.join(_PATIENCE)
-        out, err = capsys.readouterr()
-        return Done(ended[0], out, err)
-
-    return run_command
 
 
 def _without(*packages: str) -> List[str]:
@@ -213,9 +179,9 @@ def test_a_refused_password_is_one_line(real_broker: Broker, bananas_command: Ba
 
 
 def test_a_wrong_url_is_one_line(bananas_command: Bananas) -> None:
-    """A URL that is none is one line that names the option, and status 1."""
+    """A URL that is none is one line that names the option, and status 2."""
     done = bananas_command("demo", "--redis", "http://localhost")
-    assert done == (1, "", "bananas: --redis must start with redis://, rediss:// or unix://\n")
+    assert done == (2, "", "bananas: --redis must start with redis://, rediss:// or unix://\n")
 
 
 def test_no_worker_needs_a_redis(bananas_command: Bananas) -> None:
@@ -253,14 +219,14 @@ def test_a_missing_extra_in_this_process(
     monkeypatch.setitem(sys.modules, "fakeredis", None)
     assert "bananas-queue[demo]" in bananas_command("demo").err
     monkeypatch.setitem(sys.modules, "typer", None)
-    monkeypatch.delitem(sys.modules, "bananas._commands")
+    monkeypatch.delitem(sys.modules, "bananas.cli.app")
     assert "bananas-queue[cli]" in bananas_command("demo").err
 
 
 def test_a_defect_of_ours_is_not_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of the package itself that is missing is raised as it is."""
-    monkeypatch.setitem(sys.modules, "bananas._commands", None)
-    with pytest.raises(ModuleNotFoundError, match=r"bananas\._commands"):
+    monkeypatch.setitem(sys.modules, "bananas.cli.app", None)
+    with pytest.raises(ModuleNotFoundError, match=r"bananas\.cli\.app"):
         cli.main()
 
 
@@ -294,10 +260,10 @@ def test_ctrl_c_leaves_nothing_behind(real_broker: Broker) -> None:
 def test_ctrl_c_during_the_start_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """A KeyboardInterrupt from anywhere ends the command line with status 130."""
 
-    def interrupt(*arguments: object) -> None:
+    def interrupt(**settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("bananas._commands.app", interrupt)
+    monkeypatch.setattr("bananas.cli.app.app", interrupt)
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 130
@@ -315,14 +281,14 @@ async def test_what_is_interrupted_may_clean_up() -> None:
             await asyncio.sleep(0)
             ended.append("cleaned up")
 
-    assert await _interruptible(work()) == []
+    assert await interruptible(work()) == []
     assert ended == ["cleaned up"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 async def test_what_is_not_interrupted_returns() -> None:
     """Without Ctrl-C the outcome comes through."""
-    assert await _interruptible(asyncio.sleep(0, "done")) == ["done"]
+    assert await interruptible(asyncio.sleep(0, "done")) == ["done"]
 
 
 # -- how it looks --------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from bananas import Job, JobPriority, JobResult, JobSpec, JobStatus
-from bananas._demo_jobs import DemoJob, Progress, handle, new_jobs
+from bananas.cli.demo_jobs import DemoJob, Progress, handle, new_jobs
 
 NOW = datetime(2025, 1, 15, 10, 30, tzinfo=timezone.utc)
 COMPLETED, FAILED = JobStatus.COMPLETED, JobStatus.FAILED

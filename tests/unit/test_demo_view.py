@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from bananas import Job, JobResult, JobSpec, JobStatus
-from bananas._demo_jobs import DemoJob, Progress
-from bananas._demo_view import View, outcomes, summary
+from bananas.cli.demo_jobs import DemoJob, Progress
+from bananas.cli.demo_view import View, outcomes, summary
 
 NOW = datetime(2025, 1, 15, 10, 30, tzinfo=timezone.utc)
 JOB = DemoJob("a job", JobSpec("demo", {}, job_id="a"))

@@ -34,7 +34,7 @@ SURFACE = {
     "sync": ["BlockingQueue", "BlockingResultBackend", "Client", "CompletedResults"],
 }  # fmt: skip
 # Modules whose imports need an extra, or that run on import, are looked at where they are tested.
-EXTRAS = ("testing", "_demo_jobs", "_demo", "_demo_view", "_commands", "cli", "__main__")
+EXTRAS = ("testing", "cli", "__main__")
 PLAIN = [name for name in modules() if name.split(".")[0] not in EXTRAS]
 
 

@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from ._demo_jobs import Progress
+from .demo_jobs import Progress
 
 __all__ = ["View", "outcomes", "summary"]
 

@@ -9,13 +9,13 @@ from contextlib import asynccontextmanager
 from datetime import datetime, timezone
 from typing import AsyncIterator, Callable, List, Optional, Sequence
 
-from . import exceptions as exc
-from ._demo_jobs import HANDLER, DemoJob, Progress, handle, new_jobs
-from ._wire import Keys
-from .client import AsyncClient
-from .location import JobPlace
-from .testing import LocalQueue
-from .testing._wire import Wire, emulator_settings
+from .. import exceptions as exc
+from .._wire import Keys
+from ..client import AsyncClient
+from ..location import JobPlace
+from ..testing import LocalQueue
+from ..testing._wire import Wire, emulator_settings
+from .demo_jobs import HANDLER, DemoJob, Progress, handle, new_jobs
 
 __all__ = ["run_demo"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Dict, List, Optional
 
-from .models import Job, JobPriority, JobResult, JobSpec, JobStatus
+from ..models import Job, JobPriority, JobResult, JobSpec, JobStatus
 
 __all__ = ["HANDLER", "DemoJob", "Progress", "handle", "new_jobs"]
 

@@ -1,0 +1,52 @@
+"""The entry of the command line, which needs nothing but the standard library to say so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import NoReturn
+
+__all__ = ["main"]
+
+#: What a shell reports of a program that Ctrl-C ended; what typer makes of a broken pipe.
+_INTERRUPTED = 130
+_BROKEN_PIPE = 1
+
+
+def main() -> None:
+    """Run the command line: the script ``bananas``, and ``python -m bananas``.
+
+    Ends the process with status 0 when it is done, 1 after an error, 2 where the command line is
+    wrong, 3 when a job failed, 4 when a wait timed out, 5 where something is not there, 130 after
+    Ctrl-C; 1, without a word, when nobody reads its output any more.
+    """
+    try:
+        try:
+            # The commands need packages that the library does not.
+            from .app import app
+
+            app(prog_name="bananas")
+        finally:
+            sys.stdout.flush()
+    except ModuleNotFoundError as error:
+        _end_for_want_of(error)
+    except KeyboardInterrupt:
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        # What is still to be written as the interpreter ends must go somewhere.
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, sys.stdout.fileno())
+        os.close(devnull)
+        sys.exit(_BROKEN_PIPE)
+
+
+def _end_for_want_of(error: ModuleNotFoundError) -> NoReturn:
+    package = (error.name or "").partition(".")[0]
+    if package in ("", "bananas"):
+        raise error
+    print(
+        f"bananas: the command line needs the package {package}; install it with: "
+        'python -m pip install "bananas-queue[cli]"',
+        file=sys.stderr,
+    )
+    sys.exit(1)

@@ -1,0 +1,67 @@
+"""The application: its options and its commands."""
+
+from __future__ import annotations
+
+import io
+import sys
+from typing import Any, Callable
+
+import typer
+
+from .. import __version__
+from .demo_command import demo
+from .reading import job, result
+from .submitting import call, submit
+from .versions import version
+from .waiting import wait
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    name="bananas",
+    help="Submit jobs to the Bananas task queue, see what becomes of them, and put them right.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    # A traceback with the values of variables in it would show passwords.
+    pretty_exceptions_enable=False,
+)
+
+_JOBS = "Jobs"
+_TOOLS = "Tools"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bananas {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False,
+        "--version",
+        help="Print the version and exit.",
+        callback=_print_version,
+        is_eager=True,
+    ),
+) -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # What a worker says may hold characters that this terminal can't show.
+            stream.reconfigure(errors="replace")
+
+
+def _paragraphs(text: str) -> str:
+    """Return a text with one line for each paragraph: typer breaks lines itself."""
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
+
+
+def _add(panel: str, *commands: Callable[..., Any]) -> None:
+    for command in commands:
+        text = _paragraphs(command.__doc__ or "").replace("[", "\\[")
+        app.command(help=text, rich_help_panel=panel)(command)
+
+
+_add(_JOBS, submit, call, wait, job, result)
+_add(_TOOLS, demo, version)

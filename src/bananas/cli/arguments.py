@@ -1,0 +1,83 @@
+"""What people write on a command line, made into values: payloads, times, spans of time."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn, Optional, Union
+
+import typer
+
+__all__ = ["due_at", "payload_of", "span_of", "timeout_of"]
+
+_UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
+_SPAN = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[dhms])+\Z|[0-9]+(?:\.[0-9]+)?\Z")
+_PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([dhms]?)")
+
+
+def payload_of(text: str) -> Any:
+    """Return a payload from JSON text, a file (``@FILE``), or stdin (``-``)."""
+    try:
+        if text == "-":
+            text = sys.stdin.read()
+        elif text.startswith("@"):
+            text = Path(text[1:]).read_text(encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"can't read {text[1:]}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise typer.BadParameter("the payload is not UTF-8") from None
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except RecursionError:
+        raise typer.BadParameter("the payload is nested too deeply") from None
+    except ValueError as error:
+        reason = error.msg.lower() if isinstance(error, json.JSONDecodeError) else str(error)
+        raise typer.BadParameter(
+            f"the payload is not JSON: {reason} (a string needs quotation marks of its own: "
+            "'\"text\"')"
+        ) from None
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON value")
+
+
+def span_of(text: str, option: str) -> timedelta:
+    """Return a span of time: ``90``, ``90s``, ``5m``, ``1h30m``, ``3d``."""
+    if not _SPAN.match(text):
+        raise typer.BadParameter(f"{option} is no span of time such as 90s, 5m, 1h30m or 3d")
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
+    try:
+        return timedelta(seconds=seconds)
+    except OverflowError:
+        raise typer.BadParameter(f"{option} is too long") from None
+
+
+def timeout_of(text: str) -> Optional[timedelta]:
+    """Return the limit of a wait; None for ``none``."""
+    return None if text == "none" else span_of(text, "--timeout")
+
+
+def due_at(at: Optional[str], after: Optional[str]) -> Union[datetime, timedelta, None]:
+    """Return when a job is due, from ``--at`` or ``--in``; None where neither is given."""
+    if at is not None and after is not None:
+        raise typer.BadParameter("--at and --in exclude each other")
+    if after is not None:
+        return span_of(after, "--in")
+    return None if at is None else _moment(at)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        # Python 3.8 to 3.10 know no Z.
+        moment = datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", text))
+    except ValueError:
+        raise typer.BadParameter(
+            "--at is no time such as 2030-01-31T12:00:00Z or 2030-01-31T12:00:00+01:00"
+        ) from None
+    if moment.utcoffset() is None:
+        raise typer.BadParameter("--at needs a time zone: end it with Z, or with +01:00")
+    return moment

@@ -1,0 +1,53 @@
+"""The options and arguments that many commands share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+__all__ = [
+    "AT",
+    "IN",
+    "JOB_ID",
+    "JOB_IDS",
+    "JSON",
+    "KEY_PREFIX",
+    "PAYLOAD",
+    "QUIET",
+    "REDIS",
+    "ROUTE",
+    "TIMEOUT",
+    "YES",
+]
+
+REDIS: Any = typer.Option(
+    None,
+    "--redis",
+    metavar="URL",
+    help="Where Redis is; else [b]BANANAS_REDIS_URL[/b], else redis://localhost:6379.",
+)
+KEY_PREFIX: Any = typer.Option(
+    "bananas:", "--key-prefix", metavar="TEXT", help="What every key starts with."
+)
+JSON: Any = typer.Option(False, "--json", help="Print one JSON object a line, for programs.")
+QUIET: Any = typer.Option(False, "--quiet", "-q", help="Print only what a script needs.")
+YES: Any = typer.Option(False, "--yes", "-y", help="Do it without asking.")
+ROUTE: Any = typer.Option(
+    None, "--route", metavar="KEY", help="The routing key; the flat lists without it."
+)
+TIMEOUT: Any = typer.Option(
+    "30", "--timeout", metavar="TIME", help="Wait no longer: seconds, 90s, 5m, 1h30m, or none."
+)
+PAYLOAD: Any = typer.Argument(
+    "null",
+    help="The payload as JSON text; [b]@FILE[/b] reads it from a file, [b]-[/b] from stdin.",
+)
+AT: Any = typer.Option(
+    None, "--at", metavar="TIME", help="When it is due, such as 2030-01-31T12:00:00Z."
+)
+IN: Any = typer.Option(
+    None, "--in", metavar="TIME", help="How long until it is due: seconds, 90s, 5m, 1h30m, 3d."
+)
+JOB_ID: Any = typer.Argument(..., metavar="ID", help="The job's id.", show_default=False)
+JOB_IDS: Any = typer.Argument(..., metavar="ID...", help="The jobs' ids.", show_default=False)

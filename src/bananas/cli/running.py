@@ -1,0 +1,106 @@
+"""Runs a command's work with a client: connects, and turns Ctrl-C and errors into a status."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from dataclasses import dataclass
+from typing import Any, Awaitable, Callable, Coroutine, Dict, List, Optional, TypeVar
+
+import typer
+
+from ..client import AsyncClient
+from ..exceptions import BananasError
+from .statuses import INTERRUPTED, end, say, status_of
+
+__all__ = ["Target", "interruptible", "run", "run_or_end"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which deployment a command works on.
+
+    Attributes:
+        redis: The URL; None is what the client takes from the environment.
+        key_prefix: What every key starts with.
+        routing_key: The route, where a command has one.
+    """
+
+    redis: Optional[str]
+    key_prefix: str = "bananas:"
+    routing_key: Optional[str] = None
+
+    def client(self) -> AsyncClient:
+        """Return a client, which has not connected yet."""
+        settings: Dict[str, Any] = {"key_prefix": self.key_prefix, "routing_key": self.routing_key}
+        if self.redis is None:
+            return AsyncClient(**settings)
+        return AsyncClient(self.redis, **settings)
+
+
+def run(
+    target: Target,
+    work: Callable[[AsyncClient], Awaitable[T]],
+    *,
+    interrupted: Callable[[], str] = lambda: "",
+) -> T:
+    """Run a command's work, and end the command where it can't be done.
+
+    Args:
+        target: The deployment.
+        work: Called with a connected client.
+        interrupted: Says after Ctrl-C what was done, and how to go on.
+    """
+
+    async def connected() -> T:
+        async with target.client() as client:
+            return await work(client)
+
+    return run_or_end(connected(), target=target, interrupted=interrupted)
+
+
+def run_or_end(
+    work: Coroutine[Any, Any, T], *, target: Target, interrupted: Callable[[], str]
+) -> T:
+    """Run a coroutine; Ctrl-C cancels it, lets it clean up, and ends the command."""
+    try:
+        done = asyncio.run(interruptible(work))
+    except (BananasError, ValueError) as error:
+        end(status_of(error), _in_words_of_the_command(str(error), target))
+    except KeyboardInterrupt:
+        done = []
+    if not done:
+        message = interrupted()
+        if message:
+            say(message)
+        raise typer.Exit(INTERRUPTED)
+    return done[0]
+
+
+def _in_words_of_the_command(message: str, target: Target) -> str:
+    from_outside = target.redis is None and os.environ.get("BANANAS_REDIS_URL")
+    name = "BANANAS_REDIS_URL" if from_outside else "--redis"
+    return message.replace("redis_url", name, 1).replace("routing_key", "--route", 1)
+
+
+async def interruptible(work: Coroutine[Any, Any, T]) -> List[T]:
+    """Return what a coroutine returns, in a list; an empty one after Ctrl-C.
+
+    A KeyboardInterrupt would strike in the middle of whatever callback is running.
+    """
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work)
+    try:
+        loop.add_signal_handler(signal.SIGINT, task.cancel)
+    except (NotImplementedError, RuntimeError, ValueError):
+        # Windows, or not the main thread: there it is a KeyboardInterrupt after all.
+        return [await task]
+    try:
+        return [await task]
+    except asyncio.CancelledError:
+        return []
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)

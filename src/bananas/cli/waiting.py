@@ -1,0 +1,100 @@
+"""The command that waits for jobs: wait."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+import typer
+
+from .. import exceptions as exc
+from ..client import AsyncClient
+from ..models import JobResult
+from . import options
+from .arguments import timeout_of
+from .outcomes import result_facts
+from .output import json_line, json_text
+from .running import Target, run
+from .statuses import JOB_FAILED, say, status_of
+from .waiting_view import waiting
+
+__all__ = ["wait"]
+
+_ANY_ATTEMPT = typer.Option(
+    False, "--any-attempt", help="Take the first stored result, though a retry may follow."
+)
+_MUST_EXIST = typer.Option(
+    False, "--must-exist", help="End at once, with status 5, for a job that does not exist."
+)
+
+
+def wait(
+    job_ids: List[str] = options.JOB_IDS,
+    timeout: str = options.TIMEOUT,
+    any_attempt: bool = _ANY_ATTEMPT,
+    must_exist: bool = _MUST_EXIST,
+    redis: Optional[str] = options.REDIS,
+    key_prefix: str = options.KEY_PREFIX,
+    as_json: bool = options.JSON,
+    quiet: bool = options.QUIET,
+) -> None:
+    """Wait until jobs have ended, and print how, in the order in which they end.
+
+    Ends with status 3 if one failed, 4 if one has not ended in time, 5 if a result is gone; of
+    several of these, the greatest.
+
+    Example: bananas wait 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --timeout 5m
+    """
+    limit = timeout_of(timeout)
+    ids = list(dict.fromkeys(job_ids))
+    statuses: Dict[str, int] = {}
+
+    def ended(result: JobResult[Any]) -> None:
+        statuses[result.job_id] = JOB_FAILED if result.is_failed else 0
+        if as_json:
+            json_line(result_facts(result))
+        elif not quiet:
+            typer.echo(_line(result))
+
+    async def work(client: AsyncClient) -> None:
+        if must_exist:
+            await _refuse_missing(client, ids)
+        with waiting(f"waiting for {len(ids)} of {len(ids)}", quiet=quiet or as_json):
+            await _follow(client)
+
+    async def _follow(client: AsyncClient) -> None:
+        results = client.as_completed(ids, limit, wait_for_retries=not any_attempt)
+        async with results:
+            while True:
+                try:
+                    ended(await results.__anext__())
+                except StopAsyncIteration:
+                    return
+                except (exc.TimeoutError, exc.ResultNotFoundError) as error:
+                    for job_id in error.job_ids:
+                        statuses[job_id] = status_of(error)
+                    left = [job_id for job_id in error.job_ids if job_id not in str(error)]
+                    say(f"{error} {' '.join(left)}".rstrip())
+
+    def interrupted() -> str:
+        left = [job_id for job_id in ids if job_id not in statuses]
+        return (
+            f"interrupted; {len(ids) - len(left)} of {len(ids)} have ended, the others go on. "
+            f"Wait for them with: bananas wait {' '.join(left[:5])}{' ...' if left[5:] else ''}"
+        )
+
+    run(Target(redis, key_prefix), work, interrupted=interrupted)
+    raise typer.Exit(max(statuses.values(), default=0))
+
+
+async def _refuse_missing(client: AsyncClient, ids: List[str]) -> None:
+    for job_id in ids:
+        location = await client.locate(job_id)
+        if location.place == "missing":
+            raise exc.JobNotFoundError(f"there is no job {job_id}", job_id=job_id)
+
+
+def _line(result: JobResult[Any]) -> str:
+    if result.is_failed:
+        return f"{result.job_id} failed: {result.error}"
+    data = f": {json_text(result.result)}" if result.has_data else ""
+    return f"{result.job_id} completed{data}"
