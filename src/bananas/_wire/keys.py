@@ -37,6 +37,16 @@ class Keys:
         """Two keys that lie in different slots of a cluster; nothing is stored under them."""
         return f"{self._prefix}{{a}}".encode(), f"{self._prefix}{{b}}".encode()
 
+    @property
+    def everything(self) -> str:
+        """The pattern of all keys, for SCAN."""
+        return "".join(f"\\{char}" if char in "*?[]\\" else char for char in self._prefix) + "*"
+
+    @property
+    def of_tests(self) -> bytes:
+        """The string that marks a database as one that tests may empty."""
+        return f"{self._prefix}testing".encode()
+
     def job(self, job_id: str) -> bytes:
         """The string that holds a job's document."""
         return self._job + job_id.encode()

@@ -5,6 +5,7 @@ from .attempt import Attempt
 from .clock import Clock, ManualClock, SystemClock
 from .embedded import EmbeddedBroker
 from .harness import LocalQueue
+from .real import RealBroker
 from .runs import Outcome, Run
 from .scheduler import SchedulerEmulator
 from .scripts import (
@@ -33,6 +34,7 @@ __all__ = [
     "ManualClock",
     "Outcome",
     "Panic",
+    "RealBroker",
     "Run",
     "SchedulerEmulator",
     "Script",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime
-from typing import Collection, Dict, List, Tuple
+from typing import Collection, Dict, List, Set, Tuple
 
 from .. import exceptions as exc
 from .._wire import UTC, Keys
@@ -17,7 +17,6 @@ from .submitted import SubmittedJobs
 __all__ = ["Journal"]
 
 _EARLIEST = datetime.min.replace(tzinfo=UTC)
-_GLOB = str.maketrans({char: f"\\{char}" for char in "*?[]\\"})
 
 
 class Journal:
@@ -76,11 +75,12 @@ class Journal:
     async def read_jobs(self, wire: Wire, keys: Keys) -> SubmittedJobs:
         """Return every job that Redis knows, as it was submitted where that was noted."""
         start = keys.job("")
-        pattern = start.decode().translate(_GLOB) + "*"
-        cursor, names = b"0", set()
+        pattern = keys.everything
+        cursor = b"0"
+        names: Set[bytes] = set()
         while True:
             [(cursor, some)] = await wire.call(("SCAN", cursor, "MATCH", pattern, "COUNT", 1000))
-            names.update(some)
+            names.update(name for name in some if name.startswith(start))
             if int(cursor) == 0:
                 break
         ordered = sorted(names)

@@ -277,7 +277,10 @@ class Attempt:
 
 def _log(job_id: str, name: str, error: BaseException) -> None:
     """Log what a handler has raised, with its traceback, in text that can be encoded."""
-    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_globals.get("__name__") == call.__module__:
+        frames = frames.tb_next
+    lines = traceback.format_exception(type(error), error, frames)
     text = without_surrogates("".join(lines).rstrip())
     _logger.error("job %s: its handler for %s has raised\n%s", job_id, name, text)
 

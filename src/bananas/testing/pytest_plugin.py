@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Iterator
+import os
+from typing import Any, Dict, Iterator, Union
 
 import pytest
 
 from ..client import AsyncClient
 from ..sync import Client
-from .clock import Clock, SystemClock
+from ._tracebacks import end_at_the_callers_line
+from .clock import Clock, ManualClock, SystemClock
 from .embedded import EmbeddedBroker
 from .harness import LocalQueue
+from .real import RealBroker, database_of
 
 __all__ = [
     "bananas_async_client",
@@ -18,34 +21,98 @@ __all__ = [
     "bananas_client",
     "bananas_clock",
     "bananas_queue",
+    "pytest_addoption",
+    "pytest_configure",
+    "pytest_runtest_makereport",
 ]
+
+_URL_HELP = (
+    "run the tests that use bananas_queue on this Redis in place of the embedded broker; "
+    "the first process of xdist takes the database of the URL, each further one the next"
+)
+_MARKER = "bananas(**settings): what LocalQueue takes, for the bananas_queue of a test"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--bananas-redis-url`` and the settings ``bananas_redis_url`` and ``bananas_strict``."""
+    group = parser.getgroup("bananas")
+    group.addoption("--bananas-redis-url", metavar="URL", default=None, help=_URL_HELP)
+    parser.addini("bananas_redis_url", _URL_HELP, default="")
+    parser.addini("bananas_strict", "make bananas_queue strict", type="bool", default=False)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker ``bananas``."""
+    config.addinivalue_line("markers", _MARKER)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Iterator[None]:
+    """End tracebacks of our errors at the user's line, and show what became of the jobs."""
+    if call.excinfo is not None and not item.config.getoption("fulltrace", False):
+        end_at_the_callers_line(call.excinfo.value)
+    outcome: Any = yield
+    report = outcome.get_result()
+    queue = getattr(item, "funcargs", {}).get("bananas_queue")
+    if report.when == "call" and report.failed and isinstance(queue, LocalQueue) and queue.runs:
+        report.sections.append(("bananas jobs", "\n".join(map(str, queue.runs))))
 
 
 @pytest.fixture(scope="session")
-def bananas_broker() -> Iterator[EmbeddedBroker]:
-    """An embedded broker without a worker, for all tests of the session."""
-    with EmbeddedBroker() as broker:
+def bananas_broker(request: pytest.FixtureRequest) -> Iterator[Union[EmbeddedBroker, RealBroker]]:
+    """A broker without a worker, for all tests of the session; with xdist, of each process.
+
+    An embedded one, or a database of the Redis that ``--bananas-redis-url``, or the setting
+    ``bananas_redis_url`` in ``pytest.ini``, names.
+    """
+    config = request.config
+    url = config.getoption("bananas_redis_url") or config.getini("bananas_redis_url")
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "master")
+    broker = RealBroker(database_of(str(url), worker)) if url else EmbeddedBroker()
+    with broker:
         yield broker
 
 
 @pytest.fixture
-def bananas_clock() -> Clock:
-    """The clock of ``bananas_queue``; a project that overrides it may return a ManualClock."""
-    return SystemClock()
+def bananas_clock(request: pytest.FixtureRequest) -> Clock:
+    """The clock of ``bananas_queue``; a project may override it.
+
+    This machine's; a ``ManualClock`` in a test that is marked with ``bananas(background=False)``.
+    """
+    return SystemClock() if _settings(request).get("background", True) else ManualClock()
 
 
 @pytest.fixture
-def bananas_queue(bananas_broker: EmbeddedBroker, bananas_clock: Clock) -> Iterator[LocalQueue]:
-    """An empty queue with a running worker and scheduler: give it handlers with ``handle()``."""
+def bananas_queue(
+    request: pytest.FixtureRequest,
+    bananas_broker: Union[EmbeddedBroker, RealBroker],
+    bananas_clock: Clock,
+) -> Iterator[LocalQueue]:
+    """An empty queue with a running worker and scheduler: give it handlers with ``handle()``.
+
+    The marker ``bananas`` has what ``LocalQueue`` is to be made with:
+    ``@pytest.mark.bananas(background=False, strict=True)``.
+    """
     bananas_broker.clear()
-    with LocalQueue(bananas_broker.url, clock=bananas_clock) as queue:
+    strict = bool(request.config.getini("bananas_strict"))
+    settings = {"clock": bananas_clock, "strict": strict, **_settings(request)}
+    with LocalQueue(bananas_broker.url, **settings) as queue:
         yield queue
+    bananas_broker.clear()
+
+
+def _settings(request: pytest.FixtureRequest) -> Dict[str, Any]:
+    """Return what the markers of a test say, the closest one last."""
+    settings: Dict[str, Any] = {}
+    for marker in reversed(list(request.node.iter_markers("bananas"))):
+        settings.update(marker.kwargs)
+    return settings
 
 
 @pytest.fixture
 def bananas_client(bananas_queue: LocalQueue) -> Iterator[Client]:
-    """A blocking client of ``bananas_queue``."""
-    with Client(bananas_queue.url) as client:
+    """A blocking client of ``bananas_queue``, which takes *now* from the queue's clock."""
+    with bananas_queue.client() as client:
         yield client
 
 
@@ -53,6 +120,7 @@ def bananas_client(bananas_queue: LocalQueue) -> Iterator[Client]:
 def bananas_async_client(bananas_queue: LocalQueue) -> AsyncClient:
     """A client of ``bananas_queue`` for the test's own event loop, whichever plugin runs it.
 
-    It is not connected yet: ``async with bananas_async_client as client``.
+    It takes *now* from the queue's clock. Use it as ``async with bananas_async_client as client``,
+    which connects and closes it.
     """
-    return AsyncClient(bananas_queue.url)
+    return bananas_queue.async_client()
