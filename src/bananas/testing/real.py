@@ -7,7 +7,7 @@ from typing import List, Optional, Type, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 from .._blocking import LoopThread
-from .._keys import Keys
+from .._wire import Keys
 from ._wire import Wire, emulator_settings
 
 __all__ = ["RealBroker", "database_of"]
