@@ -75,7 +75,9 @@ GENERATED: Dict[str, List[Twin]] = {
     ],
 }
 NAMES = {twin.original: twin.name for twins in GENERATED.values() for twin in twins}
-NAMES["AsCompleted"] = "CompletedResults"
+#: Iterators, whose twins are written by hand.
+ITERATORS = {"AsCompleted": "CompletedResults", "ListedJobs": "BlockingListedJobs"}
+NAMES.update(ITERATORS)
 #: What reads otherwise for a caller who blocks; each pair is needed.
 WORDS = [
     ("Cancelling it", "Ctrl-C"),
@@ -209,7 +211,7 @@ def make_body(function: Function, twin: Twin, by_hand: Set[str]) -> str:
             arguments[arguments.index(name)] = checked
             lines.append(f"{checked} = {check}")
     call = f"lambda client: client{twin.path}.{function.name}({', '.join(arguments)})"
-    if returned == "AsCompleted":
+    if returned in ITERATORS:
         lines.append(f"return {NAMES[returned]}(self._run, {call})")
     else:
         lines.append(f"return self._run({call})")

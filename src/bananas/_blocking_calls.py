@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import deque
 from types import TracebackType
 from typing import (
     Any,
     AsyncIterable,
     Callable,
     Coroutine,
+    Deque,
     Iterable,
     List,
     Optional,
@@ -19,14 +21,16 @@ from typing import (
 from . import exceptions as exc
 from ._blocking import Connections
 from ._in_process import InProcess
+from ._operating import ListedJobs
 from ._pipeline import Entry
 from ._submission import Chunk, Submission
 from ._types import IfExists
 from ._waits import AsCompleted
 from .client import AsyncClient, ClientStats
 from .models import JobResult, JobSpec
+from .operating import JobEntry
 
-__all__ = ["BlockingCalls", "BlockingPart", "CompletedResults", "Run"]
+__all__ = ["BlockingCalls", "BlockingListedJobs", "BlockingPart", "CompletedResults", "Run"]
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="BlockingCalls")
@@ -194,7 +198,26 @@ class CompletedResults(InProcess):
         self.close()
 
 
-async def _made(make: Callable[[AsyncClient], AsCompleted], client: AsyncClient) -> AsCompleted:
+class BlockingListedJobs(InProcess):
+    """The blocking iterator that ``client.queue.jobs`` returns."""
+
+    def __init__(self, run: Run, make: Callable[[AsyncClient], ListedJobs]) -> None:
+        self._run = run
+        self._inner: ListedJobs = run(lambda client: _made(make, client))
+        self._entries: Deque[JobEntry] = deque()
+
+    def __iter__(self) -> BlockingListedJobs:
+        return self
+
+    def __next__(self) -> JobEntry:
+        if not self._entries:
+            self._entries.extend(self._run(lambda client: self._inner._take()))
+        if not self._entries:
+            raise StopIteration
+        return self._entries.popleft()
+
+
+async def _made(make: Callable[[AsyncClient], T], client: AsyncClient) -> T:
     return make(client)
 
 

@@ -18,10 +18,13 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_ids
-from ._blocking_calls import BlockingPart
+from ._blocking_calls import BlockingListedJobs, BlockingPart
 from ._types import NOT_GIVEN, IfExists, NotGiven, Seconds
+from .enums import Priority
+from .location import JobPlace
 from .models import Job, JobResult
-from .queue import QueueLengths
+from .operating import QueueDepths
+from .queue import ListedPlace
 
 __all__ = ["BlockingQueue", "BlockingResultBackend"]
 
@@ -125,18 +128,62 @@ class BlockingQueue(BlockingPart):
             lambda client: client.queue.get_jobs(ids, return_exceptions=return_exceptions)
         )
 
-    def lengths(self, routing_key: Union[str, None, NotGiven] = NOT_GIVEN) -> QueueLengths:
+    def depths(
+        self, routing_keys: Iterable[Optional[str]] = (), *, discover: bool = False
+    ) -> QueueDepths:
         """Count the jobs in each place, in one round trip.
 
         Args:
-            routing_key: The route whose lists are counted; not given is the queue's own.
+            routing_keys: More routes whose lists are counted, None for the flat ones; the client's
+                own always are.
+            discover: Whether to look for other routes too. That goes through all keys of Redis, in
+                short steps: half a second for a million. A route whose lists are empty can't be
+                found.
 
         Raises:
+            ValueError: A routing key is refused.
             ServerError: Redis refuses.
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        return self._run(lambda client: client.queue.lengths(routing_key))
+        return self._run(lambda client: client.queue.depths(routing_keys, discover=discover))
+
+    def jobs(
+        self,
+        place: Union[JobPlace, ListedPlace],
+        *,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        priority: Optional[Priority] = None,
+        limit: Optional[int] = None,
+    ) -> BlockingListedJobs:
+        """Iterate over the jobs of a place, with their documents, in pages.
+
+        No page has more than 500 jobs, or than 1 MiB of documents, so that neither Redis nor the
+        memory notices how many there are. What comes or leaves meanwhile may be given or not, and
+        an id may be given twice; one that stays is not left out.
+
+        Args:
+            place: ``"queued"``, the newest first; ``"scheduled"``, the first that is due first,
+                retries included; ``"retrying"``, those of them that have failed before;
+                ``"taken"``, the latest first; or ``"dead"``, the oldest first.
+            routing_key: For queued jobs, the route, None for the flat lists; not given is the
+                client's own.
+            priority: For queued jobs, the only priority; None is all, high first.
+            limit: How many jobs at most; None is all.
+
+        Returns:
+            An iterator of ``JobEntry``: an id, and its job, or the reason why there is none.
+            A step raises ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
+
+        Raises:
+            ValueError: An argument is refused.
+        """
+        return BlockingListedJobs(
+            self._run,
+            lambda client: client.queue.jobs(
+                place, routing_key=routing_key, priority=priority, limit=limit
+            ),
+        )
 
 
 class BlockingResultBackend(BlockingPart):

@@ -270,9 +270,11 @@ class AsyncClient(InProcess):
             operating, self._pipeline, self._waits, keys, routing_key=settings.routing_key
         )
         self._life = Life(repr(self), self._pipeline, operating, self._waits)
+        self._operator.life = self._life
         self._queue = RedisQueue(
             self._pipeline,
             keys,
+            self._operator,
             routing_key=settings.routing_key,
             json_default=settings.json_default,
             life=self._life,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import (
     Any,
@@ -10,7 +10,6 @@ from typing import (
     AsyncIterator,
     Awaitable,
     Callable,
-    Dict,
     Iterable,
     Iterator,
     List,
@@ -36,8 +35,9 @@ from ._arguments import (
     shown,
 )
 from ._in_process import InProcess
+from ._operating import ListedJobs, Operator
 from ._pipeline import AutoPipeline, Entry, NotQueued
-from ._redis import Command, Reply, ReplyError
+from ._redis import Reply, ReplyError
 from ._stored import read_all
 from ._submission import (
     JOBS_AT_ONCE,
@@ -49,9 +49,11 @@ from ._submission import (
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
 from ._wire import UTC, Default, Keys, format_timestamp, stamp, utcnow
 from .enums import JobPriority, JobStatus, Priority, check_priority
+from .location import JobPlace
 from .models import Job, JobSpec, new_document, new_job_id
+from .operating import QueueDepths
 
-__all__ = ["QueueLengths", "RedisQueue"]
+__all__ = ["ListedJobs", "RedisQueue"]
 
 # Redis takes no longer string than this, unless it is configured to.
 _LONGEST_DOCUMENT = 512 * 1024 * 1024
@@ -61,21 +63,8 @@ _CHECKED_AT_ONCE = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class QueueLengths:
-    """How many jobs are where.
-
-    Attributes:
-        ready: Waiting for a worker, by priority, in the lists of one route.
-        scheduled: Waiting for their time, retries included; of all routes.
-        processing: Held by workers; of all routes. A worker that was killed leaves its own here.
-        dead: Dead letters; of all routes.
-    """
-
-    ready: Dict[JobPriority, int] = field(default_factory=dict)
-    scheduled: int = 0
-    processing: int = 0
-    dead: int = 0
+#: The places that have a list of their jobs, as words.
+ListedPlace = Literal["queued", "scheduled", "retrying", "taken", "dead"]
 
 
 class Submits(Protocol):
@@ -96,6 +85,7 @@ class RedisQueue(InProcess):
     Args:
         pipeline: Carries the commands.
         keys: The names of everything.
+        operator: Looks into what is there.
         routing_key: The route of jobs that name none; None for the flat lists.
         json_default: Converts what JSON has no form for in the payload of a new job.
         life: The client's, which must not end before this is forgotten.
@@ -105,6 +95,7 @@ class RedisQueue(InProcess):
         self,
         pipeline: AutoPipeline,
         keys: Keys,
+        operator: Operator,
         *,
         routing_key: Optional[str] = None,
         json_default: Optional[Default] = None,
@@ -114,6 +105,7 @@ class RedisQueue(InProcess):
         self._pipeline = pipeline
         self._submitter: Submits = pipeline
         self._keys = keys
+        self._operator = operator
         self._routing_key = routing_key
         self._json_default = json_default
         self._now: Callable[[], datetime] = utcnow
@@ -228,29 +220,57 @@ class RedisQueue(InProcess):
             replies.extend(await self._pipeline.call([(b"GET", key) for key in keys]))
         return read_all(_job_of, ids, replies, return_exceptions=return_exceptions)
 
-    async def lengths(self, routing_key: Union[str, None, NotGiven] = NOT_GIVEN) -> QueueLengths:
+    async def depths(
+        self, routing_keys: Iterable[Optional[str]] = (), *, discover: bool = False
+    ) -> QueueDepths:
         """Count the jobs in each place, in one round trip.
 
         Args:
-            routing_key: The route whose lists are counted; not given is the queue's own.
+            routing_keys: More routes whose lists are counted, None for the flat ones; the client's
+                own always are.
+            discover: Whether to look for other routes too. That goes through all keys of Redis, in
+                short steps: half a second for a million. A route whose lists are empty can't be
+                found.
 
         Raises:
+            ValueError: A routing key is refused.
             ServerError: Redis refuses.
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        route = self._route(routing_key)
-        ready = self._keys.all_ready([route])
-        commands: List[Command] = [(b"LLEN", key) for key in ready]
-        commands.append((b"ZCARD", self._keys.scheduled))
-        commands.append((b"LLEN", self._keys.processing))
-        commands.append((b"LLEN", self._keys.dead))
-        replies = await self._pipeline.call(commands)
-        for reply in replies:
-            if isinstance(reply, ReplyError):
-                raise exc.ServerError(f"Redis refuses to count the jobs: {reply}", code=reply.code)
-        scheduled, processing, dead = replies[3:]
-        return QueueLengths(dict(zip(JobPriority, replies[:3])), scheduled, processing, dead)
+        return await self._operator.depths(routing_keys, discover=discover)
+
+    def jobs(
+        self,
+        place: Union[JobPlace, ListedPlace],
+        *,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        priority: Optional[Priority] = None,
+        limit: Optional[int] = None,
+    ) -> ListedJobs:
+        """Iterate over the jobs of a place, with their documents, in pages.
+
+        No page has more than 500 jobs, or than 1 MiB of documents, so that neither Redis nor the
+        memory notices how many there are. What comes or leaves meanwhile may be given or not, and
+        an id may be given twice; one that stays is not left out.
+
+        Args:
+            place: ``"queued"``, the newest first; ``"scheduled"``, the first that is due first,
+                retries included; ``"retrying"``, those of them that have failed before;
+                ``"taken"``, the latest first; or ``"dead"``, the oldest first.
+            routing_key: For queued jobs, the route, None for the flat lists; not given is the
+                client's own.
+            priority: For queued jobs, the only priority; None is all, high first.
+            limit: How many jobs at most; None is all.
+
+        Returns:
+            An async iterator of ``JobEntry``: an id, and its job, or the reason why there is none.
+            A step raises ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
+
+        Raises:
+            ValueError: An argument is refused.
+        """
+        return self._operator.jobs(place, routing_key=routing_key, priority=priority, limit=limit)
 
     # -- submitting, on the way from the client --------------------------------------------------
 
@@ -381,11 +401,6 @@ class RedisQueue(InProcess):
             raise exc.SerializationError(f"specs[{index}]: {error}") from None
         except ValueError as error:
             raise ValueError(f"specs[{index}]: {error}") from None
-
-    def _route(self, routing_key: Union[str, None, NotGiven]) -> Optional[str]:
-        if isinstance(routing_key, NotGiven):
-            return self._routing_key
-        return check_routing_key(routing_key)
 
     def _entry(
         self,

@@ -25,7 +25,7 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_ids, check_timeout
-from ._blocking_calls import BlockingCalls, CompletedResults
+from ._blocking_calls import BlockingCalls, BlockingListedJobs, CompletedResults
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider
 from ._sync_parts import BlockingQueue, BlockingResultBackend
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
@@ -35,7 +35,13 @@ from .job_type import JobType
 from .location import Location
 from .models import Job, JobResult, JobSpec
 
-__all__ = ["BlockingQueue", "BlockingResultBackend", "Client", "CompletedResults"]
+__all__ = [
+    "BlockingListedJobs",
+    "BlockingQueue",
+    "BlockingResultBackend",
+    "Client",
+    "CompletedResults",
+]
 
 Self = TypeVar("Self", bound="Client")
 P = TypeVar("P")

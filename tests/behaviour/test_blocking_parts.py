@@ -30,12 +30,12 @@ def test_the_queue(real_broker: Broker) -> None:
         assert queue.enqueue_scheduled(later, timedelta(hours=1)) == "b"
         assert queue.get_job("a") == job
         assert [found and found.id for found in queue.get_jobs(iter(["b", "c"]))] == ["b", None]
-        lengths = queue.lengths()
-        assert (lengths.ready[JobPriority.HIGH], lengths.scheduled) == (1, 1)
-        assert queue.lengths("eu").ready[JobPriority.HIGH] == 0
+        depths = queue.depths(["eu"])
+        assert (depths.queued[None][JobPriority.HIGH], depths.scheduled) == (1, 1)
+        assert depths.queued["eu"][JobPriority.HIGH] == 0
         assert repr(queue) == f"<BlockingQueue of {client!r}>"
     with pytest.raises(ClientClosedError):
-        queue.lengths()
+        queue.depths()
 
 
 def test_the_results(real_broker: Broker) -> None:
@@ -55,5 +55,5 @@ def test_the_results(real_broker: Broker) -> None:
 def test_a_part_outlives_the_name_of_its_client(real_broker: Broker) -> None:
     """A queue that is kept keeps its client."""
     queue = Client(real_broker.url).queue
-    assert queue.lengths().scheduled == 0
+    assert queue.depths().scheduled == 0
     queue._run.__self__.close()  # type: ignore[attr-defined]

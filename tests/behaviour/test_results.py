@@ -220,7 +220,7 @@ async def test_server_that_refuses(real_broker: Broker) -> None:
             with pytest.raises(ServerError, match=expected):
                 await client.results.delete_result("a")
             with pytest.raises(ServerError, match="^Redis refuses to count the jobs: NOPERM "):
-                await client.queue.lengths()
+                await client.queue.depths()
         assert real_broker.keys() == []
     finally:
         real_broker.command("ACL", "DELUSER", "reader")

@@ -548,20 +548,6 @@ async def test_enqueue_twice(async_client: AsyncClient, broker: Broker) -> None:
     assert broker.queued("queue:normal") == [job.id]
 
 
-async def test_lengths(async_client: AsyncClient, broker: Broker) -> None:
-    """The queue counts what waits where."""
-    await async_client.submit_jobs([JobSpec("work", None, JobPriority.HIGH)] * 2)
-    await async_client.submit_job_scheduled("work", None, JobPriority.LOW, timedelta(1))
-    await async_client.submit_job("work", None, routing_key="eu")
-    broker.command("LPUSH", "bananas:queue:processing", "a", "b", "c")
-    broker.command("LPUSH", "bananas:queue:dead", "d")
-    flat = await async_client.queue.lengths()
-    assert flat.ready == {JobPriority.HIGH: 2, JobPriority.NORMAL: 0, JobPriority.LOW: 0}
-    assert (flat.scheduled, flat.processing, flat.dead) == (1, 3, 1)
-    routed = await async_client.queue.lengths("eu")
-    assert routed.ready == {JobPriority.HIGH: 0, JobPriority.NORMAL: 1, JobPriority.LOW: 0}
-
-
 # -- what is converted on the way ----------------------------------------------------------------
 
 

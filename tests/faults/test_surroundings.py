@@ -78,7 +78,7 @@ CALLS: Dict[str, Callable[[AsyncClient], Coroutine[Any, Any, Any]]] = {
     "submit and wait": lambda client: client.submit_and_wait("work", None, timeout=1),
     "iterate": lambda client: client.as_completed(["job"], 1).__anext__(),
     "enter": lambda client: client.__aenter__(),
-    "inspect": lambda client: client.queue.lengths(),
+    "inspect": lambda client: client.queue.depths(),
     "delete": lambda client: client.results.delete_result("job"),
 }
 

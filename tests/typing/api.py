@@ -45,7 +45,8 @@ from bananas import (
     __version__,
 )
 from bananas.client import ClientStats
-from bananas.queue import QueueLengths, RedisQueue
+from bananas.operating import JobEntry, QueueDepths
+from bananas.queue import ListedJobs, RedisQueue
 from bananas.result_backend import RedisResultBackend
 from bananas.sync import BlockingQueue, BlockingResultBackend, CompletedResults
 from bananas.testing import LocalQueue
@@ -205,7 +206,10 @@ async def living(url: str) -> None:
         assert_type(client.stats(), ClientStats)
         assert_type(client.queue, RedisQueue)
         assert_type(client.results, RedisResultBackend)
-        assert_type(await client.queue.lengths(None), QueueLengths)
+        assert_type(await client.queue.depths([None]), QueueDepths)
+        assert_type(client.queue.jobs("dead"), ListedJobs)
+        async for entry in client.queue.jobs("queued", limit=5):
+            assert_type(entry, JobEntry)
         assert_type(await client.results.delete_result("a"), bool)
         await client.results.store_result(JobResult("a", JobStatus.COMPLETED, [1]))
     client = AsyncClient.from_sentinel([("h", 26379), "redis://h2:26379"], "primary")
@@ -237,7 +241,9 @@ def blocking(url: str) -> Iterator[str]:
         assert_type(client.as_completed(["a"]), CompletedResults)
         assert_type(client.stats(), ClientStats)
         assert_type(client.queue, BlockingQueue)
-        assert_type(client.queue.lengths(), QueueLengths)
+        assert_type(client.queue.depths(), QueueDepths)
+        for entry in client.queue.jobs("dead"):
+            assert_type(entry, JobEntry)
         assert_type(client.queue.enqueue(Job.create("work", 1), if_exists="raise"), str)
         assert_type(client.results, BlockingResultBackend)
         assert_type(client.results.delete_result("a"), bool)

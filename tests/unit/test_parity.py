@@ -11,9 +11,9 @@ import pytest
 
 from bananas import AsyncClient, Client
 from bananas.client import AsCompleted
-from bananas.queue import RedisQueue
+from bananas.queue import ListedJobs, RedisQueue
 from bananas.result_backend import RedisResultBackend
-from bananas.sync import BlockingQueue, BlockingResultBackend, CompletedResults
+from bananas.sync import BlockingListedJobs, BlockingQueue, BlockingResultBackend, CompletedResults
 from tests.twin import ASYNC_ARGUMENTS, GENERATED, PACKAGE, WORDS, generate
 
 #: Each class with its blocking twin; what a client hands out is here too.
@@ -22,6 +22,7 @@ TWINS = {
     RedisQueue: BlockingQueue,
     RedisResultBackend: BlockingResultBackend,
     AsCompleted: CompletedResults,
+    ListedJobs: BlockingListedJobs,
 }
 #: How asyncio spells what a blocking class has under another name, or can't have.
 RENAMED = {
@@ -29,13 +30,15 @@ RENAMED = {
     (AsCompleted, "aclose"): "close",
     (AsCompleted, "__aenter__"): "__enter__",
     (AsCompleted, "__aiter__"): "__iter__",
+    (ListedJobs, "__aiter__"): "__iter__",
+    (ListedJobs, "__anext__"): "__next__",
     (AsCompleted, "__anext__"): "__next__",
     (AsyncClient, "__aenter__"): "__enter__",
     (AsyncClient, "__aexit__"): "__exit__",
     (AsCompleted, "__aexit__"): "__exit__",
 }
 #: They return at once in both.
-PLAIN_CALLS = {"as_completed", "from_sentinel", "stats", "queue", "results"}
+PLAIN_CALLS = {"as_completed", "jobs", "from_sentinel", "stats", "queue", "results"}
 
 
 def public(cls: type) -> Dict[str, Any]:
@@ -81,7 +84,7 @@ def test_names(cls: type) -> None:
 
 def test_all_that_is_handed_out_has_a_twin() -> None:
     """Whatever class of ours a client, or a part of it, returns, is compared here."""
-    frozen = ("Job", "JobResult", "ClientStats", "QueueLengths", "Location")
+    frozen = ("Job", "JobResult", "ClientStats", "QueueDepths", "Location")
     for cls in TWINS:
         for name in public(cls):
             returned = str(function(cls, name).__annotations__["return"])

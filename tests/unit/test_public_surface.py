@@ -29,9 +29,13 @@ SURFACE = {
     "job_type": ["JobType"],
     "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
-    "queue": ["QueueLengths", "RedisQueue"],
+    "operating": ["JobEntry", "QueueDepths"],
+    "queue": ["ListedJobs", "RedisQueue"],
     "result_backend": ["RedisResultBackend"],
-    "sync": ["BlockingQueue", "BlockingResultBackend", "Client", "CompletedResults"],
+    "sync": [
+        "BlockingListedJobs", "BlockingQueue", "BlockingResultBackend", "Client",
+        "CompletedResults",
+    ],
 }  # fmt: skip
 # Modules whose imports need an extra, or that run on import, are looked at where they are tested.
 EXTRAS = ("testing", "cli", "__main__")

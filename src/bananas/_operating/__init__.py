@@ -1,6 +1,17 @@
 """What the operating calls stand on: to inspect, explain, watch and repair what is in Redis."""
 
 from .connection import HeldConnection, OperatingConnection, Runs
+from .listed_jobs import ListedJobs
 from .operator import Operator
+from .pages import PAGE_BYTES, PAGE_IDS, read_page
 
-__all__ = ["HeldConnection", "OperatingConnection", "Operator", "Runs"]
+__all__ = [
+    "PAGE_BYTES",
+    "PAGE_IDS",
+    "HeldConnection",
+    "ListedJobs",
+    "OperatingConnection",
+    "Operator",
+    "Runs",
+    "read_page",
+]

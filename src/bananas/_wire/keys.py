@@ -74,6 +74,11 @@ class Keys:
                 self._lists[routing_key, priority] = name
             return name
 
+    @property
+    def route_pattern(self) -> Tuple[bytes, bytes]:
+        """What stands before, and behind, the routing key in the name of a list."""
+        return f"{self._prefix}route:".encode(), b":queue:"
+
     def all_ready(self, routing_keys: Iterable[Optional[str]]) -> List[bytes]:
         """The lists of some routes, in the order in which a worker empties them."""
         routes = list(routing_keys)

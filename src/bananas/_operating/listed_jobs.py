@@ -1,0 +1,110 @@
+"""The async iterator over the jobs of a place, with their documents."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Callable, Deque, List, Optional, Sequence
+
+from .. import exceptions as exc
+from .._in_process import InProcess
+from .._wire import Keys
+from ..location import JobPlace
+from ..models import Job
+from ..operating import JobEntry
+from .connection import Runs
+from .depths import time_of
+from .listing import Member, Pages
+from .pages import PAGE_IDS, read_page
+
+__all__ = ["ListedJobs"]
+
+
+class ListedJobs(InProcess):
+    """Gives the jobs of one place, page by page, each with its document.
+
+    Made by ``AsyncClient.queue.jobs``. It reads a page when the one before is used up, and keeps no
+    other. A plain class: the loop's body may do what it likes, and may leave early.
+    """
+
+    def __init__(
+        self,
+        conn: Runs,
+        keys: Keys,
+        place: JobPlace,
+        sources: Sequence[Callable[[], Pages]],
+        limit: Optional[int],
+        life: object = None,
+    ) -> None:
+        self._life = life
+        self._conn = conn
+        self._keys = keys
+        self._place = place
+        self._sources = deque(sources)
+        self._pages: Optional[Pages] = None
+        self._left = limit
+        self._entries: Deque[JobEntry] = deque()
+        self._waiting: List[Member] = []
+
+    def __aiter__(self) -> ListedJobs:
+        return self
+
+    async def __anext__(self) -> JobEntry:
+        if not self._entries:
+            self._entries.extend(await self._next_page())
+        if not self._entries:
+            raise StopAsyncIteration
+        return self._entries.popleft()
+
+    async def _take(self) -> List[JobEntry]:
+        """Return all that can be had in one go; nothing at the end."""
+        found = [*self._entries] or await self._next_page()
+        self._entries.clear()
+        return found
+
+    async def _next_page(self) -> List[JobEntry]:
+        found: List[JobEntry] = []
+        while not found and self._left != 0:
+            members = await self._next_members()
+            if not members:
+                break
+            documents = await read_page(self._conn, self._keys, [one.id for one in members])
+            entries = map(self._entry, members, documents)
+            found = [entry for entry in entries if self._is_wanted(entry)][: self._left]
+        if self._left is not None:
+            self._left -= len(found)
+        return found
+
+    async def _next_members(self) -> List[Member]:
+        """Return the next ids, no more than a page of them."""
+        while not self._waiting:
+            if self._pages is None:
+                if not self._sources:
+                    return []
+                self._pages = self._sources.popleft()()
+            self._waiting = await self._pages.next()
+            if not self._waiting:
+                self._pages = None
+        size = PAGE_IDS
+        if self._left is not None and self._place is not JobPlace.RETRYING:
+            size = min(size, self._left)
+        members, self._waiting = self._waiting[:size], self._waiting[size:]
+        return members
+
+    def _is_wanted(self, entry: JobEntry) -> bool:
+        return self._place is not JobPlace.RETRYING or entry.place is JobPlace.RETRYING
+
+    def _entry(self, member: Member, document: Optional[bytes]) -> JobEntry:
+        job_id = member.id.decode("utf-8", "surrogateescape")
+        due = None if member.score is None else time_of(member.score)
+        place, job, problem = self._place, None, ""
+        if document is None:
+            problem = "its document is gone"
+        else:
+            try:
+                job = Job.from_json(document)
+            except exc.SerializationError as error:
+                problem = f"its document can't be read: {error}"
+        if place in (JobPlace.SCHEDULED, JobPlace.RETRYING):
+            has_failed = job is not None and job.attempts > 0
+            place = JobPlace.RETRYING if has_failed else JobPlace.SCHEDULED
+        return JobEntry(job_id, place, job, problem, due)

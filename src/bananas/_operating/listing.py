@@ -1,0 +1,210 @@
+"""Pages through the ids of a place while others add and remove there."""
+
+from __future__ import annotations
+
+from typing import Any, List, NamedTuple, Optional, Protocol, Tuple
+
+from .. import exceptions as exc
+from .._redis import Command, Reply, ReplyError
+from .connection import Runs
+from .pages import PAGE_IDS
+
+__all__ = ["ListPages", "Member", "Pages", "SetPages"]
+
+# A shorter list of taken jobs is read in one step: ids leave it anywhere.
+_AT_ONCE = 10_000
+# How far back, and how many of the last ids, are looked for where the list has changed.
+_SEARCHED = 20_000
+_REMEMBERED = 20
+
+
+class Member(NamedTuple):
+    """An id that stands somewhere, and its score in the set of scheduled jobs."""
+
+    id: bytes
+    score: Optional[bytes] = None
+
+
+class Pages(Protocol):
+    """Gives the ids of one place, page by page."""
+
+    async def next(self) -> List[Member]:
+        """Return the next page; an empty one at the end."""
+        ...
+
+
+class ListPages:
+    """The ids of a list, from one of its ends.
+
+    Jobs are pushed on the left and popped on the right, and leave the middle when they end or are
+    cancelled. Each page begins with the last id of the one before; where that has moved, it is
+    looked for. An id may be given twice then; one that stays in the list is not left out.
+
+    Args:
+        conn: Carries the reads.
+        key: The list.
+        newest_first: From the left end; else from the right one.
+        first: How many ids the first page has at most.
+    """
+
+    def __init__(
+        self, conn: Runs, key: bytes, *, newest_first: bool, first: int = PAGE_IDS
+    ) -> None:
+        self._conn = conn
+        self._key = key
+        self._newest_first = newest_first
+        self._size = first
+        self._at = 0
+        self._last: List[bytes] = []
+        self._is_over = False
+
+    @classmethod
+    def taken(cls, conn: Runs, key: bytes) -> ListPages:
+        """Return those of the list of taken jobs: a short one is one page."""
+        return cls(conn, key, newest_first=True, first=_AT_ONCE)
+
+    async def next(self) -> List[Member]:
+        """Return the next page; an empty one at the end."""
+        while not self._is_over:
+            overlap = 1 if self._last else 0
+            ids = await self._read(self._at - overlap, self._size + overlap)
+            self._is_over = len(ids) < self._size + overlap
+            if overlap and ids[:1] != self._last[-1:]:
+                if not ids and self._at == 0:
+                    return []
+                self._is_over = False
+                if not await self._find_again():
+                    return []
+                continue
+            fresh = ids[overlap:]
+            self._at += len(fresh)
+            self._last = (self._last + fresh)[-_REMEMBERED:]
+            self._size = PAGE_IDS
+            if fresh:
+                return [Member(one) for one in fresh]
+        return []
+
+    async def _read(self, start: int, count: int) -> List[bytes]:
+        ends = (start, start + count - 1) if self._newest_first else (-start - count, -start - 1)
+        ids: List[bytes] = await ask(self._conn, (b"LRANGE", self._key, *ends))
+        return ids if self._newest_first else ids[::-1]
+
+    async def _find_again(self) -> bool:
+        """Go on behind the latest of the last ids that is still there; False at the end."""
+        rank = 1 if self._newest_first else -1
+        most = self._at + _SEARCHED
+        looks: List[Command] = [
+            (b"LPOS", self._key, one, b"RANK", rank, b"MAXLEN", most) for one in self._last
+        ]
+        length, *places = await self._together([(b"LLEN", self._key), *looks])
+        found = [
+            (at, place if self._newest_first else length - 1 - place)
+            for at, place in enumerate(places)
+            if place is not None
+        ]
+        if found:
+            at, place = found[-1]
+            self._last = self._last[: at + 1]
+            self._at = place + 1
+        else:
+            # All of them have left: so has, at the most, all that stood before them.
+            self._at = max(0, self._at - PAGE_IDS)
+            self._last = []
+        return bool(self._at < length)
+
+    async def _together(self, commands: List[Command]) -> List[Reply]:
+        replies = await self._conn.run([(b"MULTI",), *commands, (b"EXEC",)], again=True)
+        return list(checked(replies[-1]))
+
+
+class SetPages:
+    """The scheduled jobs, those that are due first first, with their scores.
+
+    The next page begins at the score and the id of the last one, so that nothing that leaves or
+    comes moves it.
+
+    Args:
+        conn: Carries the reads.
+        key: The set.
+    """
+
+    def __init__(self, conn: Runs, key: bytes) -> None:
+        self._conn = conn
+        self._key = key
+        self._last: Optional[Tuple[float, bytes]] = None
+        self._score = b"-inf"
+        self._is_over = False
+
+    async def next(self) -> List[Member]:
+        """Return the next page; an empty one at the end."""
+        if self._is_over:
+            return []
+        page = await self._ask(
+            (b"ZRANGEBYSCORE", self._key, self._score, b"+inf", b"WITHSCORES",
+             b"LIMIT", 0, PAGE_IDS)
+        )  # fmt: skip
+        fresh = self._behind(page)
+        self._is_over = len(page) < PAGE_IDS
+        if not fresh and not self._is_over:
+            fresh = await self._by_index()
+        if fresh:
+            self._score = fresh[-1].score or b"-inf"
+            self._last = _order(fresh[-1])
+        return fresh
+
+    def _behind(self, page: List[Member]) -> List[Member]:
+        last = self._last
+        return page if last is None else [one for one in page if _order(one) > last]
+
+    async def _by_index(self) -> List[Member]:
+        """Return the next page where more than a page has the score of the last one."""
+        before = await ask(self._conn, (b"ZCOUNT", self._key, b"-inf", b"(" + self._score))
+        start = int(before) + PAGE_IDS
+        place = await ask(self._conn, (b"ZRANK", self._key, self._last[1] if self._last else b""))
+        if place is not None:
+            start = int(place) + 1
+        is_checked = False
+        while True:
+            page = await self._ask(
+                (b"ZRANGE", self._key, start, start + PAGE_IDS - 1, b"WITHSCORES")
+            )
+            fresh = self._behind(page)
+            if start > 0 and not is_checked and len(fresh) == len(page):
+                # Some may have left before it since: what stands there is not known to be next.
+                start = max(0, start - PAGE_IDS)
+                continue
+            is_checked = True
+            if fresh or len(page) < PAGE_IDS:
+                self._is_over = len(page) < PAGE_IDS
+                return fresh
+            start += PAGE_IDS
+
+    async def _ask(self, command: Command) -> List[Member]:
+        flat = iter(await ask(self._conn, command))
+        return [Member(one, score) for one, score in zip(flat, flat)]
+
+
+def _order(member: Member) -> Tuple[float, bytes]:
+    return float(member.score or 0), member.id
+
+
+async def ask(conn: Runs, command: Command) -> Any:
+    """Run one read.
+
+    Raises:
+        ServerError: Redis refuses.
+    """
+    (reply,) = await conn.run([command], again=True)
+    return checked(reply)
+
+
+def checked(reply: Reply) -> Any:
+    """Return a reply that is no refusal.
+
+    Raises:
+        ServerError: It is one.
+    """
+    if isinstance(reply, ReplyError):
+        reason = reply.reason
+        raise exc.ServerError(f"Redis refuses to list the jobs: {reason}", code=reason.code)
+    return reply
