@@ -12,7 +12,7 @@ from .effects import Effects
 from .event_queue import EventQueue
 from .exchange import Exchange
 from .pending import PendingRequests
-from .recovery import LinkFacts, Settlement, is_replica
+from .recovery import LinkFacts, LostLink, Settlement, is_replica
 from .requests import Request, Submit
 from .schedule import NEVER, Schedule
 from .state import State
@@ -266,7 +266,8 @@ class Core:
     # -- lost replies ----------------------------------------------------------------------------
 
     def _on_reply_lost(self, submit: Submit, facts: LinkFacts, now: float) -> None:
-        self.pending.add_lost(submit, facts, self.connections)
+        self.pending.deadlines.add(submit)
+        self.pending.lost.append(LostLink(facts, [(submit.entries, False)], self.connections))
         self._schedule.wake(submit.deadline)
         self._go_on(now)
 

@@ -10,7 +10,7 @@ from .._redis import Command, Reply, ReplyError
 from .batch import Batch
 from .deadlines import Deadlines
 from .recovery import LinkFacts, LostLink, Recovered, Settlement
-from .requests import Call, Request, Submit
+from .requests import Call, Request
 from .transaction import Entry, Outcomes
 
 __all__ = ["PendingRequests"]
@@ -53,11 +53,6 @@ class PendingRequests:
         """Take a request in."""
         self.deadlines.add(request)
         self.waiting.append(request)
-
-    def add_lost(self, submit: Submit, facts: LinkFacts, after: int) -> None:
-        """Take a submit in that was sent on a connection of somebody else, and was lost there."""
-        self.deadlines.add(submit)
-        self.lost.append(LostLink(facts, [(submit.entries, False)], after))
 
     @property
     def has_more(self) -> bool:
