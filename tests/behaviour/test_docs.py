@@ -22,6 +22,7 @@ _PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 # What these import is no requirement of the tests; the calls in them are checked instead.
 _NOT_RUN = {"how-to/fastapi.md"}
 _PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "bananas.testing.pytest_plugin"]
+_PYTEST += ["-p", "pytest_asyncio.plugin"]
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SNIPPET = re.compile(r'--8<-- "([^":]+)(?::([0-9]+):([0-9]+))?"')
 
@@ -59,7 +60,8 @@ def test_a_block_runs(name: str, code: str, real_broker: Broker, tmp_path: Path)
     path = tmp_path / "test_block.py"
     path.write_text(code, encoding="utf-8")
     # The temporary folder may lie in this project, whose settings are not the reader's.
-    (tmp_path / "pytest.ini").write_text("[pytest]\n", encoding="utf-8")
+    settings = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+    (tmp_path / "pytest.ini").write_text(settings, encoding="utf-8")
     with LocalQueue(real_broker.url) as queue:
         queue.handle("greet", _greet)
         queue.handle("square", lambda job: job.payload["n"] ** 2)
