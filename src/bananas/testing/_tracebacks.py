@@ -30,7 +30,7 @@ def _last_of_the_caller(traceback: Optional[TracebackType]) -> Optional[Tracebac
     last = None
     while traceback is not None:
         module = str(traceback.tb_frame.f_globals.get("__name__", ""))
-        if module.split(".")[0] not in _BETWEEN:
+        if module.split(".", maxsplit=1)[0] not in _BETWEEN:
             last = traceback
         traceback = traceback.tb_next
     return last
