@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from types import TracebackType
 from typing import (
@@ -20,10 +21,11 @@ from typing import (
 
 from . import exceptions as exc
 from ._blocking import Connections
+from ._chunks import Chunk
 from ._in_process import InProcess
 from ._operating import ListedJobs
 from ._pipeline import Entry
-from ._submission import Chunk, Submission
+from ._submission import Submission
 from ._types import IfExists
 from ._waits import AsCompleted
 from .client import AsyncClient, ClientStats
@@ -129,15 +131,20 @@ class BlockingCalls(InProcess):
         chunks, submission = self._inner._queue._begin(specs, if_exists)
         if isinstance(chunks, list):
             return self._run(lambda client: submission.run(chunks))
+        process = os.getpid()
         try:
             for chunk in chunks:
+                _refuse_fork(process)
                 self._send(submission, chunk)
+            _refuse_fork(process)
             self._run(lambda client: submission.settle())
         except Exception as error:
-            self._add_facts(submission, error)
+            if os.getpid() == process:
+                self._add_facts(submission, error)
             raise
         except BaseException:
-            self._run(lambda client: _abandon(submission))
+            if os.getpid() == process:
+                self._run(lambda client: _abandon(submission))
             raise
         return submission.outcome()
 
@@ -231,3 +238,12 @@ async def _next(results: AsCompleted) -> Optional[JobResult[Any]]:
 
 async def _abandon(submission: Submission) -> None:
     submission.abandon()
+
+
+def _refuse_fork(process: int) -> None:
+    """Refuse to go on where the caller's iterable has forked, and this is the child."""
+    if os.getpid() != process:
+        raise RuntimeError(
+            "the process was forked inside the iterable of submit_jobs: the parent submits its "
+            "jobs; make another call in the child"
+        )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from contextlib import asynccontextmanager
 from typing import (
     AsyncIterable,
@@ -18,31 +17,11 @@ from typing import (
 )
 
 from . import exceptions as exc
+from ._chunks import Chunk
 from ._pipeline import LARGE, AutoPipeline, Entry, NotQueued
 from ._types import IfExists
 
-__all__ = ["JOBS_AT_ONCE", "Chunk", "Submission", "closed_after_error", "raise_refusals"]
-
-JOBS_AT_ONCE = 500
-
-
-class Chunk:
-    """What of a submit of many goes out at once: jobs with ids of ours, and of the caller's."""
-
-    __slots__ = ("_entropy", "chosen", "fresh", "ids", "now", "size")
-
-    def __init__(self, now: bytes) -> None:
-        self.fresh: List[Entry] = []
-        self.chosen: List[Entry] = []
-        self.ids: List[str] = []
-        self.size = 0
-        self.now = now
-        self._entropy = os.urandom(16 * JOBS_AT_ONCE)
-
-    def take_entropy(self) -> bytes:
-        """Return the random bytes of the next job's id."""
-        start = 16 * len(self.ids)
-        return self._entropy[start : start + 16]
+__all__ = ["Submission", "closed_after_error", "raise_refusals"]
 
 
 class Submission:

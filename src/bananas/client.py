@@ -246,11 +246,7 @@ class AsyncClient(InProcess):
             connect_timeout=settings.connect_timeout,
             submit_timeout=settings.submit_timeout,
             read_timeout=settings.read_timeout,
-            server=(
-                f"Redis at {settings.endpoint}"
-                if not settings.sentinels
-                else f"the primary {settings.service_name!r} that the sentinels know"
-            ),
+            server=_server(settings),
         )
         listen = functools.partial(Listener, connector, keys, ping_interval=settings.ping_interval)
         self._waits = Waits(
@@ -271,6 +267,10 @@ class AsyncClient(InProcess):
         )
         self._life = Life(repr(self), self._pipeline, operating, self._waits)
         self._operator.life = self._life
+        self._make_parts(keys)
+
+    def _make_parts(self, keys: Keys) -> None:
+        settings = self._settings
         self._queue = RedisQueue(
             self._pipeline,
             keys,
@@ -858,6 +858,7 @@ class AsyncClient(InProcess):
             ValueError: An id is refused, or stands twice.
         """
         ids = check_job_ids(job_ids)
+        self._pipeline.refuse_closed()
         return AsCompleted(
             self._waits,
             ids,
@@ -918,3 +919,10 @@ def _service_name(value: object) -> str:
     if not name or any(char.isspace() for char in name):
         raise ValueError("service_name must be what the sentinels call the primary, without spaces")
     return name
+
+
+def _server(settings: Settings) -> str:
+    """Return what a client connects to, for messages."""
+    if settings.sentinels:
+        return f"the primary {settings.service_name!r} that the sentinels know"
+    return f"Redis at {settings.endpoint}"

@@ -7,7 +7,6 @@ from datetime import datetime, timedelta
 from typing import (
     Any,
     AsyncIterable,
-    AsyncIterator,
     Awaitable,
     Callable,
     Iterable,
@@ -30,27 +29,21 @@ from ._arguments import (
     check_job_ids,
     check_routing_key,
     due_time,
-    kind_of,
     plain,
     shown,
 )
+from ._chunks import Chunk, Chunks
 from ._in_process import InProcess
 from ._operating import ListedJobs, Operator
 from ._pipeline import AutoPipeline, Entry, NotQueued
 from ._redis import Reply, ReplyError
 from ._stored import read_all
-from ._submission import (
-    JOBS_AT_ONCE,
-    Chunk,
-    Submission,
-    closed_after_error,
-    raise_refusals,
-)
+from ._submission import Submission, closed_after_error, raise_refusals
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
-from ._wire import UTC, Default, Keys, format_timestamp, stamp, utcnow
+from ._wire import UTC, Default, Keys, format_timestamp, new_document, new_job_id, stamp, utcnow
 from .enums import JobPriority, JobStatus, Priority, check_priority
 from .location import JobPlace
-from .models import Job, JobSpec, new_document, new_job_id
+from .models import Job, JobSpec
 from .operating import QueueDepths
 
 __all__ = ["ListedJobs", "RedisQueue"]
@@ -58,7 +51,6 @@ __all__ = ["ListedJobs", "RedisQueue"]
 # Redis takes no longer string than this, unless it is configured to.
 _LONGEST_DOCUMENT = 512 * 1024 * 1024
 _CHUNK = 500
-_CHUNK_BYTES = 1 << 20
 _CHECKED_AT_ONCE = 10_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -214,6 +206,7 @@ class RedisQueue(InProcess):
             SerializationError: A document is not one; the error names the job.
         """
         ids = check_job_ids(job_ids)
+        self._pipeline.refuse_closed()
         replies: List[Reply] = []
         for start in range(0, len(ids), _CHUNK):
             keys = [self._keys.job(job_id) for job_id in ids[start : start + _CHUNK]]
@@ -333,9 +326,10 @@ class RedisQueue(InProcess):
             _check_if_exists(if_exists)
             iterator = specs.__aiter__()
             async with closed_after_error(iterator):
-                chunks = self._chunks_as_they_come(iterator)
+                chunks = Chunks(self._new_entry, self._stamp).as_they_come(iterator)
                 async with closed_after_error(chunks):
                     return await Submission(self._pipeline, if_exists).run(chunks)
+        self._pipeline.refuse_closed()
         chunks_at_hand, submission = self._begin(specs, if_exists)
         return await submission.run(chunks_at_hand)
 
@@ -349,58 +343,10 @@ class RedisQueue(InProcess):
         """
         _check_if_exists(if_exists)
         check_iterable(specs, "specs", "JobSpec")
-        chunks: Union[List[Chunk], Iterator[Chunk]] = self._chunks(specs)
-        if isinstance(specs, Sequence) and len(specs) <= _CHECKED_AT_ONCE:
-            chunks = list(chunks)
+        at_hand = Chunks(self._new_entry, self._stamp).at_hand(specs)
+        is_checked = isinstance(specs, Sequence) and len(specs) <= _CHECKED_AT_ONCE
+        chunks = list(at_hand) if is_checked else at_hand
         return chunks, Submission(self._pipeline, if_exists)
-
-    def _chunks(self, specs: Iterable[JobSpec]) -> Iterator[Chunk]:
-        chunk = Chunk(self._stamp())
-        for index, spec in enumerate(specs):
-            if self._fills(chunk, index, spec):
-                yield chunk
-                chunk = Chunk(self._stamp())
-        if chunk.ids:
-            yield chunk
-
-    async def _chunks_as_they_come(self, specs: AsyncIterator[JobSpec]) -> AsyncIterator[Chunk]:
-        chunk, index = Chunk(self._stamp()), 0
-        async for spec in specs:
-            if self._fills(chunk, index, spec):
-                yield chunk
-                chunk = Chunk(self._stamp())
-            index += 1
-        if chunk.ids:
-            yield chunk
-
-    def _fills(self, chunk: Chunk, index: int, spec: JobSpec) -> bool:
-        """Add a job to a chunk, and return whether the chunk is full."""
-        entry = self._entry_of_spec(index, spec, chunk)
-        (chunk.fresh if spec.job_id is None else chunk.chosen).append(entry)
-        chunk.ids.append(entry.job_id)
-        chunk.size += len(entry.document)
-        return len(chunk.ids) >= JOBS_AT_ONCE or chunk.size >= _CHUNK_BYTES
-
-    def _entry_of_spec(self, index: int, spec: JobSpec, chunk: Chunk) -> Entry:
-        if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):
-            raise ValueError(f"specs[{index}] must be a JobSpec, not {kind_of(spec)}")
-        try:
-            return self._new_entry(
-                spec.name,
-                spec.payload,
-                spec.priority,
-                spec.description,
-                spec.scheduled_for,
-                spec.job_id,
-                spec.routing_key,
-                spec.max_retries,
-                now=chunk.now,
-                entropy=chunk.take_entropy(),
-            )
-        except exc.SerializationError as error:
-            raise exc.SerializationError(f"specs[{index}]: {error}") from None
-        except ValueError as error:
-            raise ValueError(f"specs[{index}]: {error}") from None
 
     def _entry(
         self,

@@ -88,22 +88,17 @@ class RedisResultBackend(InProcess):
             (b"EXEC",),
         ]
         replies = await self._pipeline.call(commands, size=sum(map(len, flat)), writes=True)
-        self._check_stored(job_id, replies)
-
-    @staticmethod
-    def _check_stored(job_id: str, replies: List[Reply]) -> None:
-        outcome, errors = replies[-1], replies
-        if isinstance(outcome, list):
-            errors = outcome
-        elif isinstance(replies[0], ReplyError):
-            errors = replies[1:-1]  # without MULTI, Redis runs the others one by one
-        for error in errors:
-            if isinstance(error, ReplyError):
-                raise exc.ServerError(
-                    f"Redis refuses to store the result of job {job_id}: {error}",
-                    job_id=job_id,
-                    code=error.code,
-                )
+        error = _refusal(replies)
+        if error is None:
+            return
+        if isinstance(replies[0], ReplyError):
+            # Redis has run the others one by one: a result without expiry would stay for ever.
+            await self._pipeline.call([(b"DEL", key)], writes=True)
+        raise exc.ServerError(
+            f"Redis refuses to store the result of job {job_id}: {error}",
+            job_id=job_id,
+            code=error.code,
+        )
 
     async def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
         """Read what is stored: the result of the last attempt that ended, final or not.
@@ -150,6 +145,7 @@ class RedisResultBackend(InProcess):
             SerializationError: What is stored is no result; the error names the job.
         """
         ids = check_job_ids(job_ids)
+        self._pipeline.refuse_closed()
         replies: List[Reply] = []
         for start in range(0, len(ids), _CHUNK):
             keys = [self._keys.result(job_id) for job_id in ids[start : start + _CHUNK]]
@@ -229,3 +225,13 @@ class RedisResultBackend(InProcess):
 
 def _result_or_none(job_id: str, reply: Reply) -> Optional[JobResult[Any]]:
     return result_of(job_id, reply) if reply else None
+
+
+def _refusal(replies: List[Reply]) -> Optional[ReplyError]:
+    """Return why a result is not stored, if it is not; replies to MULTI, the commands and EXEC."""
+    outcome, found = replies[-1], replies
+    if isinstance(outcome, list):
+        found = outcome
+    elif isinstance(replies[0], ReplyError):
+        found = replies[1:-1]  # without MULTI, Redis runs the others one by one
+    return next((reply for reply in found if isinstance(reply, ReplyError)), None)

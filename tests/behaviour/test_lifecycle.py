@@ -164,6 +164,14 @@ async def test_closing_ends_what_is_under_way(async_client: AsyncClient) -> None
         await read
 
 
+async def test_closed_client_that_is_asked_for_nothing(client: Facade) -> None:
+    """A call says that the client is closed, too, where it has nothing to do."""
+    await client.close()
+    for call in (client.get_jobs, client.get_results, client.submit_jobs):
+        with pytest.raises(ClientClosedError, match=CLOSED):
+            await call([])
+
+
 async def test_closed_client(client: Facade, broker: Broker) -> None:
     """Every call on a closed client says that it is closed."""
     await client.close()

@@ -196,6 +196,10 @@ async def test_server_without_transactions(real_broker: Broker) -> None:
             await client.results.store_result(SUCCESS)
             assert await client.get_result("a") == SUCCESS
             assert real_broker.command("TTL", "bananas:result:a") > 0
+            real_broker.command("ACL", "SETUSER", "plain", "-expire")
+            with pytest.raises(ServerError, match="^Redis refuses to store .* NOPERM"):
+                await client.results.store_result(FAILURE)
+            assert real_broker.command("EXISTS", "bananas:result:a") == 0
             real_broker.command("ACL", "SETUSER", "plain", "-hset")
             with pytest.raises(ServerError, match="^Redis refuses to store .* NOPERM"):
                 await client.results.store_result(FAILURE)

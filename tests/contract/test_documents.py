@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bananas import _wire
 from bananas import exceptions as exc
-from bananas import models
 from bananas._wire.keys import Keys
 from bananas._wire.timestamps import format_timestamp, parse_timestamp, stamp
 from bananas.models import Job, JobPriority, JobResult, JobStatus
@@ -221,8 +221,8 @@ def test_go_reads_what_is_submitted(
         job = Job.create(
             name, payload, description=description, scheduled_for=due, max_retries=max_retries
         )
-        document = models.new_document(
-            models.new_job_id().encode(), name, payload, JobPriority.LOW, description,
+        document = _wire.new_document(
+            _wire.new_job_id().encode(), name, payload, JobPriority.LOW, description,
             stamp(), None if due is None else format_timestamp(due),
             max_retries, "gpu",
         )  # fmt: skip

@@ -44,6 +44,15 @@ def test_fork_without_hooks(redis_server: RedisServer, state: str) -> None:
         program.end()
 
 
+def test_fork_inside_an_iterable(redis_server: RedisServer) -> None:
+    """The parent goes on with its submit of many, and the child is told not to."""
+    with Program("forking_specs", redis_server.url()) as program:
+        program.expect("refused")
+        program.expect("submitted 1300")
+        program.end_well()
+    assert redis_server.command("LLEN", "bananas:queue:normal") == 1300
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_multiprocessing(
     redis_server: RedisServer, method: str, monkeypatch: pytest.MonkeyPatch

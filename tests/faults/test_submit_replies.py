@@ -128,6 +128,34 @@ async def test_request_held_back_until_after_its_retry(redis_server: RedisServer
     queued_once(redis_server, *await _each_way(redis_server, scenario))
 
 
+@pytest.mark.parametrize("again", ["x" * 2_000_000, "small"], ids=["large", "small"])
+async def test_held_back_request_whose_job_is_submitted_again(
+    redis_server: RedisServer, again: str
+) -> None:
+    """Whatever connection the second submit belongs on, the first one is ended before it."""
+    release = Signal()
+    first = "small" if len(again) > 1_000_000 else "x" * 2_000_000
+    with FaultProxy(redis_server) as proxy:
+        async with AsyncClient(proxy.url(), submit_timeout=2, connect_timeout=1) as client:
+            await client.submit_job("work", "x" * 2_000_000, job_id="before")
+            held = proxy.on(command(b"MULTI"), Hold(release))
+            submit = asyncio.ensure_future(client.submit_job("work", first))
+            await held.wait_async()
+            proxy.refuse()
+            with pytest.raises(exc.OutcomeUnknownError) as caught:
+                await submit
+            proxy.accept()
+            job_id = str(caught.value.job_id)
+            assert await client.submit_job("work", again, job_id=job_id) == job_id
+            release.set()
+            await client.submit_job("work", None, job_id="after")
+            job = await client.get_job(job_id)
+            assert job is not None
+            assert job.payload == again
+    await asyncio.get_running_loop().run_in_executor(None, proxy.stop)
+    queued_once(redis_server, "before", job_id, "after")
+
+
 async def test_held_back_request_of_a_user_who_may_not_kill(own_server: RedisServer) -> None:
     """Without the right to end the old connection nothing is sent again: the first request may
     still arrive, as it does here, and is then queued once."""

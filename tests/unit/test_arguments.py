@@ -27,7 +27,7 @@ from bananas._arguments import (
     due_time,
 )
 from bananas._redis.url import parse_url
-from bananas.models import check_priority
+from bananas.enums import check_priority
 from tests.unit.strategies import quickly
 
 UTC = timezone.utc

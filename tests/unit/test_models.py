@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bananas import _wire, enums
 from bananas import exceptions as exc
-from bananas import models
 from bananas._types import NOT_GIVEN
 from bananas.models import Job, JobPriority, JobResult, JobSpec, JobStatus
 from tests.unit.strategies import BYTES, DOCUMENT_BYTES, JSON_VALUES, TEXTS, quickly
@@ -49,7 +49,7 @@ def test_words_of_the_wire() -> None:
 @pytest.mark.parametrize("value", ["high", JobPriority.HIGH])
 def test_priorities(value: Any) -> None:
     """A priority may be given as its word."""
-    assert models.check_priority(value) is JobPriority.HIGH
+    assert enums.check_priority(value) is JobPriority.HIGH
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_bad_priorities(value: Any, shown: str) -> None:
     """What is no priority is refused with the list of those that are, and shown if it is short."""
     expected = f"priority must be a JobPriority: high, normal or low, not {shown}"
     with pytest.raises(ValueError, match=message(expected)):
-        models.check_priority(value)
+        enums.check_priority(value)
 
 
 def test_a_new_job() -> None:
@@ -190,7 +190,7 @@ def test_what_is_written_is_read_back_equal(job: Job) -> None:
 def test_the_short_way_writes_the_same_document(job: Job) -> None:
     """A submit writes what ``Job.to_json`` writes, without making a ``Job`` first."""
     document = job.to_dict()
-    assert job.to_json().encode() == models.new_document(
+    assert job.to_json().encode() == _wire.new_document(
         job_id=job.id.encode(),
         name=job.name,
         payload=job.payload,
@@ -222,19 +222,19 @@ def test_the_short_way_names_bad_arguments_too(arguments: Dict[str, Any], expect
         "routing_key": None,
     }  # fmt: skip
     with pytest.raises(ValueError, match=message(expected)):
-        models.new_document(**{**given, **arguments})
+        _wire.new_document(**{**given, **arguments})
 
 
 @quickly
 @given(st.binary(min_size=16, max_size=16))
 def test_new_ids_are_uuids(entropy: bytes) -> None:
     """An id is the UUID of version 4 that the standard library makes of the same bytes."""
-    assert models.new_job_id(entropy) == str(uuid.UUID(bytes=entropy, version=4))
+    assert _wire.new_job_id(entropy) == str(uuid.UUID(bytes=entropy, version=4))
 
 
 def test_new_ids_differ() -> None:
     """No two ids are the same."""
-    assert len({models.new_job_id() for _ in range(1000)}) == 1000
+    assert len({_wire.new_job_id() for _ in range(1000)}) == 1000
 
 
 @quickly

@@ -152,10 +152,12 @@ class AutoPipeline:
             became of it can't be found out before the deadline.
         """
         request = self._new_submit(entries, idempotent, since)
+        owner = self._main
         if len(entries) == 1 and len(entries[0].document) > LARGE:
-            self._large().ask(request)
-        else:
-            self._main.ask(request)
+            owner = self._large()
+        if idempotent and self._second is not None:
+            owner = self._settling(entries, owner)
+        owner.ask(request)
         future: asyncio.Future[Optional[NotQueued]] = request.future
         return future
 
@@ -233,6 +235,18 @@ class AutoPipeline:
             self._second = self._new_owner(1)
             self._second.loop = self.loop
         return self._second
+
+    def _settling(self, entries: Sequence[Entry], owner: Owner) -> Owner:
+        """Return the owner that may have sent one of these jobs before, if there is one.
+
+        That one alone can make sure that what it has sent is not applied later.
+        """
+        job_ids = {entry.job_id for entry in entries}
+        for other in self._owners():
+            core = other.core
+            if other is not owner and core.pending.may_yet_queue(job_ids, core.exchange.batch):
+                return other
+        return owner
 
     def _pass_reads_on(self) -> None:
         """Have those reads sent on the second connection that would wait behind a long reply."""

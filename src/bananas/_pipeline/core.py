@@ -263,8 +263,6 @@ class Core:
         self.state = at.BACKING_OFF
         self._schedule.back_off(now)
 
-    # -- lost replies ----------------------------------------------------------------------------
-
     def _on_reply_lost(self, submit: Submit, facts: LinkFacts, now: float) -> None:
         self.pending.deadlines.add(submit)
         self.pending.lost.append(LostLink(facts, [(submit.entries, False)], self.connections))

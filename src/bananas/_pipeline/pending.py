@@ -215,6 +215,17 @@ class PendingRequests:
             groups.extend(entries for entries, _ in on_its_way.sent_groups())
         return {entry.owner for entries in groups for entry in entries}
 
+    def may_yet_queue(self, job_ids: Set[str], on_its_way: Optional[Batch]) -> bool:
+        """Whether a transaction that has no outcome may yet queue one of these jobs.
+
+        One of idempotent submits does not: the server gives it up when the job appears.
+        """
+        sent = on_its_way.sent_groups() if on_its_way is not None else []
+        groups = [entries for entries, idempotent in sent if not idempotent]
+        lost = [group for link in self.lost for group in link.groups]
+        groups.extend(group.entries for group in lost if not group.idempotent)
+        return any(entry.job_id in job_ids for entries in groups for entry in entries)
+
     def patience(self, lost_at: float) -> Optional[float]:
         """Return until when those that were never sent wait for a connection."""
         waiting = self.waiting

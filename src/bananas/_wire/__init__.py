@@ -1,20 +1,30 @@
-"""What Go reads and writes, without I/O: keys, JSON, timestamps."""
+"""What Go reads and writes, without I/O: keys, documents, results, JSON, timestamps."""
 
+from .documents import STUB_FIELDS, Fields, folded
 from .json import dumps, loads, loads_members, quote, to_text, without_surrogates
 from .json_default import Default
 from .json_scan import Undecoded
 from .keys import Keys
+from .new_jobs import new_document, new_job_id
+from .results import completed_at, milliseconds
 from .timestamps import UTC, format_timestamp, parse_timestamp, stamp, utcnow
 
 __all__ = [
+    "STUB_FIELDS",
     "UTC",
     "Default",
+    "Fields",
     "Keys",
     "Undecoded",
+    "completed_at",
     "dumps",
+    "folded",
     "format_timestamp",
     "loads",
     "loads_members",
+    "milliseconds",
+    "new_document",
+    "new_job_id",
     "parse_timestamp",
     "quote",
     "stamp",

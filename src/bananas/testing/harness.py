@@ -109,9 +109,7 @@ class LocalQueue(Assertions, Handlers):
         strict: bool = False,
     ) -> None:
         super().__init__()
-        if clock is None:
-            clock = SystemClock() if background else ManualClock()
-        self.clock: Clock = clock
+        self.clock: Clock = clock or (SystemClock() if background else ManualClock())
         self._given_url = redis_url
         self._key_prefix = key_prefix
         self._background = background
@@ -134,11 +132,14 @@ class LocalQueue(Assertions, Handlers):
             strict=strict,
             report=self._journal.note_run,
         )
-        self._make_scheduler: Callable[[str], SchedulerEmulator] = lambda url: SchedulerEmulator(
+        self._default_route = None if routing_keys is None else "default"
+
+    def _make_scheduler(self, url: str) -> SchedulerEmulator:
+        return SchedulerEmulator(
             url,
-            key_prefix=key_prefix,
+            key_prefix=self._key_prefix,
             clock=_ClockOf(self),
-            default_route=None if routing_keys is None else "default",
+            default_route=self._default_route,
         )
 
     @property

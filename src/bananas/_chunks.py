@@ -1,0 +1,104 @@
+"""What of a submit of many goes out at once."""
+
+from __future__ import annotations
+
+import os
+from typing import AsyncIterator, Callable, Iterable, Iterator, List
+
+from . import exceptions as exc
+from ._arguments import kind_of
+from ._pipeline import Entry
+from .models import JobSpec
+
+__all__ = ["Chunk", "Chunks"]
+
+_JOBS_AT_ONCE = 500
+_BYTES_AT_ONCE = 1 << 20
+
+
+class Chunk:
+    """Jobs that go out at once: those with ids of ours, and those with ids of the caller's."""
+
+    __slots__ = ("_entropy", "chosen", "fresh", "ids", "now", "size")
+
+    def __init__(self, now: bytes) -> None:
+        self.fresh: List[Entry] = []
+        self.chosen: List[Entry] = []
+        self.ids: List[str] = []
+        self.size = 0
+        self.now = now
+        self._entropy = os.urandom(16 * _JOBS_AT_ONCE)
+
+    def take_entropy(self) -> bytes:
+        """Return the random bytes of the next job's id."""
+        start = 16 * len(self.ids)
+        return self._entropy[start : start + 16]
+
+    def add(self, entry: Entry, *, fresh: bool) -> None:
+        """Add a job, whose id is ours if it is fresh."""
+        (self.fresh if fresh else self.chosen).append(entry)
+        self.ids.append(entry.job_id)
+        self.size += len(entry.document)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no other job is to be added."""
+        return len(self.ids) >= _JOBS_AT_ONCE or self.size >= _BYTES_AT_ONCE
+
+
+class Chunks:
+    """Divides jobs into chunks, each of which is checked before it is sent.
+
+    Args:
+        new_entry: Checks a new job, and makes its entry.
+        stamp: Returns the time of creation of the jobs of a chunk.
+    """
+
+    def __init__(self, new_entry: Callable[..., Entry], stamp: Callable[[], bytes]) -> None:
+        self._new_entry = new_entry
+        self._stamp = stamp
+
+    def at_hand(self, specs: Iterable[JobSpec]) -> Iterator[Chunk]:
+        """Yield the chunks of an iterable."""
+        chunk = Chunk(self._stamp())
+        for index, spec in enumerate(specs):
+            self._add(chunk, index, spec)
+            if chunk.is_full:
+                yield chunk
+                chunk = Chunk(self._stamp())
+        if chunk.ids:
+            yield chunk
+
+    async def as_they_come(self, specs: AsyncIterator[JobSpec]) -> AsyncIterator[Chunk]:
+        """Yield the chunks of an async iterator."""
+        chunk, index = Chunk(self._stamp()), 0
+        async for spec in specs:
+            self._add(chunk, index, spec)
+            if chunk.is_full:
+                yield chunk
+                chunk = Chunk(self._stamp())
+            index += 1
+        if chunk.ids:
+            yield chunk
+
+    def _add(self, chunk: Chunk, index: int, spec: JobSpec) -> None:
+        if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):
+            raise ValueError(f"specs[{index}] must be a JobSpec, not {kind_of(spec)}")
+        try:
+            entry = self._new_entry(
+                spec.name,
+                spec.payload,
+                spec.priority,
+                spec.description,
+                spec.scheduled_for,
+                spec.job_id,
+                spec.routing_key,
+                spec.max_retries,
+                now=chunk.now,
+                entropy=chunk.take_entropy(),
+            )
+        except exc.SerializationError as error:
+            raise exc.SerializationError(f"specs[{index}]: {error}") from error.__cause__
+        except ValueError as error:
+            raise ValueError(f"specs[{index}]: {error}") from error.__cause__
+        chunk.add(entry, fresh=spec.job_id is None)

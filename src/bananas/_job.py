@@ -1,0 +1,326 @@
+"""Job and JobSpec: a job as its document describes it, and one that is to be submitted."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import InitVar, dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Dict, Mapping, Optional, Tuple, Type, Union
+
+from . import exceptions as exc
+from ._arguments import (
+    MAX_INT64,
+    check_integer,
+    check_job_id,
+    check_name,
+    check_routing_key,
+    check_text,
+    due_time,
+)
+from ._types import NOT_GIVEN, JSONValue, NotGiven
+from ._wire import (
+    STUB_FIELDS,
+    UTC,
+    Fields,
+    Undecoded,
+    dumps,
+    folded,
+    format_timestamp,
+    loads,
+    loads_members,
+    to_text,
+    utcnow,
+)
+from .enums import JobPriority, JobStatus, Priority, check_priority
+
+__all__ = ["Job", "JobSpec"]
+
+_STATUSES: Dict[Any, JobStatus] = {status.value: status for status in JobStatus}
+
+
+_PRIORITIES: Dict[Any, JobPriority] = {priority.value: priority for priority in JobPriority}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as its document describes it.
+
+    ``Job.create`` makes a new one and checks what it is given; ``Job.from_json`` reads what Go or
+    a sibling wrote, and never fails where Go would not.
+
+    Attributes:
+        id: The id; a UUID unless the submitter chose it.
+        name: The name of the handler that runs the job; empty in a dead letter's stub.
+        payload: The handler's input, any JSON value. Reading it raises ``SerializationError`` where
+            Go reads a payload that this interpreter can't (nesting or digits beyond its limits);
+            all else of such a job can be read, and ``to_json`` writes it back as it was.
+        status: What the document says; None where it says nothing that the protocol knows.
+        priority: The list it waits in; a word that the protocol does not know counts as normal.
+        created_at: When it was submitted, in UTC, to the microsecond.
+        updated_at: When its document was last written by a submitter or a worker.
+        scheduled_for: When it is due, or due again; None for a job that waits for nothing.
+        attempts: Failed attempts so far.
+        max_retries: Attempts after which a failure is final (the wire's word for it).
+        description: Free text, for people.
+        error: What the last failed attempt recorded; empty where there is none.
+        routing_key: The route whose workers run it; None for the flat lists.
+        corrupted_data: In the stub that a worker leaves of an unreadable document, what stood
+            there. None in every other document.
+    """
+
+    id: str
+    name: str
+    payload: Any = field(repr=False)
+    status: Optional[JobStatus] = JobStatus.PENDING
+    priority: JobPriority = JobPriority.NORMAL
+    created_at: Optional[datetime] = None
+    updated_at: Optional[datetime] = None
+    scheduled_for: Optional[datetime] = None
+    attempts: int = 0
+    max_retries: int = 3
+    description: str = ""
+    error: str = field(default="", repr=False)
+    routing_key: Optional[str] = None
+    corrupted_data: Optional[str] = field(default=None, repr=False)
+    # The payload with the text it was read from: a number keeps the text it was written with.
+    # Not a field, which asdict() would show; as an InitVar it passes through replace().
+    _verbatim: InitVar[Optional[Tuple[Any, str]]] = None
+
+    def __post_init__(self, _verbatim: Optional[Tuple[Any, str]]) -> None:
+        object.__setattr__(self, "_verbatim", _verbatim)
+
+    @classmethod
+    def create(
+        cls,
+        name: str,
+        payload: JSONValue,
+        priority: Priority = JobPriority.NORMAL,
+        description: str = "",
+        *,
+        scheduled_for: Union[datetime, timedelta, None] = None,
+        job_id: Optional[str] = None,
+        routing_key: Optional[str] = None,
+        max_retries: int = 3,
+        now: Optional[datetime] = None,
+    ) -> Job:
+        """Make a new job.
+
+        Args:
+            name: The name of the handler that runs it.
+            payload: Any JSON value.
+            priority: A ``JobPriority`` or its word: which list the job waits in.
+            description: Free text, for people.
+            scheduled_for: When it is due: an aware datetime, or a timedelta from now. None is now.
+            job_id: An id of the caller's choice; None makes a UUID.
+            routing_key: The route whose workers run it; None for the flat lists.
+            max_retries: Attempts after which a failure is final, 0 or more.
+            now: The time of creation; None reads the clock.
+
+        Raises:
+            ValueError: An argument is refused; the message says which and why.
+            SerializationError: The payload is not JSON that Go accepts; checked here, so that a
+                job that exists can be written.
+        """
+        moment = utcnow() if now is None else now
+        due = None if scheduled_for is None else due_time(scheduled_for, moment).astimezone(UTC)
+        text = dumps(payload).decode()
+        return cls(
+            id=str(uuid.uuid4()) if job_id is None else check_job_id(job_id),
+            name=check_name(name),
+            payload=payload,
+            status=JobStatus.PENDING if due is None else JobStatus.SCHEDULED,
+            priority=check_priority(priority),
+            created_at=moment,
+            updated_at=moment,
+            scheduled_for=due,
+            max_retries=check_integer(max_retries, "max_retries", at_least=0),
+            description=check_text(description, "description"),
+            routing_key=check_routing_key(routing_key),
+            _verbatim=(payload, text) if _is_immutable(payload) else None,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self._compared() == other._compared()
+
+    def _compared(self) -> Dict[str, Any]:
+        facts = dict(self.__dict__)
+        verbatim = facts.pop("_verbatim")
+        return facts if "payload" in facts else {**facts, "text": verbatim and verbatim[1]}
+
+    @property
+    def _source(self) -> Optional[Tuple[Any, str]]:
+        """The payload with the text it was read from: a number keeps the text it had."""
+        found: Optional[Tuple[Any, str]] = self.__dict__["_verbatim"]
+        return found
+
+    @property
+    def is_dead_letter_stub(self) -> bool:
+        """Whether this is what a worker leaves of a missing or unreadable document."""
+        return self == Job.from_dict(self._stub())
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the document as Go would write it: fields that are empty there are left out."""
+        if self.is_dead_letter_stub:
+            return self._stub()
+        return self._to_dict(self.payload)
+
+    def _to_dict(self, payload: Any) -> Dict[str, Any]:
+        document: Dict[str, Any] = {"id": self.id, "name": self.name}
+        if self.description:
+            document["description"] = self.description
+        document["payload"] = payload
+        document["status"] = "" if self.status is None else self.status.value
+        document["priority"] = self.priority.value
+        for name in ("created_at", "updated_at", "scheduled_for"):
+            moment = getattr(self, name)
+            if moment is not None:
+                document[name] = format_timestamp(moment, name)
+        for name in ("attempts", "max_retries"):
+            document[name] = check_integer(getattr(self, name), name, at_least=-MAX_INT64 - 1)
+        if self.error:
+            document["error"] = self.error
+        if self.routing_key is not None:
+            document["routing_key"] = self.routing_key
+        return document
+
+    def to_json(self) -> str:
+        """Return the document as JSON text.
+
+        Raises:
+            SerializationError: The payload is not JSON that Go accepts.
+            ValueError: A time is naive, or a count does not fit 64 bits.
+        """
+        if self.is_dead_letter_stub:
+            return dumps(self._stub(), "document").decode()
+        payload = self.__dict__.get("payload")
+        document = self._to_dict(payload)
+        del document["payload"]
+        head = {key: document.pop(key) for key in ("id", "name", "description") if key in document}
+        text = self._unchanged_text() or dumps(payload).decode()
+        start = dumps(head, "document").decode()[:-1]
+        return f'{start},"payload":{text},{dumps(document, "document").decode()[1:]}'
+
+    def _stub(self) -> Dict[str, Any]:
+        stub = {"corrupted_data": self.corrupted_data, "error": self.error, "id": self.id}
+        return {key: value for key, value in stub.items() if value is not None}
+
+    def _unchanged_text(self) -> Optional[str]:
+        if "payload" not in self.__dict__ and self._source is not None:
+            return self._source[1]
+        if self._source is None or self._source[0] is not self.payload:
+            return None
+        text = self._source[1]
+        if _is_immutable(self.payload):
+            return text
+        # Somebody may have changed the list or dict in place; repr tells 1, 1.0 and True apart.
+        return text if repr(loads(text)) == repr(self.payload) else None
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Job:
+        """Read a document that is already a mapping, as Go reads it.
+
+        Unknown fields and nulls are accepted, field names match without regard to case, and the
+        stub of a dead letter is read as a failed job without name and payload.
+
+        Raises:
+            SerializationError: Go would not read it either.
+        """
+        fields = Fields(data, "job document")
+        named = fields.data.keys()
+        stub = named <= STUB_FIELDS and not named.isdisjoint({"error", "corrupted_data"})
+        kept = stub and isinstance(fields.data.get("corrupted_data"), str)
+        return cls(
+            id=fields.text("id"),
+            name=fields.text("name"),
+            payload=fields.data.get("payload"),
+            status=JobStatus.FAILED if stub else _STATUSES.get(fields.text("status")),
+            priority=_PRIORITIES.get(fields.text("priority"), JobPriority.NORMAL),
+            created_at=fields.moment("created_at"),
+            updated_at=fields.moment("updated_at"),
+            scheduled_for=fields.moment("scheduled_for"),
+            attempts=fields.integer("attempts"),
+            max_retries=fields.integer("max_retries"),
+            description=fields.text("description"),
+            error=fields.text("error"),
+            routing_key=fields.text("routing_key") or None,
+            corrupted_data=fields.text("corrupted_data") if kept else None,
+        )
+
+    @classmethod
+    def from_json(cls, text: Union[str, bytes]) -> Job:
+        """Read a document as Go reads it.
+
+        Unknown fields and nulls are accepted, ``null`` alone is an empty job, field names match
+        without regard to case, the last of several members counts, and the stub of a dead letter
+        is read as a failed job without name and payload.
+
+        A payload that this interpreter can't decode (nesting or digits beyond its limits) raises
+        when it is read, and not here.
+
+        Raises:
+            SerializationError: Go would not read it either.
+        """
+        text = to_text(text)
+        data: Dict[str, Any] = {}
+        payload = None
+        for name, value, (start, end) in loads_members(text, "job document"):
+            name = folded(name)
+            data[name] = value
+            if name == "payload":
+                payload = (value, text[start:end])
+        job = replace(cls.from_dict(data), _verbatim=payload)
+        if payload is not None and isinstance(payload[0], Undecoded):
+            del job.__dict__["payload"]
+        return job
+
+
+class _UndecodedPayload:
+    """Stands in the place of a payload that a job does not hold, and says why when it is read."""
+
+    def __get__(self, job: Optional[Job], owner: Type[Job]) -> Any:
+        if job is None:
+            raise AttributeError("payload")
+        verbatim = job.__dict__.get("_verbatim")
+        reason = verbatim[0].reason if verbatim else "was not read"
+        raise exc.SerializationError(f"the payload of job {job.id} {reason}", job_id=job.id)
+
+
+# Not a data descriptor, so that it is asked only by jobs without a payload of their own; set here,
+# since a dataclass would take it for the default.
+setattr(Job, "payload", _UndecodedPayload())  # noqa: B010
+
+
+# Python 3.8 can't resolve the annotation of an InitVar, and it is nobody's business but ours.
+del Job.__annotations__["_verbatim"]
+
+
+def _is_immutable(value: Any) -> bool:
+    return value is None or isinstance(value, (str, int, float))
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What ``submit_jobs`` takes, one for each job; the fields mean what they mean there.
+
+    Attributes:
+        name: The name of the handler that runs the job.
+        payload: Any JSON value.
+        priority: A ``JobPriority`` or its word: which list the job waits in.
+        description: Free text, for people.
+        scheduled_for: When it is due: an aware datetime, or a timedelta from the submit, which
+            must not be negative. None is at once, and so is a datetime in the past.
+        job_id: An id of the caller's choice; None makes a UUID.
+        routing_key: The route; not given is the client's own, None the flat lists.
+        max_retries: Attempts after which a failure is final.
+    """
+
+    name: str
+    payload: Any = field(repr=False)
+    priority: Priority = JobPriority.NORMAL
+    description: str = ""
+    scheduled_for: Union[datetime, timedelta, None] = None
+    job_id: Optional[str] = None
+    routing_key: Union[str, None, NotGiven] = NOT_GIVEN
+    max_retries: int = 3
