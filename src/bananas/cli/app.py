@@ -9,7 +9,9 @@ from typing import Any, Callable
 import typer
 
 from .. import __version__
+from .dead import dead, list_, show
 from .demo_command import demo
+from .queues import jobs, queues
 from .reading import job, result
 from .submitting import call, submit
 from .versions import version
@@ -27,7 +29,9 @@ app = typer.Typer(
 )
 
 _JOBS = "Jobs"
+_QUEUE = "The queue"
 _TOOLS = "Tools"
+_DEAD = "Dead letters"
 
 
 def _print_version(wanted: bool) -> None:
@@ -57,11 +61,15 @@ def _paragraphs(text: str) -> str:
     return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))
 
 
-def _add(panel: str, *commands: Callable[..., Any]) -> None:
+def _add(panel: str, *commands: Callable[..., Any], to: typer.Typer = app) -> None:
     for command in commands:
         text = _paragraphs(command.__doc__ or "").replace("[", "\\[")
-        app.command(help=text, rich_help_panel=panel)(command)
+        name = command.__name__.rstrip("_")
+        to.command(name, help=text, rich_help_panel=panel)(command)
 
 
 _add(_JOBS, submit, call, wait, job, result)
+_add(_QUEUE, queues, jobs)
 _add(_TOOLS, demo, version)
+app.add_typer(dead, rich_help_panel=_QUEUE)
+_add(_DEAD, list_, show, to=dead)

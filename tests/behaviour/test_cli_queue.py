@@ -1,0 +1,140 @@
+"""The commands that look at the queue."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import time
+from datetime import timedelta
+from typing import Any, Dict, List
+
+import pytest
+
+from bananas import Client
+from bananas.testing import LocalQueue
+from tests.behaviour.broker import Broker
+from tests.behaviour.command_line import Bananas, Done, bananas_command
+from tests.behaviour.programs import ROOT, environment, python
+
+__all__ = ["bananas_command"]
+
+_PATIENCE = 120
+
+
+@pytest.fixture
+def run(real_broker: Broker, bananas_command: Bananas, monkeypatch: pytest.MonkeyPatch) -> Bananas:
+    """Runs a command on a real Redis, which BANANAS_REDIS_URL names."""
+    monkeypatch.setenv("BANANAS_REDIS_URL", real_broker.url)
+    return bananas_command
+
+
+def _objects(done: Done) -> List[Dict[str, Any]]:
+    return [json.loads(line) for line in done.out.splitlines()]
+
+
+def _dead_letter(broker: Broker, job_id: str) -> None:
+    """Have a job fail for good."""
+    with LocalQueue(broker.url) as queue:
+        queue.handle("boom", _fail)
+        with Client(broker.url) as client:
+            client.submit_job("boom", 1, job_id=job_id, max_retries=1)
+            assert client.wait_for_result(job_id).is_failed
+
+
+def _fail(job: object) -> None:
+    raise RuntimeError("out of bananas")
+
+
+def test_queues(run: Bananas, real_broker: Broker) -> None:
+    """It counts what is where; for a script, one number."""
+    with Client(real_broker.url) as client:
+        client.submit_jobs([])
+        client.submit_job("work", 1, "high")
+        client.submit_job("work", 1, routing_key="eu")
+        client.submit_job_scheduled("work", 1, scheduled_for=timedelta(hours=1))
+    [found] = _objects(run("queues", "--json", "--route", "eu"))
+    assert (found["scheduled"], found["processing"], found["dead"]) == (1, 0, 0)
+    assert [one["routing_key"] for one in found["queued"]] == [None, "eu"]
+    assert run("queues", "--quiet") == (0, "1\n", "")
+    assert run("queues", "--discover", "--quiet") == (0, "2\n", "")
+    shown = run("queues", "--route", "eu").out
+    for word in ("(flat lists)", "eu", "high", "scheduled  1", "taken", "dead"):
+        assert word in shown
+
+
+def test_jobs(run: Bananas, real_broker: Broker) -> None:
+    """It lists the jobs of a place, and says where there are more."""
+    with Client(real_broker.url) as client:
+        ids = [client.submit_job("work", number) for number in range(5)]
+        client.submit_job("work", 1, "low", job_id="slow")
+    real_broker.command("LPUSH", "bananas:queue:normal", "gone")
+    assert set(run("jobs", "queued", "--quiet").out.split()) == {*ids, "slow", "gone"}
+    found = _objects(run("jobs", "queued", "--limit", "3", "--json"))
+    assert len(found) == 3
+    assert {one["place"] for one in found} == {"queued"}
+    done = run("jobs", "queued", "--limit", "3")
+    assert (done.status, done.err) == (
+        0,
+        "bananas: there are more than 3; give --limit N or --all\n",
+    )
+    assert "gone" in run("jobs", "queued", "--all").out
+    assert run("jobs", "queued", "--priority", "low", "-q") == (0, "slow\n", "")
+    assert run("jobs", "dead") == (0, "", "bananas: no job is dead\n")
+    assert run("jobs", "nowhere").status == 2
+
+
+def test_dead_letters(run: Bananas, real_broker: Broker) -> None:
+    """They are listed and shown."""
+    _dead_letter(real_broker, "bad")
+    assert run("dead", "list", "--quiet") == (0, "bad\n", "")
+    assert _objects(run("dead", "list", "--json"))[0]["error"] == "out of bananas"
+    assert "out of bananas" in run("dead", "show", "bad").out
+
+
+def _at_a_terminal(*arguments: str, type_: bytes, until: str, then: int) -> Done:
+    """Run a command on a terminal, type to it, and send it a signal once something is shown."""
+    ours, theirs = os.openpty()
+    process = subprocess.Popen(
+        python("-m", "bananas", *arguments),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment(TERM="xterm-256color", COLUMNS="60", LINES="50",
+                        BANANAS_REDIS_URL=os.environ["BANANAS_REDIS_URL"]),
+        cwd=str(ROOT),
+    )  # fmt: skip
+    os.close(theirs)
+    said = b""
+    deadline = time.monotonic() + _PATIENCE
+    try:
+        os.write(ours, type_)
+        while True:
+            ready, _, _ = select.select([ours], [], [], max(0.0, deadline - time.monotonic()))
+            assert ready, said
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # its other end is closed
+                break
+            if not data:
+                break
+            said += data
+            if then and until in said.decode(errors="replace"):
+                process.send_signal(then)
+                then = 0
+        return Done(process.wait(_PATIENCE), said.decode(errors="replace"), "")
+    finally:
+        process.kill()
+        process.wait(_PATIENCE)
+        os.close(ours)
+
+
+def test_watching_queues_on_a_terminal(run: Bananas) -> None:
+    """The table changes in place until Ctrl-C, which ends it with status 130."""
+    done = _at_a_terminal("queues", "--watch", type_=b"", until="dead", then=signal.SIGINT)
+    assert done.status == 130
+    lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.out).replace("\r", "\n").split("\n")
+    assert max(map(len, lines)) <= 60
