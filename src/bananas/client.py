@@ -38,6 +38,7 @@ from .enums import JobPriority, Priority
 from .job_type import JobType
 from .location import Location
 from .models import Job, JobResult, JobSpec
+from .operating import Explanation
 from .queue import RedisQueue, Submits
 from .result_backend import RedisResultBackend
 
@@ -781,6 +782,29 @@ class AsyncClient(InProcess):
             TimeoutError: It did not answer within ``read_timeout``.
         """
         return await self._waits.locate(check_job_id(job_id))
+
+    async def explain(self, job_id: str, observe: Seconds = 0) -> Explanation:
+        """Explain where a job is, why it does not run, and what to do about it.
+
+        It reads all places of the job at one moment, and tells what was seen from what is a guess.
+        Lists are searched to their ends only where a job is not among the next 100,000.
+
+        Args:
+            job_id: The job; any text, since ids that are found in Redis may be odd.
+            observe: Seconds, 6 or more, or a timedelta, for which to watch whether the job's list
+                moves and whether a scheduler looks for due jobs; 0 looks once.
+
+        Returns:
+            The explanation: ``str()`` of it is for people, ``to_dict()`` for programs.
+
+        Raises:
+            ValueError: An argument is refused.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+
+        Cancelling it changes nothing.
+        """
+        return await self._operator.explain(job_id, observe)
 
     async def wait_for_result(
         self,

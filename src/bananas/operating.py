@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Optional, Tuple
 
 from ._wire import format_timestamp
 from .enums import JobPriority
 from .location import JobPlace
 from .models import Job
 
-__all__ = ["JobEntry", "QueueDepths"]
+__all__ = ["Explanation", "JobEntry", "QueueDepths"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,69 @@ class QueueDepths:
         lines.append(f"scheduled: {self.scheduled}{late}{due}")
         lines.append(f"taken: {self.processing}")
         lines.append(f"dead: {self.dead}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where a job is, why it does not run, and what to do about it.
+
+    Attributes:
+        job_id: The job.
+        place: Where it is.
+        situation: What is the matter, in one or two words that programs may rely on: ``waiting``,
+            ``not drained``, ``scheduled``, ``overdue``, ``retrying``, ``taken``, ``unknown
+            priority``, ``no handler``, ``failed``, ``cancelled``, ``completed``, ``unreadable``,
+            ``no document``, ``no place``, ``result without job`` or ``missing``.
+        cause: The likely cause, in words.
+        advice: What to do.
+        is_guess: Whether the cause is a guess: what is in Redis does not prove it.
+        known: What was seen, in words; never a guess.
+        missing: What is not there and should be: ``document``, ``place``, ``result``.
+        name: The name of its handler; empty where that is not known.
+        position: How many jobs are taken before it from its list; None where it is not queued.
+        priority: The priority of the list in which it is queued.
+        routing_key: The route of that list; None is a flat list, or none.
+        due: When it is due, if it is scheduled.
+        attempts: Failed attempts so far.
+        max_retries: Attempts after which a failure is final.
+        last_error: What the last failed attempt recorded.
+    """
+
+    job_id: str
+    place: JobPlace
+    situation: str
+    cause: str
+    advice: str
+    is_guess: bool = False
+    known: Tuple[str, ...] = ()
+    missing: Tuple[str, ...] = ()
+    name: str = ""
+    position: Optional[int] = None
+    priority: Optional[JobPriority] = None
+    routing_key: Optional[str] = None
+    due: Optional[datetime] = None
+    attempts: int = 0
+    max_retries: int = 0
+    last_error: str = field(default="", repr=False)
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the same as JSON values; times are RFC 3339."""
+        return {
+            **{name: getattr(self, name) for name in self.__dataclass_fields__},
+            "place": str(self.place),
+            "known": list(self.known),
+            "missing": list(self.missing),
+            "priority": None if self.priority is None else str(self.priority),
+            "due": _time(self.due),
+        }
+
+    def __str__(self) -> str:
+        lines = [f"{self.job_id}: {self.place}", *(f"known: {one}" for one in self.known)]
+        if self.missing:
+            lines.append(f"missing: {', '.join(self.missing)}")
+        lines.append(f"{'likely cause' if self.is_guess else 'cause'}: {self.cause}")
+        lines.append(f"what to do: {self.advice}")
         return "\n".join(lines)
 
 

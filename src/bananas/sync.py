@@ -34,6 +34,7 @@ from .enums import JobPriority, Priority
 from .job_type import JobType
 from .location import Location
 from .models import Job, JobResult, JobSpec
+from .operating import Explanation
 
 __all__ = [
     "BlockingListedJobs",
@@ -647,6 +648,29 @@ class Client(BlockingCalls):
             TimeoutError: It did not answer within ``read_timeout``.
         """
         return self._run(lambda client: client.locate(job_id))
+
+    def explain(self, job_id: str, observe: Seconds = 0) -> Explanation:
+        """Explain where a job is, why it does not run, and what to do about it.
+
+        It reads all places of the job at one moment, and tells what was seen from what is a guess.
+        Lists are searched to their ends only where a job is not among the next 100,000.
+
+        Args:
+            job_id: The job; any text, since ids that are found in Redis may be odd.
+            observe: Seconds, 6 or more, or a timedelta, for which to watch whether the job's list
+                moves and whether a scheduler looks for due jobs; 0 looks once.
+
+        Returns:
+            The explanation: ``str()`` of it is for people, ``to_dict()`` for programs.
+
+        Raises:
+            ValueError: An argument is refused.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+
+        Ctrl-C changes nothing.
+        """
+        return self._run(lambda client: client.explain(job_id, observe))
 
     def wait_for_result(
         self,

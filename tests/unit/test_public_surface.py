@@ -29,7 +29,7 @@ SURFACE = {
     "job_type": ["JobType"],
     "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
-    "operating": ["JobEntry", "QueueDepths"],
+    "operating": ["Explanation", "JobEntry", "QueueDepths"],
     "queue": ["ListedJobs", "RedisQueue"],
     "result_backend": ["RedisResultBackend"],
     "sync": [

@@ -140,8 +140,9 @@ class SetPages:
         if self._is_over:
             return []
         page = await self._ask(
-            (b"ZRANGEBYSCORE", self._key, self._score, b"+inf", b"WITHSCORES",
-             b"LIMIT", 0, PAGE_IDS)
+            # Not ZRANGEBYSCORE: how often that is called tells whether a scheduler runs.
+            (b"ZRANGE", self._key, self._score, b"+inf", b"BYSCORE", b"LIMIT", 0, PAGE_IDS,
+             b"WITHSCORES")
         )  # fmt: skip
         fresh = self._behind(page)
         self._is_over = len(page) < PAGE_IDS

@@ -6,16 +6,17 @@ import functools
 import time
 from typing import Callable, Iterable, List, Optional, Sequence, Union
 
-from .._arguments import check_integer, check_iterable, check_routing_key, shown
+from .._arguments import check_integer, check_iterable, check_routing_key, check_seconds, shown
 from .._pipeline import AutoPipeline
-from .._types import NOT_GIVEN, NotGiven
+from .._types import NOT_GIVEN, NotGiven, Seconds
 from .._waits import Waits
 from .._wire import Keys
 from ..enums import JobPriority, Priority, check_priority
 from ..location import JobPlace
-from ..operating import QueueDepths
+from ..operating import Explanation, QueueDepths
 from .connection import OperatingConnection
 from .depths import discover_routes, read_depths
+from .explaining import explain
 from .listed_jobs import ListedJobs
 from .listing import ListPages, Pages, SetPages
 
@@ -24,6 +25,7 @@ __all__ = ["Operator"]
 
 # Routes that were found are kept for so many seconds: a list that is empty has no key.
 _ROUTES_KEPT = 60.0
+_SHORTEST_OBSERVATION = 6.0
 _LISTED = (
     JobPlace.QUEUED,
     JobPlace.SCHEDULED,
@@ -89,6 +91,18 @@ class Operator:
             found = sorted({*found, *self._discovered})
         self._discovered, self._discovered_at = found, now
         return found
+
+    async def explain(self, job_id: str, observe: Seconds) -> Explanation:
+        """Explain where a job is, and why it does not run."""
+        if not isinstance(job_id, str):
+            raise ValueError(f"job_id must be a string, not {shown(job_id)}")
+        seconds = check_seconds(observe, "observe")
+        if 0 < seconds < _SHORTEST_OBSERVATION:
+            raise ValueError(
+                f"observe must be 0, or {_SHORTEST_OBSERVATION:g} seconds or more, not "
+                f"{seconds:g}: an idle worker may need 5 s to come round"
+            )
+        return await explain(self.connection, self._keys, job_id, self._routing_key, seconds)
 
     def jobs(
         self,

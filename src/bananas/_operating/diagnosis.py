@@ -1,0 +1,411 @@
+"""Decides from what was read of a job why it does not run, and says what is a guess."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Optional, Tuple
+
+from .. import exceptions as exc
+from .._wire import UTC, format_timestamp, loads_members
+from ..enums import JobPriority, JobStatus
+from ..location import JobPlace
+from ..models import Job, JobResult
+from ..operating import Explanation
+
+__all__ = ["Facts", "Standing", "diagnose"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# The scheduler looks once a second.
+_OVERDUE = 3.0
+_NO_HANDLER = "no handler registered"
+_GONE = "expired, was evicted, or was deleted"
+
+
+class Standing(NamedTuple):
+    """What one list of queued jobs tells.
+
+    Attributes:
+        route: The route of the list.
+        priority: Its priority.
+        ahead: How many jobs stand before this one; None where this one does not stand there.
+        length: How many stand there.
+        head: The id that a worker takes next.
+    """
+
+    route: Optional[str]
+    priority: JobPriority
+    ahead: Optional[int]
+    length: int
+    head: Optional[bytes]
+
+    @property
+    def words(self) -> str:
+        """What the list is called."""
+        where = "the flat list" if self.route is None else f"the list of route {self.route!r}"
+        return f"{where} of priority {self.priority.value}"
+
+
+class Facts(NamedTuple):
+    """What was read of a job at one moment."""
+
+    now: float
+    text: Optional[bytes]
+    job: Optional[Job]
+    problem: str
+    result: Optional[JobResult[Any]]
+    result_problem: str
+    score: Optional[float]
+    is_taken: bool
+    is_dead: bool
+    standings: Tuple[Standing, ...]
+    refusals: Tuple[str, ...] = ()
+    scheduler_looks: Optional[int] = None
+
+    @property
+    def standing(self) -> Optional[Standing]:
+        """The list in which the job is queued, if it is in one."""
+        return next((one for one in self.standings if one.ahead is not None), None)
+
+
+class _Finding(NamedTuple):
+    place: JobPlace
+    situation: str
+    cause: str
+    advice: str
+    is_guess: bool = False
+    missing: Tuple[str, ...] = ()
+    known: Tuple[str, ...] = ()
+
+
+def diagnose(
+    job_id: str, facts: Facts, earlier: Optional[Facts] = None, observed: float = 0.0
+) -> Explanation:
+    """Explain a job.
+
+    Args:
+        job_id: The job.
+        facts: What was read last.
+        earlier: What was read ``observed`` seconds before.
+        observed: Seconds between the two.
+    """
+    found = _find(facts, earlier, observed)
+    job, standing = facts.job, facts.standing
+    failure = facts.result.error if facts.result is not None and facts.result.is_failed else ""
+    due = None if facts.score is None else _time(facts.score)
+    refused = tuple(f"Redis refuses some of what was asked: {one}" for one in facts.refusals)
+    return Explanation(
+        job_id=job_id,
+        place=found.place,
+        situation=found.situation,
+        cause=found.cause,
+        advice=found.advice,
+        is_guess=found.is_guess,
+        known=found.known + refused,
+        missing=found.missing,
+        name="" if job is None else job.name,
+        position=None if standing is None else standing.ahead,
+        priority=None if standing is None else standing.priority,
+        routing_key=None if standing is None else standing.route,
+        due=due,
+        attempts=0 if job is None else job.attempts,
+        max_retries=0 if job is None else job.max_retries,
+        last_error=failure if job is None else job.error or failure,
+    )
+
+
+def _find(facts: Facts, earlier: Optional[Facts], observed: float) -> _Finding:
+    job = facts.job
+    if job is None:
+        return _unreadable(facts) if facts.problem else _without_document(facts)
+    if job.is_dead_letter_stub:
+        place = JobPlace.DEAD if facts.is_dead else JobPlace.FAILED
+        return _Finding(
+            place, "unreadable",
+            "a worker found its document missing or unreadable, and left this note of it: "
+            f"{job.error or 'no reason'}",
+            "submit the job anew; its name and payload are gone",
+            missing=("document",),
+        )  # fmt: skip
+    if job.status is JobStatus.COMPLETED:
+        gone = facts.result is None
+        return _Finding(
+            JobPlace.COMPLETED, "completed", "it has completed",
+            f"its result {_GONE}, or the worker keeps none" if gone else "read its result",
+            missing=("result",) if gone else (),
+        )  # fmt: skip
+    if job.status is JobStatus.FAILED:
+        return _failed(facts, job)
+    if facts.is_taken:
+        return _taken(facts, job, earlier, observed)
+    if facts.standing is not None:
+        return _queued(facts, facts.standing, job, earlier, observed)
+    if facts.score is not None:
+        return _scheduled(facts, facts.score, job, earlier, observed)
+    return _without_place(facts, job)
+
+
+# -- documents that are missing, or can't be read ------------------------------------------------
+
+
+def _without_document(facts: Facts) -> _Finding:
+    missing = ("document",)
+    if facts.standing is not None:
+        return _Finding(
+            JobPlace.QUEUED, "no document",
+            f"its id is queued in {facts.standing.words}, and its document {_GONE}",
+            "the worker that takes it makes a dead letter of it; submit the job anew",
+            missing=missing,
+        )  # fmt: skip
+    if facts.score is not None:
+        return _Finding(
+            JobPlace.SCHEDULED, "no document",
+            f"its id is scheduled, and its document {_GONE}: the scheduler leaves it there for "
+            "ever",
+            "submit the job anew; the id may be removed",
+            missing=missing,
+        )  # fmt: skip
+    if facts.is_taken or facts.is_dead:
+        place = JobPlace.TAKEN if facts.is_taken else JobPlace.DEAD
+        what = "a worker has taken its id" if facts.is_taken else "its id is a dead letter"
+        return _Finding(
+            place, "no document", f"{what}, and its document {_GONE}", "submit the job anew",
+            missing=missing,
+        )  # fmt: skip
+    if facts.result is not None:
+        place = JobPlace.COMPLETED if facts.result.is_success else JobPlace.FAILED
+        return _Finding(
+            place, "result without job",
+            f"it has ended, its result is there, and its document {_GONE}",
+            "read its result",
+            missing=("document", "place"),
+        )  # fmt: skip
+    return _Finding(
+        JobPlace.MISSING, "missing",
+        "there is nothing of this id: the job has expired, or it never existed; nothing in Redis "
+        "tells the two apart",
+        "check the id, the database, and key_prefix; documents expire 24 h after a success and 7 "
+        "days after a final failure",
+        missing=("document", "place", "result"),
+    )  # fmt: skip
+
+
+def _unreadable(facts: Facts) -> _Finding:
+    where = "it stands nowhere"
+    if facts.is_taken:
+        where = "a worker has taken it"
+    elif facts.standing is not None:
+        where = f"it is queued in {facts.standing.words}"
+    elif facts.score is not None:
+        where = "it is scheduled; the scheduler leaves it there for ever"
+    elif facts.is_dead:
+        where = "it is a dead letter"
+    return _Finding(
+        JobPlace.UNREADABLE, "unreadable",
+        f"its document can't be read, by Go workers either: {facts.problem}",
+        "a worker that takes it makes a dead letter of it without running it; mend what writes "
+        "such documents, and submit the job anew",
+        known=(where,),
+    )  # fmt: skip
+
+
+# -- jobs that have ended, or run ----------------------------------------------------------------
+
+
+def _failed(facts: Facts, job: Job) -> _Finding:
+    if b'"cancelled_at"' in (facts.text or b""):
+        return _Finding(
+            JobPlace.CANCELLED, "cancelled", "it was cancelled", "submit it anew if it is to run"
+        )
+    place = JobPlace.DEAD if facts.is_dead else JobPlace.FAILED
+    if job.error.startswith(_NO_HANDLER):
+        return _no_handler(place, job)
+    return _Finding(
+        place, "failed",
+        f'it has failed for good, after {job.attempts} of {job.max_retries} attempts: "'
+        f'{_first_line(job.error)}"',
+        "mend the cause, then submit or requeue it",
+    )  # fmt: skip
+
+
+def _no_handler(place: JobPlace, job: Job) -> _Finding:
+    return _Finding(
+        place, "no handler",
+        f"the worker that took it has no handler for {job.name!r}",
+        "deploy workers with that handler, or mend the name, then submit or requeue it",
+    )  # fmt: skip
+
+
+def _taken(facts: Facts, job: Job, earlier: Optional[Facts], observed: float) -> _Finding:
+    odd = _odd_priority(facts.text)
+    if odd is not None:
+        return _Finding(
+            JobPlace.TAKEN, "unknown priority",
+            f"its priority {odd!r} is none of high, normal and low: the worker that took it has "
+            "dropped it, and it stays taken for ever",
+            "submit it anew with a priority that workers know",
+        )  # fmt: skip
+    known: Tuple[str, ...] = ("a worker has taken it",)
+    if earlier is not None and earlier.is_taken and earlier.text == facts.text:
+        known = (f"a worker has taken it at least {observed:g} s ago",)
+    return _Finding(
+        JobPlace.TAKEN, "taken",
+        "it runs, or was lost with its worker: nothing in Redis tells the two apart",
+        "look at the worker's log; observe it for longer than the job ever takes",
+        is_guess=True,
+        known=known,
+    )  # fmt: skip
+
+
+# -- jobs that wait ------------------------------------------------------------------------------
+
+
+def _queued(
+    facts: Facts, standing: Standing, job: Job, earlier: Optional[Facts], observed: float
+) -> _Finding:
+    place = JobPlace.RETRYING if job.attempts else JobPlace.QUEUED
+    ahead = standing.ahead or 0
+    others = f"behind {ahead} others" if ahead != 1 else "behind 1 other"
+    known: Tuple[str, ...] = (
+        f"it is queued in {standing.words}, {others if ahead else 'next to be taken'}",
+    )
+    if job.attempts:
+        known += (f'{job.attempts} attempts have failed, the last with "{_first_line(job.error)}"',)
+    odd = _odd_priority(facts.text)
+    if odd is not None:
+        return _Finding(
+            place, "unknown priority",
+            f"its priority {odd!r} is none of high, normal and low: the worker that takes it drops "
+            "it, and it stays taken for ever",
+            "submit it anew with a priority that workers know",
+            known=known,
+        )  # fmt: skip
+    if job.error.startswith(_NO_HANDLER):
+        return _no_handler(place, job)._replace(known=known)
+    before = None if earlier is None else earlier.standing
+    if before is not None and before.head == standing.head:
+        known += (f"no job has left that list in {observed:g} s",)
+        busy = any(one.length and one is not standing for one in facts.standings)
+        routes = _routing_hint(standing, job)
+        return _Finding(
+            place, "not drained",
+            "no worker drains that list" + (
+                ", or all are busy with other jobs" if busy else ", or all run long jobs"
+            ) + routes,
+            "check that workers run, and with this route and priority; observe it for longer",
+            is_guess=True,
+            known=known,
+        )  # fmt: skip
+    if before is not None:
+        known += (f"jobs have left that list within {observed:g} s",)
+    return _Finding(
+        place, "waiting", f"it waits for its turn{_routing_hint(standing, job)}",
+        "wait, or start more workers" if before is not None
+        else "wait; explain(job_id, observe=10) tells whether the list moves",
+        is_guess=before is None,
+        known=known,
+    )  # fmt: skip
+
+
+def _routing_hint(standing: Standing, job: Job) -> str:
+    if standing.route is None and job.routing_key not in (None, "", "default"):
+        return (
+            f"; it is to run on route {job.routing_key!r} and stands in a flat list, which only a "
+            "server without routing drains for it"
+        )
+    if standing.route == "default":
+        return "; newer servers drain the flat lists in place of the route 'default'"
+    if standing.route is not None:
+        return f"; only workers of route {standing.route!r} drain it"
+    return ""
+
+
+def _scheduled(
+    facts: Facts, score: float, job: Job, earlier: Optional[Facts], observed: float
+) -> _Finding:
+    place = JobPlace.RETRYING if job.attempts else JobPlace.SCHEDULED
+    moment = _time(score)
+    when = f"at {format_timestamp(moment)}" if moment else f"at {score:g}, which is no time"
+    known: Tuple[str, ...] = (f"it is due {when}",)
+    if job.attempts:
+        known += (f'{job.attempts} attempts have failed, the last with "{_first_line(job.error)}"',)
+    late = facts.now - score
+    if late <= _OVERDUE:
+        if job.attempts:
+            return _Finding(
+                place, "retrying",
+                f'it waits for its next attempt, after "{_first_line(job.error)}"',
+                "wait, or mend what makes it fail",
+                known=known,
+            )  # fmt: skip
+        return _Finding(place, "scheduled", "it waits for its time", "wait", known=known)
+    known += (f"it is overdue by {timedelta(seconds=int(late))}",)
+    looks = None
+    if earlier is not None and None not in (earlier.scheduler_looks, facts.scheduler_looks):
+        looks = (facts.scheduler_looks or 0) - (earlier.scheduler_looks or 0)
+    if looks:
+        return _Finding(
+            place, "overdue",
+            "a scheduler looks for due jobs, and leaves this one: it may belong to another "
+            "deployment, or be far behind",
+            "check key_prefix, the database and the scheduler's log",
+            is_guess=True,
+            known=(*known, f"due jobs were asked for {looks} times in {observed:g} s"),
+        )  # fmt: skip
+    if looks == 0:
+        known += (f"nobody has asked for due jobs in {observed:g} s",)
+    return _Finding(
+        place, "overdue",
+        "no scheduler is running",
+        "start one: it moves due jobs to their lists" if looks == 0
+        else "check the scheduler; explain(job_id, observe=6) tells whether one looks",
+        is_guess=looks is None,
+        known=known,
+    )  # fmt: skip
+
+
+def _without_place(facts: Facts, job: Job) -> _Finding:
+    if facts.result is not None and facts.result.is_success:
+        return _Finding(
+            JobPlace.COMPLETED, "completed", "its result is stored", "read its result",
+            known=("its document does not say so yet",),
+        )  # fmt: skip
+    if facts.is_dead:
+        return _Finding(
+            JobPlace.DEAD, "failed", "it is a dead letter, and its document says otherwise",
+            "it may have been moved this very moment: look again", is_guess=True,
+        )  # fmt: skip
+    place = JobPlace.RETRYING if job.attempts else JobPlace.QUEUED
+    if job.status is JobStatus.SCHEDULED and not job.attempts:
+        place = JobPlace.SCHEDULED
+    return _Finding(
+        place, "no place",
+        "its document is there, and its id stands in no list that was looked at, nor is it "
+        "scheduled or taken: it was lost there, or is in the list of another route",
+        "look again in a few seconds; if it is still so, submit it anew, or look at the route "
+        "that its submitter used",
+        is_guess=True,
+        missing=("place",),
+    )  # fmt: skip
+
+
+def _odd_priority(text: Optional[bytes]) -> Optional[str]:
+    """Return a priority that no worker knows, if the document has one."""
+    try:
+        members = loads_members(text or b"{}", "document")
+    except exc.SerializationError:
+        return None
+    found = [value for name, value, _ in members if name.lower() == "priority"]
+    known = {one.value for one in JobPriority}
+    return str(found[-1]) if found and found[-1] not in known else None
+
+
+def _time(score: float) -> Optional[datetime]:
+    try:
+        return _EPOCH + timedelta(seconds=score)
+    except (ValueError, OverflowError):
+        return None
+
+
+def _first_line(error: str) -> str:
+    line = error.strip().partition("\n")[0].rstrip()
+    return line if len(line) <= 200 else f"{line[:197]}..."

@@ -1,0 +1,162 @@
+"""Reads all that tells why a job does not run, in a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
+
+from .. import exceptions as exc
+from .._redis import Command, Reply, ReplyError
+from .._stored import result_of
+from .._wire import Keys
+from ..enums import JobPriority
+from ..models import Job, JobResult
+from ..operating import Explanation
+from .connection import Runs
+from .diagnosis import Facts, Standing, diagnose
+
+__all__ = ["explain"]
+
+# So far back a list is searched in the snapshot: 2 ms of the server's time.
+_SEARCHED = 100_000
+
+
+async def explain(
+    conn: Runs, keys: Keys, job_id: str, route: Optional[str], observe: float
+) -> Explanation:
+    """Explain where a job is, and why it does not run.
+
+    Args:
+        conn: Carries the reads.
+        keys: The names of everything.
+        job_id: The job.
+        route: The client's own route.
+        observe: For how many seconds to watch whether something moves; 0 is not at all.
+    """
+    first = await _snapshot(conn, keys, job_id, route)
+    if not observe:
+        return diagnose(job_id, first)
+    await asyncio.sleep(observe)
+    return diagnose(job_id, await _snapshot(conn, keys, job_id, route), first, observe)
+
+
+class _Look(NamedTuple):
+    lists: Sequence[Tuple[Optional[str], JobPriority, bytes]]
+    commands: List[Command]
+
+
+async def _snapshot(conn: Runs, keys: Keys, job_id: str, route: Optional[str]) -> Facts:
+    member = job_id.encode("utf-8", "surrogateescape")
+    (text,) = await conn.run([(b"GET", keys.document(member))], again=True)
+    job, _ = _read(text)
+    # Which lists to look at, the document says; all else is read at one moment.
+    look = _look(keys, member, [route, None if job is None else job.routing_key, None])
+    replies = await conn.run([(b"MULTI",), *look.commands, (b"EXEC",)], again=True)
+    found = replies[-1]
+    if not isinstance(found, list):  # a right is missing: each command is tried by itself
+        found = await conn.run(look.commands, again=True)
+    facts = _facts(job_id, look, found)
+    if _may_be_further_back(facts):
+        facts = await _search_all(conn, facts, look, member)
+    (info,) = await conn.run([(b"INFO", b"commandstats")], again=True)
+    return facts._replace(scheduler_looks=_looks_of_schedulers(info))
+
+
+def _look(keys: Keys, member: bytes, routes: Sequence[Optional[str]]) -> _Look:
+    lists = [
+        (route, priority, keys.ready(priority, route))
+        for route in dict.fromkeys(routes)
+        for priority in JobPriority
+    ]
+    commands: List[Command] = [
+        (b"TIME",),
+        (b"GET", keys.document(member)),
+        (b"HGETALL", keys.result_of(member)),
+        (b"ZSCORE", keys.scheduled, member),
+        (b"LPOS", keys.processing, member),
+        (b"LPOS", keys.dead, member),
+    ]
+    for _, _, key in lists:
+        commands.append((b"LPOS", key, member, b"RANK", -1, b"MAXLEN", _SEARCHED))
+        commands.append((b"LLEN", key))
+        commands.append((b"LINDEX", key, -1))
+    return _Look(lists, commands)
+
+
+def _facts(job_id: str, look: _Look, replies: Sequence[Reply]) -> Facts:
+    refusals = [str(reply) for reply in replies if isinstance(reply, ReplyError)]
+    clean: List[Any] = [None if isinstance(one, ReplyError) else one for one in replies]
+    now, text, stored, score, taken, dead = clean[:6]
+    wrong_type = isinstance(replies[1], ReplyError) and replies[1].code == "WRONGTYPE"
+    job, problem = _read(text)
+    if isinstance(replies[1], ReplyError):
+        problem = "it is no text" if wrong_type else f"Redis refuses to show it ({replies[1]})"
+    standings = []
+    for at, (route, priority, _) in enumerate(look.lists):
+        place, length, head = clean[6 + 3 * at : 9 + 3 * at]
+        length = length or 0
+        ahead = None if place is None else length - 1 - place
+        standings.append(Standing(route, priority, ahead, length, head))
+    result, result_problem = _result(job_id, stored)
+    return Facts(
+        now=float(now[0]) if now else 0.0,
+        text=text,
+        job=job,
+        problem=problem,
+        result=result,
+        result_problem=result_problem,
+        score=None if score is None else float(score),
+        is_taken=taken is not None,
+        is_dead=dead is not None,
+        standings=tuple(standings),
+        refusals=tuple(dict.fromkeys(refusals)),
+    )
+
+
+def _may_be_further_back(facts: Facts) -> bool:
+    stands = facts.is_taken or facts.is_dead or facts.score is not None or facts.standing
+    return not stands and any(one.length > _SEARCHED for one in facts.standings)
+
+
+async def _search_all(conn: Runs, facts: Facts, look: _Look, member: bytes) -> Facts:
+    """Search long lists to their ends, one at a time: each costs 20 ms for a million."""
+    standings = list(facts.standings)
+    for at, (_, _, key) in enumerate(look.lists):
+        if standings[at].length <= _SEARCHED:
+            continue
+        commands: List[Command] = [
+            (b"MULTI",), (b"LPOS", key, member, b"RANK", -1), (b"LLEN", key), (b"EXEC",),
+        ]  # fmt: skip
+        found = (await conn.run(commands, again=True))[-1]
+        if isinstance(found, list) and isinstance(found[0], int):
+            standings[at] = standings[at]._replace(ahead=found[1] - 1 - found[0], length=found[1])
+            break
+    return facts._replace(standings=tuple(standings))
+
+
+def _read(text: Reply) -> Tuple[Optional[Job], str]:
+    """Return a document, or why it can't be read; neither where there is none."""
+    if not isinstance(text, bytes):
+        return None, ""
+    try:
+        return Job.from_json(text), ""
+    except exc.SerializationError as error:
+        return None, str(error)
+
+
+def _result(job_id: str, stored: Reply) -> Tuple[Optional[JobResult[Any]], str]:
+    if not stored:
+        return None, ""
+    try:
+        return result_of(job_id, stored), ""
+    except (exc.SerializationError, exc.ServerError) as error:
+        return None, str(error)
+
+
+def _looks_of_schedulers(info: Reply) -> Optional[int]:
+    """Return how often due jobs were asked for, which schedulers alone do in this way."""
+    if not isinstance(info, bytes):
+        return None
+    match = re.search(rb"cmdstat_zrangebyscore:calls=(\d+)", info)
+    return int(match[1]) if match else 0
