@@ -69,6 +69,18 @@ def test_outcomes(
     assert runs[0].error == error
 
 
+def test_a_script_begins_anew_with_each_queue(broker: Broker) -> None:
+    """Tests may share one, though their jobs have the same id."""
+    script = fail(times=1, then=fail(times=1))
+    for _ in range(2):
+        broker.flush()
+        with LocalQueue(broker.url, background=False) as queue, queue.client() as client:
+            queue.handle("work", script)
+            client.submit_job("work", {}, job_id="mine")
+            outcomes = [run.outcome for run in queue.run_until_idle(within=DAY)]
+            assert outcomes == ["retry", "retry", "succeeded"]
+
+
 def test_jobs_are_counted_apart(queue: LocalQueue, client: Client) -> None:
     """``times`` counts the attempts at one job."""
     queue.handle("work", fail(times=1, then=succeed(1)))

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Callable, Collection, Coroutine, List, Optional, Tuple
+from typing import Any, Callable, Collection, Coroutine, Dict, List, Optional, Tuple
 
 from .._redis import Command
 from .._wire import Keys, without_surrogates
@@ -40,6 +40,7 @@ class Rules:
     strict: bool
     names: Collection[str]
     report: Callable[[Run], None]
+    played: Dict[Tuple[object, str], int] = field(default_factory=dict)
 
 
 class Attempt:
@@ -155,7 +156,7 @@ class Attempt:
     def _plan(self) -> Plan:
         handler = self._handler_of(self._job.name)
         if handler is not None:
-            return plan_of(handler, self._job)
+            return plan_of(handler, self._job, self._rules.played)
         self._is_given_up = self._rules.strict
         return Plan(unhandled=True)
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Awaitable, Callable, Dict, Optional, Union
+from typing import Any, Awaitable, Callable, Dict, Optional, Tuple, Union
 
 from .._arguments import check_integer, check_seconds
 from .._types import Seconds
@@ -44,6 +43,7 @@ class Plan:
         is_announced: Whether the storing of the result is announced.
         dies: Whether the worker dies.
         dies_after: The last step that it does; None is none.
+        played: How often each part of a script was played for each job, by this worker.
     """
 
     call: Optional[Callable[[Job], Any]] = None
@@ -53,6 +53,7 @@ class Plan:
     is_announced: bool = True
     dies: bool = False
     dies_after: Optional[Step] = None
+    played: Dict[Tuple[object, str], int] = field(default_factory=dict)
 
 
 class Script:
@@ -71,9 +72,9 @@ class Script:
 Handler = Union[Callable[[Job], Union[Any, Awaitable[Any]]], Script]
 
 
-def plan_of(handler: Handler, job: Job) -> Plan:
+def plan_of(handler: Handler, job: Job, played: Dict[Tuple[object, str], int]) -> Plan:
     """Return what is to be done with a job."""
-    plan = Plan()
+    plan = Plan(played=played)
     following: Optional[Handler] = handler
     while isinstance(following, Script):
         following = following._play(job, plan)
@@ -226,13 +227,11 @@ def _at_first(
             raise ValueError(f"{name}(then=...) needs times: without it, nothing follows")
         return Script(name, play)
     most = check_integer(times, "times", at_least=0)
-    played: Dict[str, int] = {}
-    lock = threading.Lock()
+    mark = object()
 
     def play_at_first(job: Job, plan: Plan) -> Optional[Handler]:
-        with lock:
-            played[job.id] = played.get(job.id, 0) + 1
-            is_over = played[job.id] > most
-        return _or_succeed(then) if is_over else play(job, plan)
+        played = plan.played.get((mark, job.id), 0)
+        plan.played[mark, job.id] = played + 1
+        return _or_succeed(then) if played >= most else play(job, plan)
 
     return Script(name, play_at_first)
