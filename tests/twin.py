@@ -125,9 +125,10 @@ SUBMITS = {
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
         fresh, any_attempt = job_id is None, not wait_for_retries
+        cancels = check_on_timeout(on_timeout)
         return self._run(
             lambda client: client._submit_and_wait(
-                entry, limit, fresh=fresh, any_attempt=any_attempt
+                entry, limit, fresh=fresh, any_attempt=any_attempt, cancels=cancels
             )
         )""",
 }

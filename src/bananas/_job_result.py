@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Dict, Generic, Mapping, Optional, Type, TypeVar, Union, overload
+from typing import Any, Dict, Generic, List, Mapping, Optional, Type, TypeVar, Union, overload
 
 from . import exceptions as exc
 from ._arguments import check_integer, check_text
@@ -45,6 +45,7 @@ class JobResult(Generic[T]):
         duration_ms: How long the last attempt ran, in milliseconds.
         has_data: Whether a value was stored; ``null`` is a value. By default, whether ``result``
             is anything but None.
+        cancelled: Whether it failed because somebody cancelled it.
     """
 
     job_id: str
@@ -54,6 +55,7 @@ class JobResult(Generic[T]):
     completed_at: Optional[datetime] = None
     duration_ms: int = 0
     has_data: Optional[bool] = None
+    cancelled: bool = False
 
     def __post_init__(self) -> None:
         if self.has_data is None:
@@ -112,7 +114,8 @@ class JobResult(Generic[T]):
                 stand in for the result of a job that failed.
 
         Raises:
-            JobFailedError: The job failed; ``error`` says why.
+            JobFailedError: The job failed; ``error`` says why. If it was cancelled, this is a
+                ``JobCancelledError``.
             ValueError: The handler stored no data, as every plain Go handler does, and no
                 ``default`` is given. The attribute ``result`` is None then.
             SerializationError: The data do not fit ``result_type``; the message says where.
@@ -121,6 +124,12 @@ class JobResult(Generic[T]):
             # What follows the first line is a panic's stack; the attribute has it.
             lines = self.error.strip().splitlines()
             reason = f": {lines[0]}" if lines else " without saying why"
+            if self.cancelled:
+                raise exc.JobCancelledError(
+                    f"job {self.job_id} was cancelled{_reason_to_cancel(lines)}",
+                    job_id=self.job_id,
+                    error=self.error,
+                )
             raise exc.JobFailedError(
                 f"job {self.job_id} failed{reason}", job_id=self.job_id, error=self.error
             )
@@ -146,10 +155,12 @@ class JobResult(Generic[T]):
             "completed_at": format_timestamp(moment, "completed_at"),
             "duration_ms": str(duration),
         }
-        if self.is_failed and self.error:
-            fields["error"] = check_text(self.error, "error")
-        elif self.is_success and self.has_data:
+        if self.is_success and self.has_data:
             fields["result"] = dumps(self.result, "result").decode()
+        elif self.is_failed and self.error:
+            fields["error"] = check_text(self.error, "error")
+        if self.is_failed and self.cancelled:
+            fields["cancelled"] = "1"
         return fields
 
     @classmethod
@@ -183,6 +194,7 @@ class JobResult(Generic[T]):
                 completed_at=None if moment is None else completed_at(moment),
                 duration_ms=milliseconds(fields.get(b"duration_ms")),
                 has_data=data is not None,
+                cancelled=status is JobStatus.FAILED and b"cancelled" in fields,
             )
         except exc.SerializationError as error:
             raise exc.SerializationError(
@@ -191,7 +203,7 @@ class JobResult(Generic[T]):
         return made
 
     @classmethod
-    def from_dead_letter(cls, job: Job) -> JobResult[Any]:
+    def from_dead_letter(cls, job: Job, *, cancelled: bool = False) -> JobResult[Any]:
         """Make the failed result of a job that ended without storing one (no handler, panic)."""
         return cls(
             job_id=job.id,
@@ -199,4 +211,10 @@ class JobResult(Generic[T]):
             error=job.error or "the job was dead-lettered without a reason",
             completed_at=job.updated_at,
             has_data=False,
+            cancelled=cancelled,
         )
+
+
+def _reason_to_cancel(lines: List[str]) -> str:
+    reason = lines[0].partition(": ")[2] if lines else ""
+    return f": {reason}" if reason else ""

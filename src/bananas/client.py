@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import ssl
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_text, check_timeout
 from ._in_process import InProcess
 from ._life import Life
-from ._operating import OperatingConnection, Operator
+from ._operating import OperatingConnection, Operator, Repairs, check_on_timeout
 from ._pipeline import AutoPipeline, Entry
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider, Settings, open_link, sentinel_endpoints
 from ._surroundings import refuse_green_threads
@@ -38,7 +39,7 @@ from .enums import JobPriority, Priority
 from .job_type import JobType
 from .location import Location
 from .models import Job, JobResult, JobSpec
-from .operating import Explanation
+from .operating import CancelOutcome, DeleteOutcome, Explanation, RescheduleOutcome
 from .queue import RedisQueue, Submits
 from .result_backend import RedisResultBackend
 
@@ -265,6 +266,9 @@ class AsyncClient(InProcess):
         )
         self._operator = Operator(
             operating, self._pipeline, self._waits, keys, routing_key=settings.routing_key
+        )
+        self._repairs = Repairs(
+            operating, keys, routing_key=settings.routing_key, failure_ttl=settings.failure_ttl
         )
         self._life = Life(repr(self), self._pipeline, operating, self._waits)
         self._operator.life = self._life
@@ -536,6 +540,7 @@ class AsyncClient(InProcess):
         routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
         max_retries: int = 3,
         wait_for_retries: bool = True,
+        on_timeout: Literal["leave", "cancel"] = "leave",
     ) -> JobResult[Any]:
         """Submit a job and wait until it has ended.
 
@@ -551,25 +556,54 @@ class AsyncClient(InProcess):
                 client's own.
             max_retries: Attempts after which a failure is final.
             wait_for_retries: False takes the first stored result, though a retry may follow.
+            on_timeout: What becomes of a job that has not ended in time: ``"leave"`` lets it go
+                on; ``"cancel"`` cancels it, if no worker has taken it yet.
 
         Returns:
             The result of a success or of a final failure.
 
         Raises:
-            TimeoutError: The job has not ended in time; it has the ``job_id``, and the job goes on.
+            TimeoutError: The job has not ended in time; it has the ``job_id``, and the job goes on
+                unless it was cancelled, which its ``whereabouts`` and the message say.
             BananasError: Whatever else ``submit_job`` and ``wait_for_result`` raise.
 
-        Cancelling it ends the wait, not the job.
+        Cancelling it ends the wait, not the job, unless ``on_timeout`` is ``"cancel"``: then the
+        client cancels the job too, and nobody waits for that.
         """
         limit = check_timeout(timeout)
         entry = self._queue._new_entry(
             name, payload, priority, description, None, job_id, routing_key, max_retries
         )
         return await self._submit_and_wait(
-            entry, limit, fresh=job_id is None, any_attempt=not wait_for_retries
+            entry,
+            limit,
+            fresh=job_id is None,
+            any_attempt=not wait_for_retries,
+            cancels=check_on_timeout(on_timeout),
         )
 
     async def _submit_and_wait(
+        self,
+        entry: Entry,
+        limit: Optional[float],
+        *,
+        fresh: bool,
+        any_attempt: bool,
+        cancels: bool = False,
+    ) -> JobResult[Any]:
+        try:
+            return await self._submitted(entry, limit, fresh=fresh, any_attempt=any_attempt)
+        except exc.TimeoutError as error:
+            if not cancels:
+                raise
+            await self._repairs.cancel_overdue(entry.job_id, error)
+        except asyncio.CancelledError:
+            if cancels:
+                self._repairs.cancel_later(entry.job_id)
+            raise
+        return await self._waits.wait(entry.job_id, 0, any_attempt=any_attempt)  # it has ended
+
+    async def _submitted(
         self, entry: Entry, limit: Optional[float], *, fresh: bool, any_attempt: bool
     ) -> JobResult[Any]:
         if limit == 0:  # only looks: nothing is to be subscribed for that
@@ -890,6 +924,100 @@ class AsyncClient(InProcess):
             any_attempt=not wait_for_retries,
             life=self._life,
         )
+
+    # -- operating -------------------------------------------------------------------------------
+
+    async def cancel(self, job_id: str, *, reason: str = "") -> CancelOutcome:
+        """Take a job out of the queue before it runs.
+
+        A job that is reported as cancelled does not run; whoever waits for it gets a failed result
+        at once, whose ``get_result()`` raises ``JobCancelledError``. That holds with one scheduler
+        whose clock is within 5 s of the server's and which does not stall for seconds between its
+        read and its write, and where no failover loses writes. It is done by a script, in one step
+        of the server, and in no other way.
+
+        Args:
+            job_id: The job.
+            reason: Free text, for people.
+
+        Returns:
+            What became of it: a job that a worker has taken is left alone. One that is due within
+            5 s belongs to the scheduler, which is given 5 s to move it to its list; where it does
+            not, nothing is done, and the outcome is ``DUE``. A job whose time has come before is
+            looked at twice, 1.5 s apart.
+
+        Raises:
+            ServerError: The user has no right to EVAL, or to something else that this takes; the
+                message says to what, and nothing was done.
+            SerializationError: The document can't be read.
+            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost twice.
+            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+
+        Ending it early leaves open whether the job is cancelled.
+        """
+        return await self._repairs.cancel(job_id, reason)
+
+    async def reschedule(self, job_id: str, when: Union[datetime, timedelta]) -> RescheduleOutcome:
+        """Have a job that waits run at another time: a scheduled one, a retry, or a queued one.
+
+        It holds under the conditions that ``cancel`` states, and is done in the same way.
+
+        Args:
+            job_id: The job.
+            when: An aware datetime, or a timedelta from now, which must not be negative.
+
+        Returns:
+            What became of it. A job that a worker has taken, or that is due within 5 s and that no
+            scheduler moves meanwhile, is left alone.
+
+        Raises:
+            ValueError: ``when`` is refused.
+            ServerError: The user has no right to EVAL, or to something else that this takes; the
+                message says to what, and nothing was done.
+            SerializationError: The document can't be read.
+            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost twice.
+            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+        """
+        return await self._repairs.reschedule(job_id, when)
+
+    async def delete(self, job_id: str) -> DeleteOutcome:
+        """Delete a job that has finished, with its result and its dead letter.
+
+        Args:
+            job_id: The job.
+
+        Returns:
+            What became of it; a job that has not finished is left alone.
+
+        Raises:
+            ServerError: Redis refuses; nothing was done.
+            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
+            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+        """
+        return await self._repairs.delete(job_id)
+
+    async def requeue(
+        self, job_id: str, *, routes: Optional[Literal["flat", "document"]] = None
+    ) -> None:
+        """Give a dead letter another try: it begins anew, with no attempt counted.
+
+        Its payload keeps every byte, and its old result is deleted.
+
+        Args:
+            job_id: The job.
+            routes: Onto which list it goes: ``"flat"`` for those without a route, ``"document"``
+                for the route that its document names. It must be said where the document names
+                one and the client has none: servers without routing ignore that name.
+
+        Raises:
+            JobNotFoundError: It is no dead letter, or its document has expired.
+            ValueError: ``routes`` must be said.
+            SerializationError: The document can't be read.
+            ServerError: Redis refuses; nothing was done.
+            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
+            TimeoutError: It did not answer within ``read_timeout``.
+        """
+        await self._repairs.requeue(job_id, routes)
 
     def stats(self) -> ClientStats:
         """Return counters and states for a health check; does no I/O.

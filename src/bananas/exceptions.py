@@ -11,6 +11,7 @@ BananasError
 ├── JobNotFoundError           there is no job with this id; not raised by the package so far
 ├── ResultNotFoundError        the job ended, and its result is gone
 ├── JobFailedError             the job ran and failed; raised by JobResult.get_result()
+│   └── JobCancelledError      it was cancelled, and did not run to its end
 ├── JobExistsError             the job id is taken, with if_exists="raise"
 ├── SerializationError         (also ValueError) not JSON that Go accepts, or not readable
 └── ClientClosedError          the client was closed
@@ -32,6 +33,7 @@ __all__ = [
     "BananasError",
     "ClientClosedError",
     "ConnectionError",
+    "JobCancelledError",
     "JobExistsError",
     "JobFailedError",
     "JobNotFoundError",
@@ -189,6 +191,10 @@ class JobFailedError(BananasError):
     """
 
     error: str = ""
+
+
+class JobCancelledError(JobFailedError):
+    """Somebody cancelled the job; ``error`` is the reason that was given."""
 
 
 class JobExistsError(BananasError):

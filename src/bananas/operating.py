@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Dict, Optional, Tuple
@@ -11,7 +12,14 @@ from .enums import JobPriority
 from .location import JobPlace
 from .models import Job
 
-__all__ = ["Explanation", "JobEntry", "QueueDepths"]
+__all__ = [
+    "CancelOutcome",
+    "DeleteOutcome",
+    "Explanation",
+    "JobEntry",
+    "QueueDepths",
+    "RescheduleOutcome",
+]
 
 
 @dataclass(frozen=True)
@@ -175,6 +183,52 @@ class JobEntry:
             return f"{self.id}: {self.place}, {self.problem}"
         due = "" if self.due is None else f", due at {_time(self.due)}"
         return f"{self.id}: {self.place}, {self.job.name}{due}"
+
+
+class _Outcome(str, enum.Enum):
+    def __str__(self) -> str:
+        return str(self.value)
+
+
+class CancelOutcome(_Outcome):
+    """What became of a job that was to be cancelled."""
+
+    #: It does not run, now or before; whoever waits for it is told.
+    CANCELLED = "cancelled"
+    #: A worker has taken it, and it is left alone.
+    TAKEN = "taken"
+    #: It has ended by itself.
+    FINISHED = "finished"
+    #: There is no such job, or it stands nowhere in the queue.
+    MISSING = "missing"
+    #: It is due within seconds, and no scheduler has moved it to its list: nothing was done.
+    DUE = "due"
+
+
+class RescheduleOutcome(_Outcome):
+    """What became of a job that was to run at another time."""
+
+    #: It runs then.
+    RESCHEDULED = "rescheduled"
+    #: A worker has taken it, and it is left alone.
+    TAKEN = "taken"
+    #: It has ended.
+    FINISHED = "finished"
+    #: There is no such job, or it stands nowhere in the queue.
+    MISSING = "missing"
+    #: It is due within seconds, and no scheduler has moved it to its list: nothing was done.
+    DUE = "due"
+
+
+class DeleteOutcome(_Outcome):
+    """What became of a job that was to be deleted."""
+
+    #: Its document, its result and its dead letter are gone.
+    DELETED = "deleted"
+    #: It has not ended, and is left alone: cancel it first.
+    UNFINISHED = "unfinished"
+    #: There is no such job.
+    MISSING = "missing"
 
 
 def _time(moment: Optional[datetime]) -> Optional[str]:

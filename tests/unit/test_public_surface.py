@@ -13,23 +13,26 @@ from tests.unit.source_tree import modules
 SURFACE = {
     "": [
         "AsyncClient", "AuthenticationError", "BananasError", "Client", "ClientClosedError",
-        "ConnectionError", "Job", "JobExistsError", "JobFailedError", "JobNotFoundError",
-        "JobPlace", "JobPriority", "JobRejectedError", "JobResult", "JobSpec", "JobStatus",
-        "JobType", "Location", "OutcomeUnknownError", "ResultNotFoundError", "SerializationError",
+        "ConnectionError", "Job", "JobCancelledError", "JobExistsError", "JobFailedError",
+        "JobNotFoundError", "JobPlace", "JobPriority", "JobRejectedError", "JobResult", "JobSpec",
+        "JobStatus", "JobType", "Location", "OutcomeUnknownError", "ResultNotFoundError", "SerializationError",
         "ServerError", "TimeoutError", "__version__",
     ],
     "client": ["AsCompleted", "AsyncClient", "ClientStats"],
     "enums": ["JobPriority", "JobStatus"],
     "exceptions": [
         "AuthenticationError", "BananasError", "ClientClosedError", "ConnectionError",
-        "JobExistsError", "JobFailedError", "JobNotFoundError", "JobRejectedError",
-        "OutcomeUnknownError", "ResultNotFoundError", "SerializationError", "ServerError",
-        "TimeoutError",
+        "JobCancelledError", "JobExistsError", "JobFailedError", "JobNotFoundError",
+        "JobRejectedError", "OutcomeUnknownError", "ResultNotFoundError", "SerializationError",
+        "ServerError", "TimeoutError",
     ],
     "job_type": ["JobType"],
     "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
-    "operating": ["Explanation", "JobEntry", "QueueDepths"],
+    "operating": [
+        "CancelOutcome", "DeleteOutcome", "Explanation", "JobEntry", "QueueDepths",
+        "RescheduleOutcome",
+    ],
     "queue": ["ListedJobs", "RedisQueue"],
     "result_backend": ["RedisResultBackend"],
     "sync": [

@@ -4,6 +4,7 @@ from .connection import HeldConnection, OperatingConnection, Runs
 from .listed_jobs import ListedJobs
 from .operator import Operator
 from .pages import PAGE_BYTES, PAGE_IDS, read_page
+from .repairs import Repairs, check_on_timeout
 
 __all__ = [
     "PAGE_BYTES",
@@ -12,6 +13,8 @@ __all__ = [
     "ListedJobs",
     "OperatingConnection",
     "Operator",
+    "Repairs",
     "Runs",
+    "check_on_timeout",
     "read_page",
 ]

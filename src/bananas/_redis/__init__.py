@@ -13,7 +13,7 @@ from .opening import HEARD_LIMIT, Step, tls_context
 from .outage import Outage
 from .packing import pack
 from .private import without_complaint
-from .protocol import TRANSIENT, Command, LinkLost, Reply, ReplyError, new_reader
+from .protocol import TRANSIENT, Argument, Command, LinkLost, Reply, ReplyError, new_reader
 from .sentinels import sentinel_endpoints
 from .settings import DEFAULT_REDIS_URL, Settings
 
@@ -24,6 +24,7 @@ __all__ = [
     "TRANSIENT",
     "Address",
     "AddressesFailed",
+    "Argument",
     "Attempt",
     "Command",
     "CredentialProvider",

@@ -86,7 +86,8 @@ class Endings:
             strict = [wait for wait in job.waits if wait.must_exist and wait.asked]
             self.fail(strict, messages.not_found)
             return
-        found = self._settled(job, document, judge(document.job, result), taken, now)
+        verdict = judge(document.job, result, cancelled=document.is_cancelled)
+        found = self._settled(job, document, verdict, taken, now)
         again = functools.partial(_again, job.job_id, document, stored)
         if found.finality is Finality.ENDED and found.result is not None:
             self.resolve(job, job.waits, found.result, again)
@@ -171,4 +172,4 @@ def _again(job_id: str, document: Document, stored: Reply) -> Optional[JobResult
     """Make the result that a look has found once more."""
     if stored:
         return result_of(job_id, stored)
-    return judge(document.job, None).result
+    return judge(document.job, None, cancelled=document.is_cancelled).result

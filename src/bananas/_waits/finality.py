@@ -26,7 +26,9 @@ class Finding(NamedTuple):
     result: Optional[JobResult[Any]] = None
 
 
-def judge(job: Optional[Job], result: Optional[JobResult[Any]]) -> Finding:
+def judge(
+    job: Optional[Job], result: Optional[JobResult[Any]], *, cancelled: bool = False
+) -> Finding:
     """Tell whether a job has ended; its document was read *before* the result.
 
     In that order, a document that says how the job ended was written after the result that it
@@ -39,12 +41,13 @@ def judge(job: Optional[Job], result: Optional[JobResult[Any]]) -> Finding:
     Args:
         job: The document; None where there is none, or none that can be read.
         result: The stored result; None where there is none.
+        cancelled: Whether the document says that somebody cancelled the job.
     """
     if result is not None and result.is_success:
         return Finding(Finality.ENDED, result)
     if result is None:
         if job is not None and job.status is JobStatus.FAILED:
-            return Finding(Finality.ENDED, JobResult.from_dead_letter(job))
+            return Finding(Finality.ENDED, JobResult.from_dead_letter(job, cancelled=cancelled))
         if job is not None and job.status is JobStatus.COMPLETED:
             return Finding(Finality.RESULT_GONE)
         return Finding(Finality.RUNNING)

@@ -132,7 +132,7 @@ def final_result(job_id: str, known: Known, *, any_attempt: bool) -> Optional[Jo
     """
     if known.trouble is not None:
         raise known.trouble
-    found = judge(known.document.job, known.result)
+    found = judge(known.document.job, known.result, cancelled=known.is_cancelled)
     if found.finality is Finality.RESULT_GONE:
         raise result_gone(job_id)
     is_sure = known.document.refusal is None  # else a failure may be one that will be retried

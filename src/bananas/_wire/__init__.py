@@ -3,13 +3,15 @@
 from .documents import STUB_FIELDS, Fields, folded
 from .json import dumps, loads, loads_members, quote, to_text, without_surrogates
 from .json_default import Default
-from .json_scan import Undecoded
+from .json_problems import MAX_NESTING
+from .json_scan import Undecoded, scan_members
 from .keys import Keys
 from .new_jobs import new_document, new_job_id
 from .results import completed_at, milliseconds
 from .timestamps import UTC, format_timestamp, parse_timestamp, stamp, utcnow
 
 __all__ = [
+    "MAX_NESTING",
     "STUB_FIELDS",
     "UTC",
     "Default",
@@ -27,6 +29,7 @@ __all__ = [
     "new_job_id",
     "parse_timestamp",
     "quote",
+    "scan_members",
     "stamp",
     "to_text",
     "utcnow",

@@ -55,6 +55,14 @@ class Keys:
         """The same, for an id in bytes."""
         return self._job + member
 
+    def stored_result(self, member: bytes) -> bytes:
+        """The hash that holds the result, for an id in bytes."""
+        return self._result + member
+
+    def announcement(self, member: bytes) -> bytes:
+        """The channel of the result, for an id in bytes."""
+        return self._channel + member
+
     def result(self, job_id: str) -> bytes:
         """The hash that holds a job's result."""
         return self._result + job_id.encode()

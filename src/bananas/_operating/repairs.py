@@ -1,0 +1,113 @@
+"""Repairs: what the public methods of a client hand the calls to that change jobs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import datetime, timedelta
+from typing import Any, Optional, Set, Union
+
+from .. import exceptions as exc
+from .._arguments import check_text, due_time
+from .._tasks import start_task
+from .._wire import Keys, utcnow
+from ..location import JobPlace
+from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
+from .connection import OperatingConnection
+from .finished import delete_job, requeue_job
+from .removing import Remover
+from .routes import Routes
+
+__all__ = ["Repairs", "check_on_timeout"]
+
+_logger = logging.getLogger("bananas")
+
+
+def check_on_timeout(value: str) -> bool:
+    """Return whether a job that has not ended in time is to be cancelled."""
+    if value not in ("leave", "cancel"):
+        raise ValueError("on_timeout must be 'leave' or 'cancel'")
+    return value == "cancel"
+
+
+class Repairs:
+    """Carries out what one client is asked to change.
+
+    Args:
+        connection: Carries the commands.
+        keys: The names of everything.
+        routing_key: The client's own route; None for the flat lists.
+        failure_ttl: Seconds that the result of a cancelled job is kept.
+    """
+
+    def __init__(
+        self,
+        connection: OperatingConnection,
+        keys: Keys,
+        *,
+        routing_key: Optional[str],
+        failure_ttl: int,
+    ) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._routing_key = routing_key
+        self._remover = Remover(connection, keys, routing_key=routing_key, failure_ttl=failure_ttl)
+        self._handed_over: Set[asyncio.Task[Any]] = set()
+
+    async def cancel(self, job_id: str, reason: str) -> CancelOutcome:
+        """Take a job out of the queue for good."""
+        check_text(job_id, "job_id")
+        return CancelOutcome(await self._remover.cancel(job_id, check_text(reason, "reason")))
+
+    async def cancel_overdue(self, job_id: str, error: exc.TimeoutError) -> None:
+        """Cancel a job that has not ended in time; return only if it has ended by now.
+
+        Args:
+            job_id: The job.
+            error: What the wait for it ended with; it is raised, or one like it.
+        """
+        try:
+            outcome = await self._remover.cancel(job_id, "")
+        except exc.BananasError as trouble:
+            raise exc.TimeoutError(
+                f"{error}; it was not cancelled: {trouble}",
+                job_id=job_id,
+                whereabouts=error.whereabouts,
+            ) from trouble
+        if outcome == CancelOutcome.CANCELLED:
+            raise exc.TimeoutError(
+                f"job {job_id} has not ended in time, and was cancelled",
+                job_id=job_id,
+                whereabouts=JobPlace.CANCELLED,
+            ) from error
+        if outcome != CancelOutcome.FINISHED:
+            raise error
+
+    def cancel_later(self, job_id: str) -> None:
+        """Cancel a job whose submitter does not wait for that, nor hears of it."""
+        loop = asyncio.get_running_loop()
+        task = start_task(loop, self._remover.cancel(job_id, ""), "bananas cancel")
+        self._handed_over.add(task)
+        task.add_done_callback(self._cancelled)
+
+    def _cancelled(self, task: asyncio.Task[Any]) -> None:
+        self._handed_over.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            _logger.warning("a job that nobody waits for was not cancelled: %s", task.exception())
+
+    async def reschedule(self, job_id: str, when: Union[datetime, timedelta]) -> RescheduleOutcome:
+        """Have a job run at another time."""
+        check_text(job_id, "job_id")
+        due = due_time(when, utcnow(), "when")
+        return RescheduleOutcome(await self._remover.reschedule(job_id, due))
+
+    async def delete(self, job_id: str) -> DeleteOutcome:
+        """Delete a job that has finished."""
+        check_text(job_id, "job_id")
+        return DeleteOutcome(await delete_job(self._connection, self._keys, job_id))
+
+    async def requeue(self, job_id: str, routes: Optional[str]) -> None:
+        """Give a dead letter another try."""
+        check_text(job_id, "job_id")
+        chosen = Routes(self._keys, self._routing_key, routes)
+        await requeue_job(self._connection, self._keys, chosen, job_id)

@@ -1,0 +1,72 @@
+"""Edits the members of a stored document, and leaves every other byte as it is."""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Dict, List, Mapping, Tuple
+
+from .. import exceptions as exc
+from .._wire import MAX_NESTING, loads, loads_members, scan_members
+
+__all__ = ["rewritten"]
+
+# Each byte is one character, so that places in the text are places in the document, and a
+# payload that is not UTF-8 stays what it is.
+_BYTES = "latin-1"
+
+_Member = Tuple[str, Tuple[int, int]]
+
+
+def rewritten(
+    document: bytes, changes: Mapping[str, bytes], drop: AbstractSet[str] = frozenset()
+) -> bytes:
+    """Return a document with some of its members set, and others left out.
+
+    A name is recognised as Go recognises it: with escapes, in either case, and with the two
+    letters beyond ASCII that fold to ``s`` and ``k``. Of several members of one name the first is
+    set, and the others, of which Go would take the last, are left out.
+
+    Args:
+        document: The JSON text of an object, as it is stored.
+        changes: The JSON texts of the members to set; what is not there is put at the end.
+        drop: The names of the members to leave out.
+
+    Raises:
+        exceptions.SerializationError: It is no JSON object, to Go either.
+    """
+    text = document.decode(_BYTES)
+    members = _members(text)
+    missing = dict(changes)
+    pieces: List[str] = []
+    opening = begin = text.index("{") + 1
+    for place, (name, (start, end)) in enumerate(members, 1):
+        # Between a value and what ends its member there is only white space.
+        until = text.index("}" if place == len(members) else ",", end)
+        folded = name.translate(_FOLDS)
+        if folded in missing:
+            head = text[begin:start] if name == folded else f'"{folded}":'
+            pieces.append(head + missing.pop(folded).decode(_BYTES) + text[end:until])
+        elif folded not in changes and folded not in drop:
+            pieces.append(text[begin:until])
+        begin = until + 1
+    closing = begin - 1 if members else text.index("}")
+    pieces += (f'"{name}":{value.decode(_BYTES)}' for name, value in missing.items())
+    return (text[:opening] + ",".join(pieces) + text[closing:]).encode(_BYTES)
+
+
+def _members(text: str) -> List[_Member]:
+    """Return names and the places of their values; most documents are read by the C scanner."""
+    found: List[_Member] = [(name, place) for name, _, place in loads_members(text, "job document")]
+    if not found and "{" not in text:
+        raise exc.SerializationError("job document is null, not an object")
+    if all(name.isascii() for name, _ in found):
+        return found
+    # An escape and bytes of UTF-8 look the same by now; the quoted names tell them apart.
+    return [(loads(name.encode(_BYTES)), place) for name, place in scan_members(text, MAX_NESTING)]
+
+
+# What Go takes for the same when it compares a name with that of a field.
+_FOLDS: Dict[int, str] = {
+    **{ord("A") + n: chr(ord("a") + n) for n in range(26)},
+    0x17F: "s",
+    0x212A: "k",
+}
