@@ -315,7 +315,8 @@ class Core:
 
     def _on_fail_all(self, error: exc.BananasError, now: float) -> None:
         self._end(at.IDLE, now)
-        self.pending.fail_all(error)
+        for request in self.pending.deadlines:
+            request.fail(error)
 
     def _on_close(self, now: float) -> None:
         doubtful = self.pending.in_doubt(self.exchange.batch)

@@ -267,11 +267,6 @@ class PendingRequests:
                 request.reason = refusal
             request.fail(request.late(failure, may_be_applied=request in doubtful))
 
-    def fail_all(self, error: exc.BananasError) -> None:
-        """End all for a reason that is none of theirs."""
-        for request in self.deadlines:
-            request.fail(error)
-
     def fail_unsent(self, failure: exc.ConnectionError, refusal: Optional[ReplyError]) -> None:
         """End those who asked for one attempt only, or all where another one is pointless.
 
