@@ -95,6 +95,20 @@ def test_dead_letters(run: Bananas, real_broker: Broker) -> None:
     assert "out of bananas" in run("dead", "show", "bad").out
 
 
+def test_explain(run: Bananas, real_broker: Broker) -> None:
+    """It says where a job is, and why; a job that is not there is status 5."""
+    with Client(real_broker.url) as client:
+        client.submit_job("work", 1, job_id="a")
+    [found] = _objects(run("explain", "a", "--json"))
+    assert (found["job_id"], found["place"], found["position"]) == ("a", "queued", 0)
+    shown = run("explain", "a")
+    assert (shown.status, shown.err) == (0, "")
+    for word in ("queued", "cause", "what to do"):
+        assert word in shown.out
+    assert run("explain", "none", "--quiet") == (5, "missing\n", "")
+    assert run("explain", "a", "--observe", "1s").status == 2
+
+
 def _at_a_terminal(*arguments: str, type_: bytes, until: str, then: int) -> Done:
     """Run a command on a terminal, type to it, and send it a signal once something is shown."""
     ours, theirs = os.openpty()

@@ -11,6 +11,7 @@ import typer
 from .. import __version__
 from .dead import dead, list_, show
 from .demo_command import demo
+from .explaining import explain
 from .queues import jobs, queues
 from .reading import job, result
 from .submitting import call, submit
@@ -68,7 +69,7 @@ def _add(panel: str, *commands: Callable[..., Any], to: typer.Typer = app) -> No
         to.command(name, help=text, rich_help_panel=panel)(command)
 
 
-_add(_JOBS, submit, call, wait, job, result)
+_add(_JOBS, submit, call, wait, job, explain, result)
 _add(_QUEUE, queues, jobs)
 _add(_TOOLS, demo, version)
 app.add_typer(dead, rich_help_panel=_QUEUE)
