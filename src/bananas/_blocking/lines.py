@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-import weakref
 from collections import deque
-from typing import Any, Callable, Deque, List, Optional, Protocol, Sequence
+from typing import Callable, Deque, List, Optional, Protocol, Sequence
 
 from .. import exceptions as exc
 from .._pipeline import LARGE, Entry, NotQueued, Outcomes, Submit, Transaction
 from .._redis import TRANSIENT, Command, LinkLost, NeedsLoop, NotReady, Reply, ReplyError, pack
 from .line import Line, NotSent
+from .weak_members import WeakMembers
 
 __all__ = ["Lines", "LoopSide"]
 
@@ -89,7 +89,7 @@ class Lines:
         self._clock = clock
         self._free: Deque[Line] = deque()
         #: Lines that are open, and calls that open one. One that nobody refers to has left it.
-        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._open = WeakMembers()
         self._is_closed = False
         self.opened = 0
         self.lost = 0
@@ -141,7 +141,7 @@ class Lines:
         """Close the lines; a submit that is under way on one ends as if the server had ended it."""
         self._is_closed = True
         self._close_free()
-        for line in list(self._open):
+        for line in self._open.all():
             if isinstance(line, Line):
                 line.shut_down()
 
@@ -171,7 +171,7 @@ class Lines:
     @property
     def open_lines(self) -> int:
         """How many lines are open."""
-        return sum(isinstance(line, Line) for line in list(self._open))
+        return sum(isinstance(line, Line) for line in self._open.all())
 
     @property
     def in_use(self) -> int:
