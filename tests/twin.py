@@ -76,7 +76,11 @@ GENERATED: Dict[str, List[Twin]] = {
 }
 NAMES = {twin.original: twin.name for twins in GENERATED.values() for twin in twins}
 #: Iterators, whose twins are written by hand.
-ITERATORS = {"AsCompleted": "CompletedResults", "ListedJobs": "BlockingListedJobs"}
+ITERATORS = {
+    "AsCompleted": "CompletedResults",
+    "JobChanges": "BlockingJobChanges",
+    "ListedJobs": "BlockingListedJobs",
+}
 NAMES.update(ITERATORS)
 #: What reads otherwise for a caller who blocks; each pair is needed.
 WORDS = [

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import (
     Any,
     AsyncIterable,
+    AsyncIterator,
     Callable,
     Coroutine,
     Deque,
@@ -27,12 +28,19 @@ from ._operating import ListedJobs
 from ._pipeline import Entry
 from ._submission import Submission
 from ._types import IfExists
-from ._waits import AsCompleted
+from ._waits import AsCompleted, JobChanges
 from .client import AsyncClient, ClientStats
 from .models import JobResult, JobSpec
-from .operating import JobEntry
+from .operating import JobChange, JobEntry
 
-__all__ = ["BlockingCalls", "BlockingListedJobs", "BlockingPart", "CompletedResults", "Run"]
+__all__ = [
+    "BlockingCalls",
+    "BlockingJobChanges",
+    "BlockingListedJobs",
+    "BlockingPart",
+    "CompletedResults",
+    "Run",
+]
 
 T = TypeVar("T")
 Self = TypeVar("Self", bound="BlockingCalls")
@@ -205,6 +213,38 @@ class CompletedResults(InProcess):
         self.close()
 
 
+class BlockingJobChanges(InProcess):
+    """The blocking iterator that ``Client.watch`` returns."""
+
+    def __init__(self, run: Run, make: Callable[[AsyncClient], JobChanges]) -> None:
+        self._run = run
+        self._inner: JobChanges = run(lambda client: _made(make, client))
+
+    def __iter__(self) -> BlockingJobChanges:
+        return self
+
+    def __next__(self) -> JobChange:
+        found: Optional[JobChange] = self._run(lambda client: _next(self._inner))
+        if found is None:
+            raise StopIteration
+        return found
+
+    def close(self) -> None:
+        """End the watch."""
+        self._run(lambda client: self._inner.aclose())
+
+    def __enter__(self) -> BlockingJobChanges:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+
 class BlockingListedJobs(InProcess):
     """The blocking iterator that ``client.queue.jobs`` returns."""
 
@@ -228,7 +268,7 @@ async def _made(make: Callable[[AsyncClient], T], client: AsyncClient) -> T:
     return make(client)
 
 
-async def _next(results: AsCompleted) -> Optional[JobResult[Any]]:
+async def _next(results: AsyncIterator[T]) -> Optional[T]:
     # A StopAsyncIteration can't leave a coroutine.
     try:
         return await results.__anext__()

@@ -33,7 +33,7 @@ from ._pipeline import AutoPipeline, Entry
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider, Settings, open_link, sentinel_endpoints
 from ._surroundings import refuse_green_threads
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
-from ._waits import AsCompleted, Listener, Waits
+from ._waits import AsCompleted, JobChanges, Listener, Waits
 from ._wire import Keys, format_timestamp
 from .enums import JobPriority, Priority
 from .job_type import JobType
@@ -43,7 +43,7 @@ from .operating import CancelOutcome, DeleteOutcome, Explanation, RescheduleOutc
 from .queue import RedisQueue, Submits
 from .result_backend import RedisResultBackend
 
-__all__ = ["AsCompleted", "AsyncClient", "ClientStats"]
+__all__ = ["AsCompleted", "AsyncClient", "ClientStats", "JobChanges"]
 
 Self = TypeVar("Self", bound="AsyncClient")
 P = TypeVar("P")
@@ -924,6 +924,28 @@ class AsyncClient(InProcess):
             any_attempt=not wait_for_retries,
             life=self._life,
         )
+
+    def watch(self, job_id: str, timeout: Optional[Seconds] = None) -> JobChanges:
+        """Iterate over what becomes of a job, until it has ended.
+
+        The end and each failed attempt are announced, and given at once; all else is looked for
+        in a pace of 0.25 to 2 seconds, so that what passes quickly may not be seen. The first
+        step gives where the job is now. One that does not exist may come.
+
+        Args:
+            job_id: The job.
+            timeout: Limit in seconds from the first step, or a timedelta; None is no limit. When it
+                is over, a step raises ``TimeoutError``.
+
+        Returns:
+            An async iterator of ``JobChange``; the last one has the result. Leaving the
+            loop early ends the watch when the iterator is closed (``async with`` it to
+            be sure) or forgotten. A step raises what ``wait_for_result`` would.
+
+        Raises:
+            ValueError: An argument is refused.
+        """
+        return JobChanges(self._waits, check_job_id(job_id), check_timeout(timeout), self._life)
 
     # -- operating -------------------------------------------------------------------------------
 

@@ -5,20 +5,35 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Dict, Literal, Optional, Tuple
 
 from ._wire import format_timestamp
 from .enums import JobPriority
-from .location import JobPlace
-from .models import Job
+from .location import JobPlace, Location
+from .models import Job, JobResult
 
 __all__ = [
     "CancelOutcome",
+    "ChangeKind",
     "DeleteOutcome",
     "Explanation",
+    "JobChange",
     "JobEntry",
     "QueueDepths",
     "RescheduleOutcome",
+]
+
+#: What has changed, in a word or two.
+ChangeKind = Literal[
+    "queued",
+    "scheduled",
+    "taken",
+    "attempt failed",
+    "retry due",
+    "finished",
+    "cancelled",
+    "missing",
+    "unreadable",
 ]
 
 
@@ -141,6 +156,46 @@ class Explanation:
         lines.append(f"{'likely cause' if self.is_guess else 'cause'}: {self.cause}")
         lines.append(f"what to do: {self.advice}")
         return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class JobChange:
+    """A change of a job that ``watch`` has seen.
+
+    Attributes:
+        job_id: The job.
+        kind: What has changed; ``attempt failed`` comes with the time of the retry in
+            ``location.due``, and ``retry due`` is when it is queued again.
+        location: Where the job is.
+        result: Its final result, when it has ended; None if that is gone.
+    """
+
+    job_id: str
+    kind: ChangeKind
+    location: Location
+    result: Optional[JobResult[Any]] = None
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the same as JSON values, without the result's data; times are RFC 3339."""
+        where, result = self.location, self.result
+        return {
+            "job_id": self.job_id,
+            "kind": self.kind,
+            "place": str(where.place),
+            "attempts": where.attempts,
+            "last_error": where.last_error,
+            "due": _time(where.due),
+            "status": None if result is None else str(result.status),
+        }
+
+    def __str__(self) -> str:
+        where = self.location
+        text = f"{self.job_id}: {self.kind}"
+        if self.kind in ("finished", "cancelled"):
+            return f"{text}, {where.place}"
+        if self.kind == "attempt failed":
+            text += f' ({where.attempts}), "{where.last_error.strip().partition(chr(10))[0]}"'
+        return text if where.due is None else f"{text}, due at {_time(where.due)}"
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,12 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_ids, check_timeout
-from ._blocking_calls import BlockingCalls, BlockingListedJobs, CompletedResults
+from ._blocking_calls import (
+    BlockingCalls,
+    BlockingJobChanges,
+    BlockingListedJobs,
+    CompletedResults,
+)
 from ._operating import check_on_timeout
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider
 from ._sync_parts import BlockingQueue, BlockingResultBackend
@@ -38,6 +43,7 @@ from .models import Job, JobResult, JobSpec
 from .operating import CancelOutcome, DeleteOutcome, Explanation, RescheduleOutcome
 
 __all__ = [
+    "BlockingJobChanges",
     "BlockingListedJobs",
     "BlockingQueue",
     "BlockingResultBackend",
@@ -758,6 +764,28 @@ class Client(BlockingCalls):
             self._run,
             lambda client: client.as_completed(ids, timeout, wait_for_retries=wait_for_retries),
         )
+
+    def watch(self, job_id: str, timeout: Optional[Seconds] = None) -> BlockingJobChanges:
+        """Iterate over what becomes of a job, until it has ended.
+
+        The end and each failed attempt are announced, and given at once; all else is looked for
+        in a pace of 0.25 to 2 seconds, so that what passes quickly may not be seen. The first
+        step gives where the job is now. One that does not exist may come.
+
+        Args:
+            job_id: The job.
+            timeout: Limit in seconds from the first step, or a timedelta; None is no limit. When it
+                is over, a step raises ``TimeoutError``.
+
+        Returns:
+            An iterator of ``JobChange``; the last one has the result. Leaving the
+            loop early ends the watch when the iterator is closed (``with`` it to
+            be sure) or forgotten. A step raises what ``wait_for_result`` would.
+
+        Raises:
+            ValueError: An argument is refused.
+        """
+        return BlockingJobChanges(self._run, lambda client: client.watch(job_id, timeout))
 
     def cancel(self, job_id: str, *, reason: str = "") -> CancelOutcome:
         """Take a job out of the queue before it runs.

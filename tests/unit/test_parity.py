@@ -10,10 +10,16 @@ from typing import Any, Callable, Dict, List, Tuple
 import pytest
 
 from bananas import AsyncClient, Client
-from bananas.client import AsCompleted
+from bananas.client import AsCompleted, JobChanges
 from bananas.queue import ListedJobs, RedisQueue
 from bananas.result_backend import RedisResultBackend
-from bananas.sync import BlockingListedJobs, BlockingQueue, BlockingResultBackend, CompletedResults
+from bananas.sync import (
+    BlockingJobChanges,
+    BlockingListedJobs,
+    BlockingQueue,
+    BlockingResultBackend,
+    CompletedResults,
+)
 from tests.twin import ASYNC_ARGUMENTS, GENERATED, PACKAGE, WORDS, generate
 
 #: Each class with its blocking twin; what a client hands out is here too.
@@ -23,6 +29,7 @@ TWINS = {
     RedisResultBackend: BlockingResultBackend,
     AsCompleted: CompletedResults,
     ListedJobs: BlockingListedJobs,
+    JobChanges: BlockingJobChanges,
 }
 #: How asyncio spells what a blocking class has under another name, or can't have.
 RENAMED = {
@@ -30,6 +37,11 @@ RENAMED = {
     (AsCompleted, "aclose"): "close",
     (AsCompleted, "__aenter__"): "__enter__",
     (AsCompleted, "__aiter__"): "__iter__",
+    (JobChanges, "aclose"): "close",
+    (JobChanges, "__aenter__"): "__enter__",
+    (JobChanges, "__aexit__"): "__exit__",
+    (JobChanges, "__aiter__"): "__iter__",
+    (JobChanges, "__anext__"): "__next__",
     (ListedJobs, "__aiter__"): "__iter__",
     (ListedJobs, "__anext__"): "__next__",
     (AsCompleted, "__anext__"): "__next__",
@@ -38,7 +50,7 @@ RENAMED = {
     (AsCompleted, "__aexit__"): "__exit__",
 }
 #: They return at once in both.
-PLAIN_CALLS = {"as_completed", "jobs", "from_sentinel", "stats", "queue", "results"}
+PLAIN_CALLS = {"as_completed", "watch", "jobs", "from_sentinel", "stats", "queue", "results"}
 
 
 def public(cls: type) -> Dict[str, Any]:

@@ -18,7 +18,7 @@ SURFACE = {
         "JobStatus", "JobType", "Location", "OutcomeUnknownError", "ResultNotFoundError",
         "SerializationError", "ServerError", "TimeoutError", "__version__",
     ],
-    "client": ["AsCompleted", "AsyncClient", "ClientStats"],
+    "client": ["AsCompleted", "AsyncClient", "ClientStats", "JobChanges"],
     "enums": ["JobPriority", "JobStatus"],
     "exceptions": [
         "AuthenticationError", "BananasError", "ClientClosedError", "ConnectionError",
@@ -30,14 +30,14 @@ SURFACE = {
     "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
     "operating": [
-        "CancelOutcome", "DeleteOutcome", "Explanation", "JobEntry", "QueueDepths",
-        "RescheduleOutcome",
+        "CancelOutcome", "ChangeKind", "DeleteOutcome", "Explanation", "JobChange", "JobEntry",
+        "QueueDepths", "RescheduleOutcome",
     ],
     "queue": ["ListedJobs", "RedisQueue"],
     "result_backend": ["RedisResultBackend"],
     "sync": [
-        "BlockingListedJobs", "BlockingQueue", "BlockingResultBackend", "Client",
-        "CompletedResults",
+        "BlockingJobChanges", "BlockingListedJobs", "BlockingQueue", "BlockingResultBackend",
+        "Client", "CompletedResults",
     ],
 }  # fmt: skip
 # Modules whose imports need an extra, or that run on import, are looked at where they are tested.

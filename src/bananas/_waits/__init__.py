@@ -1,7 +1,8 @@
 """Waits for results, any number of them on one subscription."""
 
 from .as_completed import AsCompleted
+from .changes import JobChanges
 from .listener import Listener
 from .waits import Waits
 
-__all__ = ["AsCompleted", "Listener", "Waits"]
+__all__ = ["AsCompleted", "JobChanges", "Listener", "Waits"]

@@ -87,7 +87,12 @@ class WaitCore:
 
     def notified(self, job_ids: Sequence[str]) -> None:
         """Read results that may have been stored."""
-        self._want_results(self._awaited(job_ids))
+        jobs = self._awaited(job_ids)
+        for job in jobs:
+            for wait in job.waits:
+                if wait.on_news is not None:
+                    wait.on_news()
+        self._want_results(jobs)
 
     def lost(self) -> None:
         """Note that what is published now may be missed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 __all__ = ["AwaitedJob", "Look", "Registry", "State", "Wait"]
 
@@ -43,9 +43,11 @@ class Wait:
         asked: Whether a look at document and result was begun since the wait was.
         looked: Whether such a look has been answered.
         has_ended: Whether it has been given a result or an error, or was left.
+        on_news: Called when something was announced of the job; it must not raise.
     """
 
-    __slots__ = ("any_attempt", "asked", "event", "has_ended", "job_id", "looked", "must_exist")
+    __slots__ = ("any_attempt", "asked", "event", "has_ended", "job_id", "looked", "must_exist",
+                 "on_news")  # fmt: skip
 
     def __init__(
         self, job_id: str, event: Any = None, *, any_attempt: bool = False, must_exist: bool = False
@@ -57,6 +59,7 @@ class Wait:
         self.asked: bool = False
         self.looked: bool = False
         self.has_ended: bool = False
+        self.on_news: Optional[Callable[[], None]] = None
 
 
 class AwaitedJob:

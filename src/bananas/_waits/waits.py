@@ -143,8 +143,12 @@ class Waits:
 
     async def locate(self, job_id: str) -> Location:
         """Say where a job is."""
+        return locate(await self.look(job_id))
+
+    async def look(self, job_id: str) -> Known:
+        """Read all that tells where a job is."""
         (known,) = await look_up(self._pipeline, self._keys, [job_id], everywhere=True)
-        return locate(known)
+        return known
 
     async def last_looks(
         self, job_ids: Sequence[str], timeout: float, *, looked: bool

@@ -1,0 +1,117 @@
+"""Each change of a job that is seen is told, in the order in which it happens."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from bananas import AsyncClient, Client, JobPlace, TimeoutError
+from tests.behaviour.broker import Broker
+from tests.behaviour.go_worker import GoWorker
+from tests.support import wait_until
+
+LIMIT = 30.0
+
+
+async def test_a_life(async_client: AsyncClient, worker: GoWorker) -> None:
+    """A job that is retried and succeeds is seen all the way."""
+    job_id = await async_client.submit_job("work", 1)
+    async with async_client.watch(job_id, LIMIT) as changes:
+        assert (await changes.__anext__()).kind == "queued"
+        worker.take()
+        assert (await changes.__anext__()).kind == "taken"
+        worker.store_failure(job_id, "boom")
+        worker.retry_later(job_id, "boom")
+        failed = await changes.__anext__()
+        assert (failed.kind, failed.location.place) == ("attempt failed", JobPlace.RETRYING)
+        assert failed.location.due is not None
+        assert str(failed).startswith(f'{job_id}: attempt failed (1), "boom", due at ')
+        worker.queue_again(job_id)
+        assert (await changes.__anext__()).kind == "retry due"
+        worker.take()
+        assert (await changes.__anext__()).kind == "taken"
+        worker.store_success(job_id, "7")
+        last = await changes.__anext__()
+        assert (last.kind, last.result and last.result.get_result()) == ("finished", 7)
+        assert last.to_dict()["status"] == "completed"
+        with pytest.raises(StopAsyncIteration):
+            await changes.__anext__()
+    assert async_client.stats().waits == 0
+
+
+async def test_ends(async_client: AsyncClient, worker: GoWorker) -> None:
+    """A job that has ended is told in one step, whichever way it has."""
+    ids = [await async_client.submit_job("work", n) for n in range(3)]
+    for _ in ids:
+        worker.take()
+    worker.complete(ids[0])
+    worker.fail_for_good(ids[1], "boom")
+    worker.rewrite(ids[2], status="failed", error="cancelled", cancelled_at="2025-01-15T10:30:00Z")
+    found = []
+    for one in ids:
+        found.append([change async for change in async_client.watch(one, LIMIT)])
+    assert [[change.kind for change in one] for one in found] == [
+        ["finished"], ["finished"], ["cancelled"],
+    ]  # fmt: skip
+    assert [one[0].location.place for one in found[:2]] == [JobPlace.COMPLETED, JobPlace.DEAD]
+    assert found[0][0].result is None
+    assert async_client.stats().waits == 0
+
+
+async def test_a_job_that_comes_later(async_client: AsyncClient, worker: GoWorker) -> None:
+    """One that is missing may come."""
+    changes = async_client.watch("later", LIMIT)
+    assert (await changes.__anext__()).kind == "missing"
+    await async_client.submit_job("work", 1, job_id="later")
+    assert (await changes.__anext__()).kind == "queued"
+    await changes.aclose()
+
+
+async def test_the_limit(async_client: AsyncClient) -> None:
+    """When the time is over, a step says where the job is, and the watch has ended."""
+    job_id = await async_client.submit_job("work", 1)
+    changes = async_client.watch(job_id, 0.05)
+    assert (await changes.__anext__()).kind == "queued"
+    with pytest.raises(TimeoutError, match=r"within 0\.05 s: it is queued$") as late:
+        await changes.__anext__()
+    assert late.value.whereabouts is JobPlace.QUEUED
+    assert [change async for change in changes] == []
+    assert async_client.stats().waits == 0
+
+
+async def test_leaving_early(async_client: AsyncClient, broker: Broker) -> None:
+    """A watch that is cancelled or left ends its subscription."""
+    job_id = await async_client.submit_job("work", 1)
+    changes = async_client.watch(job_id)
+    await changes.__anext__()
+    step = asyncio.ensure_future(changes.__anext__())
+    await asyncio.sleep(0)
+    step.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await step
+    assert async_client.stats().waits == 1
+    del changes, step
+    for _ in range(1000):
+        if async_client.stats().waits == 0:
+            break
+        await asyncio.sleep(0.005)
+    assert async_client.stats().waits == 0
+
+
+def test_blocking(real_broker: Broker, real_worker: GoWorker) -> None:
+    """The blocking client gives the same changes."""
+    with Client(real_broker.url) as client:
+        job_id = client.submit_job("work", 1)
+        kinds = []
+        with client.watch(job_id, LIMIT) as changes:
+            for change in changes:
+                kinds.append(change.kind)
+                if change.kind == "queued":
+                    real_worker.take()
+                elif change.kind == "taken":
+                    real_worker.store_success(job_id, "1")
+        assert kinds == ["queued", "taken", "finished"]
+        with client.watch("other") as changes:
+            assert next(changes).kind == "missing"
+        wait_until(lambda: client.stats().waits == 0, "no wait is left")
