@@ -1,4 +1,4 @@
-"""The commands that look at the queue."""
+"""The commands that look at the queue and change jobs in it."""
 
 from __future__ import annotations
 
@@ -88,11 +88,15 @@ def test_jobs(run: Bananas, real_broker: Broker) -> None:
 
 
 def test_dead_letters(run: Bananas, real_broker: Broker) -> None:
-    """They are listed and shown."""
+    """They are listed and shown, and one can be queued again."""
     _dead_letter(real_broker, "bad")
     assert run("dead", "list", "--quiet") == (0, "bad\n", "")
     assert _objects(run("dead", "list", "--json"))[0]["error"] == "out of bananas"
     assert "out of bananas" in run("dead", "show", "bad").out
+    assert run("requeue", "bad") == (0, "bad requeued\n", "")
+    assert real_broker.queued("queue:normal") == ["bad"]
+    done = run("requeue", "bad", "--json")
+    assert (done.status, _objects(done)) == (5, [{"job_id": "bad", "outcome": "missing"}])
 
 
 def test_explain(run: Bananas, real_broker: Broker) -> None:
@@ -107,6 +111,36 @@ def test_explain(run: Bananas, real_broker: Broker) -> None:
         assert word in shown.out
     assert run("explain", "none", "--quiet") == (5, "missing\n", "")
     assert run("explain", "a", "--observe", "1s").status == 2
+
+
+def test_cancel_and_reschedule(run: Bananas, real_broker: Broker) -> None:
+    """What became of each job is said, and its status."""
+    with Client(real_broker.url) as client:
+        for job_id in ("a", "b", "c"):
+            client.submit_job_scheduled("work", 1, scheduled_for=timedelta(hours=1), job_id=job_id)
+    assert run("cancel", "a", "b", "--reason", "wrong size") == (
+        0,
+        "a cancelled\nb cancelled\n",
+        "",
+    )
+    done = run("cancel", "a", "none", "--json")
+    assert done.status == 5
+    assert [one["outcome"] for one in _objects(done)] == ["cancelled", "missing"]
+    real_broker.command("LPUSH", "bananas:queue:processing", "c")
+    assert run("cancel", "c") == (
+        1,
+        "",
+        "bananas: job c: a worker has taken it; it was left alone\n",
+    )
+    real_broker.command("DEL", "bananas:queue:processing")
+    before = real_broker.scheduled()["c"]
+    assert run("reschedule", "c", "--in", "3h") == (0, "c rescheduled\n", "")
+    assert real_broker.scheduled()["c"] - before > 3600
+    assert run("reschedule", "c").status == 2
+    assert run("delete", "a").status == 2  # nobody can be asked
+    assert run("delete", "c", "--yes").status == 1
+    assert run("delete", "a", "--yes") == (0, "a deleted\n", "")
+    assert run("job", "a").status == 5
 
 
 def _at_a_terminal(*arguments: str, type_: bytes, until: str, then: int) -> Done:
@@ -152,3 +186,15 @@ def test_watching_queues_on_a_terminal(run: Bananas) -> None:
     assert done.status == 130
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.out).replace("\r", "\n").split("\n")
     assert max(map(len, lines)) <= 60
+
+
+@pytest.mark.parametrize(("answer", "status", "left"), [(b"n\n", 1, 1), (b"y\n", 0, 0)])
+def test_a_prompt_on_a_terminal(
+    run: Bananas, real_broker: Broker, answer: bytes, status: int, left: int
+) -> None:
+    """What destroys is asked about."""
+    _dead_letter(real_broker, "bad")
+    done = _at_a_terminal("delete", "bad", type_=answer, until="", then=0)
+    assert done.status == status, done.out
+    assert "Delete job bad" in done.out
+    assert real_broker.command("EXISTS", "bananas:job:bad") == left

@@ -9,6 +9,7 @@ from typing import Any, Callable
 import typer
 
 from .. import __version__
+from .changing import cancel, delete, requeue, reschedule
 from .dead import dead, list_, show
 from .demo_command import demo
 from .explaining import explain
@@ -69,7 +70,7 @@ def _add(panel: str, *commands: Callable[..., Any], to: typer.Typer = app) -> No
         to.command(name, help=text, rich_help_panel=panel)(command)
 
 
-_add(_JOBS, submit, call, wait, job, explain, result)
+_add(_JOBS, submit, call, wait, job, explain, result, cancel, reschedule, requeue, delete)
 _add(_QUEUE, queues, jobs)
 _add(_TOOLS, demo, version)
 app.add_typer(dead, rich_help_panel=_QUEUE)

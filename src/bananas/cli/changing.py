@@ -1,0 +1,177 @@
+"""Commands that change single jobs: cancel, reschedule, requeue, delete."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Awaitable, Callable, Dict, List, Optional, Union
+
+import typer
+
+from .. import exceptions as exc
+from ..client import AsyncClient
+from . import options
+from .arguments import due_at
+from .confirming import confirm
+from .output import json_line
+from .running import Target, run
+from .statuses import ERROR, NOT_FOUND, say
+
+__all__ = ["cancel", "delete", "requeue", "reschedule"]
+
+_REASON = typer.Option("", "--reason", metavar="TEXT", help="Why, for people.")
+_ROUTES = typer.Option(
+    None,
+    "--routes",
+    metavar="WORD",
+    help="[b]flat[/b] for the lists without a route, [b]document[/b] for the route that the "
+    "document names. To be said where it names one.",
+)
+_SAID = {
+    "cancelled": "cancelled",
+    "deleted": "deleted",
+    "requeued": "requeued",
+    "rescheduled": "rescheduled",
+    "taken": "a worker has taken it; it was left alone",
+    "finished": "it has ended already",
+    "missing": "there is no such job",
+    "due": "it is due within seconds, and no scheduler has moved it; nothing was done",
+    "unfinished": "it has not ended; cancel it first",
+}
+_DONE = ("cancelled", "deleted", "requeued", "rescheduled")
+
+
+def cancel(
+    job_ids: List[str] = options.JOB_IDS,
+    reason: str = _REASON,
+    redis: Optional[str] = options.REDIS,
+    key_prefix: str = options.KEY_PREFIX,
+    as_json: bool = options.JSON,
+    quiet: bool = options.QUIET,
+) -> None:
+    """Take jobs out of the queue before they run.
+
+    Prints what became of each: cancelled, taken, finished, missing or due. Ends with status 1 if
+    one was not cancelled, 5 if one is missing.
+
+    Example: bananas cancel 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --reason "wrong size"
+    """
+
+    async def one(client: AsyncClient, job_id: str) -> str:
+        return str(await client.cancel(job_id, reason=reason))
+
+    _each(Target(redis, key_prefix), job_ids, one, "cancel", as_json=as_json, quiet=quiet)
+
+
+def reschedule(
+    job_ids: List[str] = options.JOB_IDS,
+    at: Optional[str] = options.AT,
+    after: Optional[str] = options.IN,
+    redis: Optional[str] = options.REDIS,
+    key_prefix: str = options.KEY_PREFIX,
+    as_json: bool = options.JSON,
+    quiet: bool = options.QUIET,
+) -> None:
+    """Have jobs that wait run at another time.
+
+    Prints what became of each: rescheduled, taken, finished, missing or due.
+
+    Example: bananas reschedule 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --in 2h
+    """
+    found = due_at(at, after)
+    if found is None:
+        raise typer.BadParameter("--at or --in must say when")
+    due: Union[datetime, timedelta] = found
+
+    async def one(client: AsyncClient, job_id: str) -> str:
+        return str(await client.reschedule(job_id, due))
+
+    _each(Target(redis, key_prefix), job_ids, one, "reschedule", as_json=as_json, quiet=quiet)
+
+
+def requeue(
+    job_ids: List[str] = options.JOB_IDS,
+    routes: Optional[str] = _ROUTES,
+    redis: Optional[str] = options.REDIS,
+    key_prefix: str = options.KEY_PREFIX,
+    as_json: bool = options.JSON,
+    quiet: bool = options.QUIET,
+) -> None:
+    """Give dead letters another try, with no attempt counted.
+
+    Prints what became of each: requeued or missing. See "bananas dead requeue" for many.
+
+    Example: bananas requeue 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d
+    """
+    if routes not in (None, "flat", "document"):
+        raise typer.BadParameter("--routes is flat or document")
+
+    async def one(client: AsyncClient, job_id: str) -> str:
+        try:
+            await client.requeue(job_id, routes=routes)  # type: ignore[arg-type]
+        except exc.JobNotFoundError:
+            return "missing"
+        return "requeued"
+
+    _each(Target(redis, key_prefix), job_ids, one, "requeue", as_json=as_json, quiet=quiet)
+
+
+def delete(
+    job_ids: List[str] = options.JOB_IDS,
+    yes: bool = options.YES,
+    redis: Optional[str] = options.REDIS,
+    key_prefix: str = options.KEY_PREFIX,
+    as_json: bool = options.JSON,
+    quiet: bool = options.QUIET,
+) -> None:
+    """Delete jobs that have ended, with their results and dead letters.
+
+    Prints what became of each: deleted, unfinished or missing.
+
+    Example: bananas delete 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --yes
+    """
+    which = f"job {job_ids[0]}" if len(job_ids) == 1 else f"{len(job_ids)} jobs"
+    confirm(f"Delete {which}, with all that is stored?", yes=yes)
+
+    async def one(client: AsyncClient, job_id: str) -> str:
+        return str(await client.delete(job_id))
+
+    _each(Target(redis, key_prefix), job_ids, one, "delete", as_json=as_json, quiet=quiet)
+
+
+def _each(
+    target: Target,
+    job_ids: List[str],
+    one: Callable[[AsyncClient, str], Awaitable[str]],
+    command: str,
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Do it to each job in turn, and print what became of it at once."""
+    ids = list(dict.fromkeys(job_ids))
+    outcomes: Dict[str, str] = {}
+
+    async def work(client: AsyncClient) -> None:
+        for job_id in ids:
+            outcome = outcomes[job_id] = await one(client, job_id)
+            if as_json:
+                json_line({"job_id": job_id, "outcome": outcome})
+            elif outcome not in _DONE:
+                say(f"job {job_id}: {_SAID[outcome]}")
+            elif not quiet:
+                typer.echo(f"{job_id} {outcome}")
+
+    def interrupted() -> str:
+        left = [job_id for job_id in ids if job_id not in outcomes]
+        return (
+            f"interrupted; {len(outcomes)} of {len(ids)} jobs are done, that of {left[0]} is not "
+            f"known. The same command again goes on: bananas {command}"
+            if left
+            else "interrupted; all was done"
+        )
+
+    run(target, work, interrupted=interrupted)
+    found = set(outcomes.values())
+    if "missing" in found:
+        raise typer.Exit(NOT_FOUND)
+    raise typer.Exit(ERROR if found - set(_DONE) else 0)
