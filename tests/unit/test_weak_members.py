@@ -42,14 +42,14 @@ def eager_threads() -> Iterator[None]:
 
 def test_read_while_another_thread_changes_it(eager_threads: None) -> None:
     """Whoever reads sees the members of one moment, and no error."""
-    members, lasting = WeakMembers(), [Member() for _ in range(8)]
+    members, lasting = WeakMembers(), [Member() for _ in range(500)]
     for member in lasting:
         members.add(member)
     errors: List[BaseException] = []
 
     def change() -> None:
         try:
-            for _ in range(5_000):
+            for _ in range(10_000):
                 passing = Member()
                 members.add(passing)
                 members.discard(passing)
