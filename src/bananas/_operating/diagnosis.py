@@ -3,68 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 from .. import exceptions as exc
 from .._wire import UTC, format_timestamp, loads_members
 from ..enums import JobPriority, JobStatus
 from ..location import JobPlace
-from ..models import Job, JobResult
+from ..models import Job
 from ..operating import Explanation
+from .facts import Facts, Standing
 
-__all__ = ["Facts", "Standing", "diagnose"]
+__all__ = ["diagnose"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The scheduler looks once a second.
 _OVERDUE = 3.0
 _NO_HANDLER = "no handler registered"
 _GONE = "expired, was evicted, or was deleted"
-
-
-class Standing(NamedTuple):
-    """What one list of queued jobs tells.
-
-    Attributes:
-        route: The route of the list.
-        priority: Its priority.
-        ahead: How many jobs stand before this one; None where this one does not stand there.
-        length: How many stand there.
-        head: The id that a worker takes next.
-    """
-
-    route: Optional[str]
-    priority: JobPriority
-    ahead: Optional[int]
-    length: int
-    head: Optional[bytes]
-
-    @property
-    def words(self) -> str:
-        """What the list is called."""
-        where = "the flat list" if self.route is None else f"the list of route {self.route!r}"
-        return f"{where} of priority {self.priority.value}"
-
-
-class Facts(NamedTuple):
-    """What was read of a job at one moment."""
-
-    now: float
-    text: Optional[bytes]
-    job: Optional[Job]
-    problem: str
-    result: Optional[JobResult[Any]]
-    result_problem: str
-    score: Optional[float]
-    is_taken: bool
-    is_dead: bool
-    standings: Tuple[Standing, ...]
-    refusals: Tuple[str, ...] = ()
-    scheduler_looks: Optional[int] = None
-
-    @property
-    def standing(self) -> Optional[Standing]:
-        """The list in which the job is queued, if it is in one."""
-        return next((one for one in self.standings if one.ahead is not None), None)
 
 
 class _Finding(NamedTuple):
@@ -267,9 +222,8 @@ def _queued(
     others = f"behind {ahead} others" if ahead != 1 else "behind 1 other"
     known: Tuple[str, ...] = (
         f"it is queued in {standing.words}, {others if ahead else 'next to be taken'}",
+        *_failures(job),
     )
-    if job.attempts:
-        known += (f'{job.attempts} attempts have failed, the last with "{_first_line(job.error)}"',)
     odd = _odd_priority(facts.text)
     if odd is not None:
         return _Finding(
@@ -284,17 +238,7 @@ def _queued(
     before = None if earlier is None else earlier.standing
     if before is not None and before.head == standing.head:
         known += (f"no job has left that list in {observed:g} s",)
-        busy = any(one.length and one is not standing for one in facts.standings)
-        routes = _routing_hint(standing, job)
-        return _Finding(
-            place, "not drained",
-            "no worker drains that list" + (
-                ", or all are busy with other jobs" if busy else ", or all run long jobs"
-            ) + routes,
-            "check that workers run, and with this route and priority; observe it for longer",
-            is_guess=True,
-            known=known,
-        )  # fmt: skip
+        return _not_drained(facts, standing, job)._replace(place=place, known=known)
     if before is not None:
         known += (f"jobs have left that list within {observed:g} s",)
     return _Finding(
@@ -304,6 +248,25 @@ def _queued(
         is_guess=before is None,
         known=known,
     )  # fmt: skip
+
+
+def _not_drained(facts: Facts, standing: Standing, job: Job) -> _Finding:
+    busy = any(one.length and one is not standing for one in facts.standings)
+    return _Finding(
+        JobPlace.QUEUED, "not drained",
+        "no worker drains that list" + (
+            ", or all are busy with other jobs" if busy else ", or all run long jobs"
+        ) + _routing_hint(standing, job),
+        "check that workers run, and with this route and priority; observe it for longer",
+        is_guess=True,
+    )  # fmt: skip
+
+
+def _failures(job: Job) -> Tuple[str, ...]:
+    """Say how often a job has failed, if it has."""
+    if not job.attempts:
+        return ()
+    return (f'{job.attempts} attempts have failed, the last with "{_first_line(job.error)}"',)
 
 
 def _routing_hint(standing: Standing, job: Job) -> str:
@@ -325,9 +288,7 @@ def _scheduled(
     place = JobPlace.RETRYING if job.attempts else JobPlace.SCHEDULED
     moment = _time(score)
     when = f"at {format_timestamp(moment)}" if moment else f"at {score:g}, which is no time"
-    known: Tuple[str, ...] = (f"it is due {when}",)
-    if job.attempts:
-        known += (f'{job.attempts} attempts have failed, the last with "{_first_line(job.error)}"',)
+    known: Tuple[str, ...] = (f"it is due {when}", *_failures(job))
     late = facts.now - score
     if late <= _OVERDUE:
         if job.attempts:
@@ -339,6 +300,13 @@ def _scheduled(
             )  # fmt: skip
         return _Finding(place, "scheduled", "it waits for its time", "wait", known=known)
     known += (f"it is overdue by {timedelta(seconds=int(late))}",)
+    return _overdue(facts, earlier, observed, known)._replace(place=place)
+
+
+def _overdue(
+    facts: Facts, earlier: Optional[Facts], observed: float, known: Tuple[str, ...]
+) -> _Finding:
+    place = JobPlace.SCHEDULED
     looks = None
     if earlier is not None and None not in (earlier.scheduler_looks, facts.scheduler_looks):
         looks = (facts.scheduler_looks or 0) - (earlier.scheduler_looks or 0)

@@ -14,7 +14,8 @@ from ..enums import JobPriority
 from ..models import Job, JobResult
 from ..operating import Explanation
 from .connection import Runs
-from .diagnosis import Facts, Standing, diagnose
+from .diagnosis import diagnose
+from .facts import Facts, Standing
 
 __all__ = ["explain"]
 
