@@ -129,21 +129,6 @@ class Link:
         """Say that the server wants a login, or refuses the one that it was given."""
         return self._attempt.login_refusal(reply)
 
-    async def check_order(self) -> None:
-        """Make sure that no reply was slipped in, on a server that refuses nearly everything.
-
-        HELLO is answered in every state, also while a script runs, data are loaded or a replica
-        has lost its primary; and its reply looks like no other.
-
-        Raises:
-            LinkLost: Another reply came.
-        """
-        self.send([("HELLO", 2)])
-        (reply,) = await self.read_replies(1)
-        denied = isinstance(reply, ReplyError) and reply.code in ("NOPERM", "ERR")
-        if not denied and not (isinstance(reply, list) and reply[:1] == [b"server"]):
-            raise LinkLost("it has a reply that nobody asked for")
-
     def _take_over(self) -> None:
         """Read for ourselves from here on, each reply in the turn of the loop that it arrives in.
 
