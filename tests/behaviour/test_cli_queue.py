@@ -143,6 +143,18 @@ def test_cancel_and_reschedule(run: Bananas, real_broker: Broker) -> None:
     assert run("job", "a").status == 5
 
 
+def test_watch(run: Bananas, real_broker: Broker) -> None:
+    """It prints the changes of a job until its end, which is the status."""
+    with Client(real_broker.url) as client:
+        client.submit_job("work", 1, job_id="a")
+    done = run("watch", "a", "--timeout", "0.05s", "--quiet")
+    assert (done.status, done.out) == (4, "queued\n")
+    _dead_letter(real_broker, "bad")
+    done = run("watch", "bad", "--json")
+    assert (done.status, done.err) == (3, "")
+    assert _objects(done)[-1]["kind"] == "finished"
+
+
 def _at_a_terminal(*arguments: str, type_: bytes, until: str, then: int) -> Done:
     """Run a command on a terminal, type to it, and send it a signal once something is shown."""
     ours, theirs = os.openpty()

@@ -18,6 +18,7 @@ from .reading import job, result
 from .submitting import call, submit
 from .versions import version
 from .waiting import wait
+from .watching import watch
 
 __all__ = ["app"]
 
@@ -70,7 +71,7 @@ def _add(panel: str, *commands: Callable[..., Any], to: typer.Typer = app) -> No
         to.command(name, help=text, rich_help_panel=panel)(command)
 
 
-_add(_JOBS, submit, call, wait, job, explain, result, cancel, reschedule, requeue, delete)
+_add(_JOBS, submit, call, wait, watch, job, explain, result, cancel, reschedule, requeue, delete)
 _add(_QUEUE, queues, jobs)
 _add(_TOOLS, demo, version)
 app.add_typer(dead, rich_help_panel=_QUEUE)
