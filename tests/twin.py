@@ -62,6 +62,17 @@ GENERATED: Dict[str, List[Twin]] = {
 """,
         ),
         Twin(
+            "dead_letters",
+            "DeadLetters",
+            "BlockingDeadLetters",
+            "BlockingPart",
+            ".dead_letters",
+            """The dead letters of a deployment.
+
+    Made by a client, as ``client.dead_letters``.
+""",
+        ),
+        Twin(
             "result_backend",
             "RedisResultBackend",
             "BlockingResultBackend",

@@ -8,10 +8,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import (
     Any,
+    Callable,
     Iterable,
     List,
     Literal,
     Optional,
+    Pattern,
     Union,
     overload,
 )
@@ -23,10 +25,10 @@ from ._types import NOT_GIVEN, IfExists, NotGiven, Seconds
 from .enums import Priority
 from .location import JobPlace
 from .models import Job, JobResult
-from .operating import QueueDepths
+from .operating import DeadLetterCounts, QueueDepths
 from .queue import ListedPlace
 
-__all__ = ["BlockingQueue", "BlockingResultBackend"]
+__all__ = ["BlockingDeadLetters", "BlockingQueue", "BlockingResultBackend"]
 
 
 class BlockingQueue(BlockingPart):
@@ -183,6 +185,158 @@ class BlockingQueue(BlockingPart):
             lambda client: client.queue.jobs(
                 place, routing_key=routing_key, priority=priority, limit=limit
             ),
+        )
+
+
+class BlockingDeadLetters(BlockingPart):
+    """The dead letters of a deployment.
+
+    Made by a client, as ``client.dead_letters``.
+    """
+
+    def jobs(
+        self,
+        *,
+        name: Optional[str] = None,
+        error: Union[str, Pattern[str], None] = None,
+        older_than: Optional[Seconds] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        limit: Optional[int] = None,
+    ) -> BlockingListedJobs:
+        """Iterate over dead letters, the oldest first, in pages.
+
+        Args:
+            name: Only those of this handler.
+            error: Only those whose error holds this text, or in which this pattern is found.
+            older_than: Only those that died longer ago, in seconds or as a timedelta.
+            routing_key: Only those whose document names this route; None is no route.
+            limit: How many at most; None is all.
+
+        Returns:
+            An iterator of ``JobEntry``. Without a filter, entries without a document are
+            given too. A step raises ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
+
+        Raises:
+            ValueError: An argument is refused.
+        """
+        return BlockingListedJobs(
+            self._run,
+            lambda client: client.dead_letters.jobs(
+                name=name, error=error, older_than=older_than, routing_key=routing_key, limit=limit
+            ),
+        )
+
+    def requeue(
+        self,
+        *,
+        name: Optional[str] = None,
+        error: Union[str, Pattern[str], None] = None,
+        older_than: Optional[Seconds] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        all: bool = False,
+        limit: Optional[int] = None,
+        rate: Optional[float] = None,
+        routes: Optional[Literal["flat", "document"]] = None,
+        dry_run: bool = False,
+        progress: Optional[Callable[[DeadLetterCounts], None]] = None,
+    ) -> DeadLetterCounts:
+        """Give dead letters another try, the oldest first; each begins anew.
+
+        A page of them is moved in one step of the server, by a script. Interrupted at any moment,
+        nothing is lost or queued twice, and calling it again goes on; so do two calls at once.
+        Payloads keep every byte, and old results are deleted.
+
+        Args:
+            name: Only those of this handler.
+            error: Only those whose error holds this text, or in which this pattern is found.
+            older_than: Only those that died longer ago, in seconds or as a timedelta.
+            routing_key: Only those whose document names this route; None is no route.
+            all: All of them; it must be said where nothing else is.
+            limit: How many at most; None is all. It counts anew with each call.
+            rate: How many a second at most; None is as fast as it goes.
+            routes: Onto which lists they go: ``"flat"`` for those without a route, ``"document"``
+                for the route that the document of each names. It must be said where one names a
+                route and the client has none: servers without routing ignore that name.
+            dry_run: Whether only to count.
+            progress: Called with the counts so far, after each page; on the event loop's thread.
+
+        Returns:
+            How many went where, and how many stay for which reason.
+
+        Raises:
+            ValueError: An argument is refused, or ``routes`` must be said; what was moved before
+                stays moved.
+            ServerError: The user has no right to EVAL, or to something else that this takes; the
+                page was not moved.
+            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
+            TimeoutError: It did not answer within ``read_timeout``.
+        """
+        return self._run(
+            lambda client: client.dead_letters.requeue(
+                name=name,
+                error=error,
+                older_than=older_than,
+                routing_key=routing_key,
+                all=all,
+                limit=limit,
+                rate=rate,
+                routes=routes,
+                dry_run=dry_run,
+                progress=progress,
+            )
+        )
+
+    def purge(
+        self,
+        *,
+        name: Optional[str] = None,
+        error: Union[str, Pattern[str], None] = None,
+        older_than: Optional[Seconds] = None,
+        routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
+        all: bool = False,
+        limit: Optional[int] = None,
+        rate: Optional[float] = None,
+        dry_run: bool = False,
+        progress: Optional[Callable[[DeadLetterCounts], None]] = None,
+    ) -> DeadLetterCounts:
+        """Delete dead letters with their documents and results, the oldest first.
+
+        Interrupted at any moment, calling it again goes on.
+
+        Args:
+            name: Only those of this handler.
+            error: Only those whose error holds this text, or in which this pattern is found.
+            older_than: Only those that died longer ago, in seconds or as a timedelta.
+            routing_key: Only those whose document names this route; None is no route.
+            all: All of them, also entries without a document; it must be said where nothing else
+                is.
+            limit: How many at most; None is all. It counts anew with each call.
+            rate: How many a second at most; None is as fast as it goes.
+            dry_run: Whether only to count.
+            progress: Called with the counts so far, after each page; on the event loop's thread.
+
+        Returns:
+            How many went, and how many stay for which reason.
+
+        Raises:
+            ValueError: An argument is refused.
+            ServerError: The user has no right to EVAL, or to something else that this takes; the
+                page was not deleted.
+            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
+            TimeoutError: It did not answer within ``read_timeout``.
+        """
+        return self._run(
+            lambda client: client.dead_letters.purge(
+                name=name,
+                error=error,
+                older_than=older_than,
+                routing_key=routing_key,
+                all=all,
+                limit=limit,
+                rate=rate,
+                dry_run=dry_run,
+                progress=progress,
+            )
         )
 
 

@@ -35,6 +35,7 @@ from ._surroundings import refuse_green_threads
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._waits import AsCompleted, JobChanges, Listener, Waits
 from ._wire import Keys, format_timestamp
+from .dead_letters import DeadLetters
 from .enums import JobPriority, Priority
 from .job_type import JobType
 from .location import Location
@@ -284,6 +285,7 @@ class AsyncClient(InProcess):
             json_default=settings.json_default,
             life=self._life,
         )
+        self._dead_letters = DeadLetters(self._operator, self._repairs, self._life)
         self._results = RedisResultBackend(
             self._pipeline,
             keys,
@@ -304,6 +306,11 @@ class AsyncClient(InProcess):
     def queue(self) -> RedisQueue:
         """The documents and lists that this client writes to."""
         return self._queue
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The jobs that have failed for good."""
+        return self._dead_letters
 
     @property
     def results(self) -> RedisResultBackend:

@@ -15,6 +15,7 @@ from .models import Job, JobResult
 __all__ = [
     "CancelOutcome",
     "ChangeKind",
+    "DeadLetterCounts",
     "DeleteOutcome",
     "Explanation",
     "JobChange",
@@ -238,6 +239,52 @@ class JobEntry:
             return f"{self.id}: {self.place}, {self.problem}"
         due = "" if self.due is None else f", due at {_time(self.due)}"
         return f"{self.id}: {self.place}, {self.job.name}{due}"
+
+
+@dataclass(frozen=True)
+class DeadLetterCounts:
+    """What a call that requeues or deletes dead letters has come to.
+
+    Attributes:
+        done: Requeued or deleted; with ``dry_run``, those that would be.
+        looked_at: Entries that were read; one that was read again counts again.
+        expired: Entries without a document, which stay.
+        unreadable: Those whose document can't be read, or can't be queued again, which stay.
+        stale: Those of jobs that have not failed, or no longer, which stay.
+        other: Those that are not meant.
+        targets: How many went to each list, by its key.
+        dry_run: Whether nothing was changed.
+    """
+
+    done: int = 0
+    looked_at: int = 0
+    expired: int = 0
+    unreadable: int = 0
+    stale: int = 0
+    other: int = 0
+    targets: Dict[str, int] = field(default_factory=dict)
+    dry_run: bool = False
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the same as JSON values."""
+        return {
+            "done": self.done,
+            "looked_at": self.looked_at,
+            "expired": self.expired,
+            "unreadable": self.unreadable,
+            "stale": self.stale,
+            "other": self.other,
+            "targets": dict(self.targets),
+            "dry_run": self.dry_run,
+        }
+
+    def __str__(self) -> str:
+        where = "".join(f", {count} to {name}" for name, count in sorted(self.targets.items()))
+        verb = "would be done" if self.dry_run else "done"
+        return (
+            f"{self.done} {verb}{where}; left: {self.other} others, {self.expired} expired, "
+            f"{self.unreadable} unreadable, {self.stale} stale"
+        )
 
 
 class _Outcome(str, enum.Enum):

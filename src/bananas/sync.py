@@ -33,7 +33,7 @@ from ._blocking_calls import (
 )
 from ._operating import check_on_timeout
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider
-from ._sync_parts import BlockingQueue, BlockingResultBackend
+from ._sync_parts import BlockingDeadLetters, BlockingQueue, BlockingResultBackend
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from .client import AsyncClient, ClientStats, Due, required_time, spec_fields
 from .enums import JobPriority, Priority
@@ -43,6 +43,7 @@ from .models import Job, JobResult, JobSpec
 from .operating import CancelOutcome, DeleteOutcome, Explanation, RescheduleOutcome
 
 __all__ = [
+    "BlockingDeadLetters",
     "BlockingJobChanges",
     "BlockingListedJobs",
     "BlockingQueue",
@@ -219,6 +220,11 @@ class Client(BlockingCalls):
     def queue(self) -> BlockingQueue:
         """The documents and lists that this client writes to."""
         return BlockingQueue(self._run, repr(self))
+
+    @property
+    def dead_letters(self) -> BlockingDeadLetters:
+        """The jobs that have failed for good."""
+        return BlockingDeadLetters(self._run, repr(self))
 
     @property
     def results(self) -> BlockingResultBackend:

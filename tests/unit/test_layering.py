@@ -29,7 +29,7 @@ LAYERS = [
         "operating",
     ],
     ["_pipeline", "_chunks", "_submission"],
-    ["_waits", "_operating", "_life", "queue", "result_backend"],
+    ["_waits", "_operating", "_life", "queue", "dead_letters", "result_backend"],
     ["client", "_blocking"],
     ["_blocking_calls", "_sync_parts", "sync"],
     [""],

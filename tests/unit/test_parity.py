@@ -11,9 +11,11 @@ import pytest
 
 from bananas import AsyncClient, Client
 from bananas.client import AsCompleted, JobChanges
+from bananas.dead_letters import DeadLetters
 from bananas.queue import ListedJobs, RedisQueue
 from bananas.result_backend import RedisResultBackend
 from bananas.sync import (
+    BlockingDeadLetters,
     BlockingJobChanges,
     BlockingListedJobs,
     BlockingQueue,
@@ -26,6 +28,7 @@ from tests.twin import ASYNC_ARGUMENTS, GENERATED, PACKAGE, WORDS, generate
 TWINS = {
     AsyncClient: Client,
     RedisQueue: BlockingQueue,
+    DeadLetters: BlockingDeadLetters,
     RedisResultBackend: BlockingResultBackend,
     AsCompleted: CompletedResults,
     ListedJobs: BlockingListedJobs,
@@ -50,7 +53,16 @@ RENAMED = {
     (AsCompleted, "__aexit__"): "__exit__",
 }
 #: They return at once in both.
-PLAIN_CALLS = {"as_completed", "watch", "jobs", "from_sentinel", "stats", "queue", "results"}
+PLAIN_CALLS = {
+    "as_completed",
+    "watch",
+    "jobs",
+    "from_sentinel",
+    "stats",
+    "queue",
+    "results",
+    "dead_letters",
+}
 
 
 def public(cls: type) -> Dict[str, Any]:
@@ -98,6 +110,7 @@ def test_all_that_is_handed_out_has_a_twin() -> None:
     """Whatever class of ours a client, or a part of it, returns, is compared here."""
     frozen = (
         "CancelOutcome",
+        "DeadLetterCounts",
         "DeleteOutcome",
         "RescheduleOutcome",
         "Job",

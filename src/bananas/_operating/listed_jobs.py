@@ -34,7 +34,9 @@ class ListedJobs(InProcess):
         sources: Sequence[Callable[[], Pages]],
         limit: Optional[int],
         life: object = None,
+        wanted: Optional[Callable[[JobEntry], bool]] = None,
     ) -> None:
+        self._wanted = wanted
         self._life = life
         self._conn = conn
         self._keys = keys
@@ -91,6 +93,8 @@ class ListedJobs(InProcess):
         return members
 
     def _is_wanted(self, entry: JobEntry) -> bool:
+        if self._wanted is not None and not self._wanted(entry):
+            return False
         return self._place is not JobPlace.RETRYING or entry.place is JobPlace.RETRYING
 
     def _entry(self, member: Member, document: Optional[bytes]) -> JobEntry:

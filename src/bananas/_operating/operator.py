@@ -13,10 +13,11 @@ from .._waits import Waits
 from .._wire import Keys
 from ..enums import JobPriority, Priority, check_priority
 from ..location import JobPlace
-from ..operating import Explanation, QueueDepths
+from ..operating import Explanation, JobEntry, QueueDepths
 from .connection import OperatingConnection
 from .depths import discover_routes, read_depths
 from .explaining import explain
+from .letters import LetterFilter
 from .listed_jobs import ListedJobs
 from .listing import ListPages, Pages, SetPages
 
@@ -126,6 +127,19 @@ class Operator:
         priorities = list(JobPriority) if priority is None else [check_priority(priority)]
         sources = self._sources(place, route, priorities)
         return ListedJobs(self.connection, self._keys, place, sources, limit, self.life)
+
+    def dead_letters(self, wanted: LetterFilter, limit: Optional[int]) -> ListedJobs:
+        """Return an iterator over the dead letters that are meant."""
+        if limit is not None:
+            limit = check_integer(limit, "limit", at_least=0)
+
+        def is_wanted(entry: JobEntry) -> bool:
+            return wanted.is_open or (entry.job is not None and wanted.matches(entry.job))
+
+        sources = self._sources(JobPlace.DEAD, None, [])
+        return ListedJobs(
+            self.connection, self._keys, JobPlace.DEAD, sources, limit, self.life, is_wanted
+        )
 
     def _sources(
         self, place: JobPlace, route: Optional[str], priorities: Sequence[JobPriority]

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import datetime, timedelta
-from typing import Any, Optional, Set, Union
+from typing import Any, Callable, Optional, Pattern, Set, Union
 
 from .. import exceptions as exc
-from .._arguments import check_text, due_time
+from .._arguments import check_callable, check_integer, check_seconds, check_text, due_time
 from .._tasks import start_task
+from .._types import NotGiven, Seconds
 from .._wire import Keys, utcnow
 from ..location import JobPlace
-from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
+from ..operating import CancelOutcome, DeadLetterCounts, DeleteOutcome, RescheduleOutcome
+from .clearing import Clearing
 from .connection import OperatingConnection
 from .finished import delete_job, requeue_job
+from .letters import LetterFilter
 from .removing import Remover
 from .routes import Routes
 
@@ -105,6 +108,54 @@ class Repairs:
         """Delete a job that has finished."""
         check_text(job_id, "job_id")
         return DeleteOutcome(await delete_job(self._connection, self._keys, job_id))
+
+    def letters(
+        self,
+        name: Optional[str],
+        error: Union[str, Pattern[str], None],
+        older_than: Optional[Seconds],
+        routing_key: Union[str, None, NotGiven],
+        all: Optional[bool],
+    ) -> LetterFilter:
+        """Return which dead letters the caller means."""
+        return LetterFilter.create(name, error, older_than, routing_key, all)
+
+    async def requeue_letters(
+        self, wanted: LetterFilter, routes: Optional[str], **options: Any
+    ) -> DeadLetterCounts:
+        """Give dead letters another try."""
+        chosen = Routes(self._keys, self._routing_key, routes)
+        return await self._clear(wanted, chosen, **options)
+
+    async def purge_letters(self, wanted: LetterFilter, **options: Any) -> DeadLetterCounts:
+        """Delete dead letters."""
+        return await self._clear(wanted, None, **options)
+
+    async def _clear(
+        self,
+        wanted: LetterFilter,
+        routes: Optional[Routes],
+        *,
+        limit: Optional[int],
+        rate: Optional[float],
+        dry_run: bool,
+        progress: Optional[Callable[[DeadLetterCounts], None]],
+    ) -> DeadLetterCounts:
+        if limit is not None:
+            limit = check_integer(limit, "limit", at_least=0)
+        if rate is not None and not check_seconds(rate, "rate") > 0:
+            raise ValueError("rate must be more than 0, or None")
+        clearing = Clearing(
+            self._connection,
+            self._keys,
+            wanted,
+            routes,
+            limit=limit,
+            rate=rate,
+            dry_run=bool(dry_run),
+            progress=check_callable(progress, "progress"),
+        )
+        return await clearing.run()
 
     async def requeue(self, job_id: str, routes: Optional[str]) -> None:
         """Give a dead letter another try."""
