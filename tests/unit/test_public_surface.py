@@ -32,15 +32,13 @@ SURFACE = {
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
     "operating": [
         "CancelOutcome", "ChangeKind", "DeadLetterCounts", "DeleteOutcome", "Explanation",
-        "JobChange", "JobEntry",
-        "QueueDepths", "RescheduleOutcome",
+        "JobChange", "JobEntry", "QueueDepths", "RescheduleOutcome",
     ],
     "queue": ["ListedJobs", "RedisQueue"],
     "result_backend": ["RedisResultBackend"],
     "sync": [
         "BlockingDeadLetters", "BlockingJobChanges", "BlockingListedJobs", "BlockingQueue",
         "BlockingResultBackend", "Client", "CompletedResults",
-        "Client", "CompletedResults",
     ],
 }  # fmt: skip
 # Modules whose imports need an extra, or that run on import, are looked at where they are tested.
