@@ -14,7 +14,7 @@ from ..operating import JobEntry
 from .connection import Runs
 from .depths import time_of
 from .listing import Member, Pages
-from .pages import PAGE_IDS, read_page
+from .pages import PAGE_IDS, read_sizes, read_step, step_of
 
 __all__ = ["ListedJobs"]
 
@@ -46,6 +46,7 @@ class ListedJobs(InProcess):
         self._left = limit
         self._entries: Deque[JobEntry] = deque()
         self._waiting: List[Member] = []
+        self._sizes: List[int] = []
 
     def __aiter__(self) -> ListedJobs:
         return self
@@ -69,7 +70,7 @@ class ListedJobs(InProcess):
             members = await self._next_members()
             if not members:
                 break
-            documents = await read_page(self._conn, self._keys, [one.id for one in members])
+            documents = await read_step(self._conn, self._keys, [one.id for one in members])
             entries = map(self._entry, members, documents)
             found = [entry for entry in entries if self._is_wanted(entry)][: self._left]
         if self._left is not None:
@@ -77,7 +78,7 @@ class ListedJobs(InProcess):
         return found
 
     async def _next_members(self) -> List[Member]:
-        """Return the next ids, no more than a page of them."""
+        """Return the next ids, as many as one step may read the documents of."""
         while not self._waiting:
             if self._pages is None:
                 if not self._sources:
@@ -89,7 +90,12 @@ class ListedJobs(InProcess):
         size = PAGE_IDS
         if self._left is not None and self._place is not JobPlace.RETRYING:
             size = min(size, self._left)
-        members, self._waiting = self._waiting[:size], self._waiting[size:]
+        if not self._sizes:
+            ids = [one.id for one in self._waiting[:size]]
+            self._sizes = await read_sizes(self._conn, self._keys, ids)
+        count = step_of(self._sizes[:size])
+        members, self._waiting = self._waiting[:count], self._waiting[count:]
+        self._sizes = self._sizes[count:]
         return members
 
     def _is_wanted(self, entry: JobEntry) -> bool:
