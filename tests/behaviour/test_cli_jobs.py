@@ -96,7 +96,7 @@ def test_submit_for_later(run: Bananas, embedded_session: Broker) -> None:
         (("submit", "work", "--id", "a b"), "job_id must be"),
         (("submit", "work", "--route", "a b"), "--route must be"),
         (("submit", ""), "name must not be empty"),
-        (("submit",), "name"),
+        (("submit",), "Missing argument"),
         (("wait", "a", "--timeout", "-1"), "--timeout is no span"),
         (("job", "a", "--redis", "localhost:6379"), "--redis must"),
         (("job", "a", "--redis", "redis://localhost:port"), "--redis"),
