@@ -24,6 +24,7 @@ TREE = {
     exc.JobNotFoundError: (exc.BananasError,),
     exc.ResultNotFoundError: (exc.BananasError,),
     exc.JobFailedError: (exc.BananasError,),
+    exc.JobCancelledError: (exc.JobFailedError,),
     exc.JobExistsError: (exc.BananasError,),
     exc.SerializationError: (exc.BananasError, ValueError),
     exc.ClientClosedError: (exc.BananasError,),
@@ -36,6 +37,7 @@ FACTS = {
     exc.ServerError: ["code"],
     exc.JobRejectedError: ["code"],
     exc.JobFailedError: ["error"],
+    exc.JobCancelledError: ["error"],
 }
 each_error = pytest.mark.parametrize("error_type", ERRORS, ids=lambda cls: cls.__name__)
 

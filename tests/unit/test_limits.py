@@ -8,8 +8,8 @@ from typing import Dict, Iterator, Tuple, Union
 from tests.unit.source_tree import ROOT, modules
 
 MODULE, CLASS, FUNCTION = 400, 250, 40
-#: The two facades, whose methods are one short line each; the second one is generated.
-FACADES = {"client", "sync"}
+#: The two facades, whose methods are one short line each, and what is generated.
+FACADES = {"client", "sync", "_sync_parts"}
 LONG_CLASSES = {"client.AsyncClient", "sync.Client"}
 #: Generated; and commands, each of whose options has a text of several lines.
 LONG_FUNCTIONS = {"sync.from_sentinel", "cli.demo_command.demo", "cli.waiting.wait"}

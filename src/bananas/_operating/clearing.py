@@ -85,6 +85,7 @@ class Clearing:
         self._mark = f"mark of {uuid.uuid4()}".encode()
         self._size = _PAGE
         self._passed = 0  # entries at the right end that stay
+        self._began_at = 0
         self._anchor: Optional[bytes] = None  # the last of them
         self._now = asyncio.get_running_loop().time
         self._began = self._now()
