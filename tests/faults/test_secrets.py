@@ -38,6 +38,11 @@ _SECRETS = ["xyzzy", "plugh", _PASSWORD, quote(_PASSWORD, safe="")]
 _PAYLOAD: Any = {_KEY: [_DATA * 20, {_KEY: _DATA}]}
 
 
+async def _first_completed(client: AsyncClient) -> JobResult[Any]:
+    """Return the first result; a client that is closed refuses to begin."""
+    return await client.as_completed(["job"], 0.3).__anext__()
+
+
 class Stage:
     """A server with a password, a proxy before it, and somebody who listens."""
 
@@ -79,7 +84,7 @@ class Stage:
             client.get_jobs(["job"]),
             client.get_results(["job"]),
             client.wait_for_result("job", 0.3),
-            client.as_completed(["job"], 0.3).__anext__(),
+            _first_completed(client),
             client.results.store_result(result),
             client.results.delete_result("job"),
         )
