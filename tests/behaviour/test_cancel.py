@@ -74,6 +74,17 @@ async def test_every_copy_is_removed(real_broker: Broker, connect: Connect) -> N
     assert real_broker.command("LLEN", "bananas:route:a:queue:normal") == 0
 
 
+async def test_a_route_that_nobody_names_is_found(real_broker: Broker, connect: Connect) -> None:
+    """A job on the list of a route that neither its document nor the client knows is cancelled."""
+    client = await connect(real_broker.url)
+    job_id = await client.submit_job("work", {})
+    elsewhere = "bananas:route:elsewhere:queue:normal"
+    real_broker.command("RENAME", LIST, elsewhere)
+    real_broker.command("LPUSH", elsewhere, "other")
+    assert await client.cancel(job_id) is CancelOutcome.CANCELLED
+    assert real_broker.command("LRANGE", elsewhere, 0, -1) == [b"other"]
+
+
 @pytest.mark.parametrize("copies", [0, 1, 2])
 async def test_one_that_a_worker_has_taken_is_left_alone(
     real_broker: Broker, connect: Connect, copies: int

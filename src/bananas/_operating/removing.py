@@ -14,6 +14,7 @@ from .._wire import UTC, Keys, dumps, format_timestamp, utcnow
 from ..enums import JobPriority, JobStatus
 from ..models import Job, JobResult
 from .connection import OperatingConnection
+from .depths import discover_routes
 from .rewriting import rewritten
 from .rights import check_rights, refusal
 from .scripts import Removal, remove_job, rights_to_remove
@@ -135,6 +136,7 @@ class _Attempt:
         self._now = asyncio.get_running_loop().time
         self._began = self._now()
         self._everywhere = False
+        self._others: Optional[List[str]] = None
         self._checked: Set[bytes] = set()
         self._sent: Set[bytes] = set()
         self._lost = 0
@@ -224,7 +226,7 @@ class _Attempt:
         """Return where a job may be queued: a server may read its routing key or ignore it."""
         routes = list(dict.fromkeys([None, job.routing_key, self._routing_key]))
         if self._everywhere:
-            return self._keys.all_ready(dict.fromkeys([*routes, "default"]))
+            return self._keys.all_ready(dict.fromkeys([*routes, "default", *(self._others or ())]))
         priority = JobPriority(job.priority)
         return [self._keys.ready(priority, route) for route in routes]
 
@@ -246,7 +248,18 @@ class _Attempt:
             self._everywhere = True
         elif answer == "absent":
             self._absent_since = self._absent_since or self._now()
-            if self._now() - self._absent_since >= _MOVING:
+            if self._now() - self._absent_since < _MOVING:
+                await asyncio.sleep(_PAUSE)
+            elif not await self._has_other_routes():
                 return "missing"
-            await asyncio.sleep(_PAUSE)
         return None
+
+    async def _has_other_routes(self) -> bool:
+        """Look, once, for routes that neither the document nor the client names."""
+        if self._others is not None:
+            return False
+        try:
+            self._others = await discover_routes(self._connection, self._keys)
+        except exc.ServerError:  # without the right to look, those known are all
+            self._others = []
+        return bool(self._others)
