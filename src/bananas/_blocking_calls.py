@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import (
     Any,
     AsyncIterable,
-    AsyncIterator,
     Callable,
     Coroutine,
     Deque,
+    Generic,
     Iterable,
     List,
     Optional,
@@ -28,7 +28,6 @@ from ._operating import ListedJobs
 from ._pipeline import Entry
 from ._submission import Submission
 from ._types import IfExists
-from ._waits import AsCompleted, JobChanges
 from .client import AsyncClient, ClientStats
 from .models import JobResult, JobSpec
 from .operating import JobChange, JobEntry
@@ -43,6 +42,8 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+R = TypeVar("R", covariant=True)
+Iteration = TypeVar("Iteration", bound="_BlockingIterator[Any]")
 Self = TypeVar("Self", bound="BlockingCalls")
 
 
@@ -177,72 +178,61 @@ class BlockingPart(InProcess):
         return f"<{type(self).__name__} of {self._client}>"
 
 
-class CompletedResults(InProcess):
-    """The blocking iterator that ``Client.as_completed`` returns."""
+class _Source(Protocol[R]):
+    """An async iterator that can be left early."""
 
-    def __init__(
-        self,
-        run: Callable[[Callable[[AsyncClient], Coroutine[Any, Any, Any]]], Any],
-        make: Callable[[AsyncClient], AsCompleted],
-    ) -> None:
+    async def __anext__(self) -> R: ...
+
+    async def aclose(self) -> None:
+        """End what is left of it."""
+        ...
+
+
+class _BlockingIterator(InProcess, Generic[T]):
+    """Takes each item of an async iterator in a call of its own."""
+
+    def __init__(self, run: Run, make: Callable[[AsyncClient], _Source[T]]) -> None:
         self._run = run
-        self._inner: AsCompleted = run(lambda client: _made(make, client))
+        self._inner: _Source[T] = run(lambda client: _made(make, client))
 
-    def __iter__(self) -> CompletedResults:
+    def __iter__(self: Iteration) -> Iteration:
         return self
 
-    def __next__(self) -> JobResult[Any]:
-        found: Optional[JobResult[Any]] = self._run(lambda client: _next(self._inner))
+    def __next__(self) -> T:
+        found = self._run(lambda client: _next(self._inner))
         if found is None:
             raise StopIteration
         return found
+
+    def _end(self) -> None:
+        self._run(lambda client: self._inner.aclose())
+
+    def __enter__(self: Iteration) -> Iteration:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        self._end()
+
+
+class CompletedResults(_BlockingIterator[JobResult[Any]]):
+    """The blocking iterator that ``Client.as_completed`` returns."""
 
     def close(self) -> None:
         """End the waits that are left."""
-        self._run(lambda client: self._inner.aclose())
-
-    def __enter__(self) -> CompletedResults:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.close()
+        self._end()
 
 
-class BlockingJobChanges(InProcess):
+class BlockingJobChanges(_BlockingIterator[JobChange]):
     """The blocking iterator that ``Client.watch`` returns."""
-
-    def __init__(self, run: Run, make: Callable[[AsyncClient], JobChanges]) -> None:
-        self._run = run
-        self._inner: JobChanges = run(lambda client: _made(make, client))
-
-    def __iter__(self) -> BlockingJobChanges:
-        return self
-
-    def __next__(self) -> JobChange:
-        found: Optional[JobChange] = self._run(lambda client: _next(self._inner))
-        if found is None:
-            raise StopIteration
-        return found
 
     def close(self) -> None:
         """End the watch."""
-        self._run(lambda client: self._inner.aclose())
-
-    def __enter__(self) -> BlockingJobChanges:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.close()
+        self._end()
 
 
 class BlockingListedJobs(InProcess):
@@ -268,10 +258,10 @@ async def _made(make: Callable[[AsyncClient], T], client: AsyncClient) -> T:
     return make(client)
 
 
-async def _next(results: AsyncIterator[T]) -> Optional[T]:
+async def _next(source: _Source[T]) -> Optional[T]:
     # A StopAsyncIteration can't leave a coroutine.
     try:
-        return await results.__anext__()
+        return await source.__anext__()
     except StopAsyncIteration:
         return None
 

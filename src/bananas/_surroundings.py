@@ -50,5 +50,4 @@ def running_loop() -> asyncio.AbstractEventLoop:
     try:
         return asyncio.get_running_loop()
     except RuntimeError:
-        pass
-    raise RuntimeError("AsyncClient needs asyncio; trio is not supported")
+        raise RuntimeError("AsyncClient needs asyncio; trio is not supported") from None

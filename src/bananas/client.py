@@ -86,7 +86,9 @@ class ClientStats:
 class AsyncClient(InProcess):
     """Submits jobs and waits for results, on one event loop.
 
-    Everything shares one connection, and all waits share a second one, however many there are.
+    Submits and reads share one connection, and all waits share a second one, however many there
+    are. Documents of more than 1 MiB, and operating calls such as ``explain`` and ``cancel``, have
+    one of their own each, opened when it is needed.
     Calls that inspect or repair the queue have a third one, made by the first of them.
     Use it as ``async with AsyncClient(url) as client``, or call ``connect()`` and ``close()``;
     a client that did neither connects with its first call. It may be entered and left in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from datetime import datetime, timedelta
 from typing import Any, Optional, Union
 
@@ -14,13 +15,13 @@ from .submitted import SubmittedJobs
 __all__ = ["Assertions"]
 
 
-class Assertions:
+class Assertions(abc.ABC):
     """The assertions of a ``LocalQueue``; they are plain ``AssertionError``s."""
 
     @property
+    @abc.abstractmethod
     def submitted(self) -> SubmittedJobs:
         """The jobs that were submitted, in their order."""
-        raise NotImplementedError
 
     def assert_submitted(
         self,
