@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-R = TypeVar("R", covariant=True)
+T_co = TypeVar("T_co", covariant=True)
 Iteration = TypeVar("Iteration", bound="_BlockingIterator[Any]")
 Self = TypeVar("Self", bound="BlockingCalls")
 
@@ -178,10 +178,10 @@ class BlockingPart(InProcess):
         return f"<{type(self).__name__} of {self._client}>"
 
 
-class _Source(Protocol[R]):
+class _Source(Protocol[T_co]):
     """An async iterator that can be left early."""
 
-    async def __anext__(self) -> R: ...
+    async def __anext__(self) -> T_co: ...
 
     async def aclose(self) -> None:
         """End what is left of it."""
