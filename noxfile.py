@@ -233,8 +233,8 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def pyright(session: nox.Session) -> None:
-    """Check with pyright what callers write, and that every public type is known; needs node."""
-    session.install(ALL_EXTRAS, "pyright", *group("types"))
+    """Check with pyright what callers write, and that every public type is known."""
+    session.install(ALL_EXTRAS, "pyright[nodejs]", *group("types"))
     session.install("--force-reinstall", "--no-deps", ".")  # built anew, where uv would reuse it
     session.run("pyright", "tests/typing")
     session.chdir(session.create_tmp())  # away from the sources, of which pyright finds no marker

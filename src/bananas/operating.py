@@ -288,6 +288,8 @@ class DeadLetterCounts:
 
 
 class _Outcome(str, enum.Enum):
+    """A word that says what became of a job."""
+
     def __str__(self) -> str:
         return str(self.value)
 

@@ -35,12 +35,12 @@ class Entry:
         target: bytes,
         score: Optional[int] = None,
     ) -> None:
-        self.job_id = job_id
-        self.member = member
-        self.key = key
-        self.document = document
-        self.target = target
-        self.score = score
+        self.job_id: str = job_id
+        self.member: bytes = member
+        self.key: bytes = key
+        self.document: bytes = document
+        self.target: bytes = target
+        self.score: Optional[int] = score
 
     def __repr__(self) -> str:
         return f"Entry({self.job_id!r})"

@@ -22,7 +22,7 @@ from .watching import watch
 
 __all__ = ["app"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="bananas",
     help="Submit jobs to the Bananas task queue, see what becomes of them, and put them right.",
     no_args_is_help=True,

@@ -17,7 +17,7 @@ __all__ = ["dead", "list_", "show"]
 _LIMIT = typer.Option(100, "--limit", min=1, metavar="N", help="No more jobs than this.")
 _ALL = typer.Option(False, "--all", help="All jobs, however many.")
 
-dead = typer.Typer(
+dead: typer.Typer = typer.Typer(
     name="dead", help="Dead letters: jobs that have failed for good.", no_args_is_help=True
 )
 
