@@ -206,7 +206,7 @@ async def _lose(client: AsyncClient, proxy: FaultProxy) -> None:
 
 async def test_a_replica(own_server: RedisServer) -> None:
     """Nothing is asked of a replica; one that is promoted is used."""
-    async with AsyncClient(own_server.url(), connect_timeout=0.3) as client:
+    async with AsyncClient(own_server.url(), connect_timeout=1.5) as client:
         own_server.command("REPLICAOF", "127.0.0.1", "1")
         with pytest.raises(exc.ConnectionError, match="is a replica: connect to the primary"):
             await echo(client, b"1")
