@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import inspect
+import json
 import re
 import textwrap
 from pathlib import Path
@@ -23,7 +24,10 @@ _PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _NOT_RUN = {"how-to/fastapi.md"}
 _PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "bananas.testing.pytest_plugin"]
 _PYTEST += ["-p", "pytest_asyncio.plugin"]
+_RUNNER = str(Path(__file__).with_name("blocks.py"))
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+# What a page shows right below a block is what the block prints.
+_SHOWN_OUTPUT = re.compile(r"^```python\n(.*?)^```\n+```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _SNIPPET = re.compile(r'--8<-- "([^":]+)(?::([0-9]+):([0-9]+))?"')
 
 
@@ -41,34 +45,59 @@ def _blocks(*, snippets: bool) -> List[Tuple[str, str]]:
     return [pair for pair in found if bool(_SNIPPET.search(pair[1])) is snippets]
 
 
-_PROGRAMS = [(name, code) for name, code in _blocks(snippets=False) if name not in _NOT_RUN]
+_RUN = [(name, code) for name, code in _blocks(snippets=False) if name not in _NOT_RUN]
+_OF_TESTS = [(name, code) for name, code in _RUN if "\ndef test_" in code]
+_PROGRAMS = [block for block in _RUN if block not in _OF_TESTS]
 _CHECKED = [(name, code) for name, code in _blocks(snippets=False) if name in _NOT_RUN]
-_SHOWN = _PROGRAMS + _CHECKED
+_SHOWN = _RUN + _CHECKED
 _SHOWN += [
     (f"examples/{path.name}", path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / "examples").glob("*.py"))
 ]
 
 
+_OUTPUT = {
+    (_name(page), code): output
+    for page in _PAGES
+    for code, output in _SHOWN_OUTPUT.findall(page.read_text(encoding="utf-8"))
+}
+
+
 def _ids(blocks: List[Tuple[str, str]]) -> List[str]:
     return [f"{name}:{code.splitlines()[0][:30]}" for name, code in blocks]
 
 
-@pytest.mark.parametrize(("name", "code"), _PROGRAMS, ids=_ids(_PROGRAMS))
-def test_a_block_runs(name: str, code: str, real_broker: Broker, tmp_path: Path) -> None:
-    """Each block runs as it stands, with a handler or two behind BANANAS_REDIS_URL."""
-    path = tmp_path / "test_block.py"
-    path.write_text(code, encoding="utf-8")
-    # The temporary folder may lie in this project, whose settings are not the reader's.
-    settings = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
-    (tmp_path / "pytest.ini").write_text(settings, encoding="utf-8")
+def test_every_block_runs(real_broker: Broker, tmp_path: Path) -> None:
+    """Each block runs as it stands, with workers behind it, and prints what the page shows."""
+    written = {str(tmp_path / f"block_{at}.py"): block for at, block in enumerate(_PROGRAMS)}
+    for path, (_, code) in written.items():
+        Path(path).write_text(code, encoding="utf-8")
     with LocalQueue(real_broker.url) as queue:
         queue.handle("greet", _greet)
         queue.handle("square", lambda job: job.payload["n"] ** 2)
-        if "\ndef test_" in code:
-            done = run(*_PYTEST, str(path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
-        else:
-            done = run(str(path), BANANAS_REDIS_URL=real_broker.url)
+        queue.handle("report", lambda job: f"report of {job.payload['month']}")
+        done = run(_RUNNER, *written, BANANAS_REDIS_URL=real_broker.url)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    outcomes = json.loads(done.stdout)
+    trouble = [(written[path], found["stderr"]) for path, found in outcomes.items()]
+    assert [(block, error) for block, error in trouble if error] == []
+    printed = {block: _lines(outcomes[path]["stdout"]) for path, block in written.items()}
+    shown = {block: _lines(output) for block, output in _OUTPUT.items() if block in printed}
+    assert {block: printed[block] for block in shown} == shown
+
+
+def _lines(text: str) -> List[str]:
+    return [line.rstrip() for line in text.splitlines()]
+
+
+def test_every_block_of_tests_passes(tmp_path: Path) -> None:
+    """Each block with tests passes under pytest, with nothing but the plugin."""
+    for at, (_, code) in enumerate(_OF_TESTS):
+        (tmp_path / f"test_block_{at}.py").write_text(code, encoding="utf-8")
+    # The temporary folder may lie in this project, whose settings are not the reader's.
+    settings = "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+    (tmp_path / "pytest.ini").write_text(settings, encoding="utf-8")
+    done = run(*_PYTEST, str(tmp_path), PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
