@@ -194,10 +194,11 @@ def test_no_worker_needs_a_redis(bananas_command: Bananas) -> None:
 @pytest.mark.parametrize("package", ["typer", "rich"])
 def test_the_command_line_names_its_extra(package: str) -> None:
     """Without what the command line needs, it says in one line how to install that."""
-    done = run(*_without(package), "demo")
+    done = run(*_without(package), "status", "some-id")
     line = (
         f"bananas: the command line needs the package {package}; "
-        'install it with: python -m pip install "bananas-queue[cli]"\n'
+        'install it with: python -m pip install "bananas-queue[cli]" '
+        '(in a clone: python -m pip install ".[cli]")\n'
     )
     assert (done.returncode, done.stdout, done.stderr) == (1, "", line)
 
@@ -208,7 +209,8 @@ def test_the_demo_names_its_extra() -> None:
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
         "bananas: without --redis this needs the package fakeredis; "
-        'install it with: python -m pip install "bananas-queue[demo]"\n'
+        'install it with: python -m pip install "bananas-queue[demo]" '
+        '(in a clone: python -m pip install ".[demo]")\n'
     )
 
 
@@ -220,7 +222,8 @@ def test_a_missing_extra_in_this_process(
     assert "bananas-queue[demo]" in bananas_command("demo").err
     monkeypatch.setitem(sys.modules, "typer", None)
     monkeypatch.delitem(sys.modules, "bananas.cli.app")
-    assert "bananas-queue[cli]" in bananas_command("demo").err
+    assert "bananas-queue[cli]" in bananas_command("depths").err
+    assert "bananas-queue[demo]" in bananas_command("demo").err  # not [cli], and [demo] after that
 
 
 def test_a_defect_of_ours_is_not_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:

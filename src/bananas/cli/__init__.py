@@ -1,10 +1,12 @@
-"""The entry of the command line, which needs nothing but the standard library to say so."""
+"""The entry of the command line, which says what is missing where an extra is."""
 
 from __future__ import annotations
 
 import os
 import sys
 from typing import NoReturn
+
+from .._extras import remedy
 
 __all__ = ["main"]
 
@@ -44,9 +46,10 @@ def _end_for_want_of(error: ModuleNotFoundError) -> NoReturn:
     package = (error.name or "").partition(".")[0]
     if package in ("", "bananas"):
         raise error
+    # At once what the demo needs: it would name its own extra next.
+    extra = "demo" if sys.argv[1:2] == ["demo"] else "cli"
     print(
-        f"bananas: the command line needs the package {package}; install it with: "
-        'python -m pip install "bananas-queue[cli]"',
+        f"bananas: the command line needs the package {package}; {remedy(extra)}",
         file=sys.stderr,
     )
     sys.exit(1)

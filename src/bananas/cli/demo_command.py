@@ -6,6 +6,7 @@ from typing import Optional, Sequence
 
 import typer
 
+from .._extras import remedy
 from .demo import run_demo
 from .demo_jobs import Progress
 from .demo_view import View, outcomes, summary
@@ -66,8 +67,7 @@ def demo(
         except ImportError:
             end(
                 ERROR,
-                "without --redis this needs the package fakeredis; install it with: "
-                'python -m pip install "bananas-queue[demo]"',
+                f"without --redis this needs the package fakeredis; {remedy('demo')}",
             )
     shown.print(outcomes(rows))
     shown.print(summary(rows), soft_wrap=True)

@@ -10,6 +10,7 @@ import uuid
 from socketserver import BaseRequestHandler
 from typing import Any, Iterable, List, Tuple
 
+from .._extras import missing_extra
 from .._redis import reply_error
 
 __all__ = ["make_server"]
@@ -33,9 +34,7 @@ def make_server(host: str) -> Any:
     try:
         from fakeredis import TcpFakeServer
     except ImportError as error:
-        raise ImportError(
-            "the embedded broker needs fakeredis: run pip install 'bananas-queue[testing]'"
-        ) from error
+        raise missing_extra("the embedded broker", "fakeredis", "testing") from error
     server: Any = TcpFakeServer((host, 0))
     server.RequestHandlerClass = _Connection
     server.daemon_threads = True
