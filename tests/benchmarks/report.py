@@ -56,12 +56,18 @@ def markdown(results: Results, growth: Results) -> str:
     parts += [_made_with(results["environment"]), _ratio_table(results)]
     if results.get("peers"):
         parts.append(_peer_table(results["peers"]))
-    parts.append("![Times as fast as the baseline](../assets/performance.svg)")
+    parts.append(_picture("Times as fast as the baseline", "performance"))
     if growth:
         parts += ["### How cost grows", _table(GROWTH_HEAD, _growth_rows(growth["scaling"]))]
         parts.append(_flat(growth["scaling"]))
-        parts.append("![How cost grows](../assets/performance_growth.svg)")
+        parts.append(_picture("How cost grows", "performance_growth"))
     return "\n\n".join(parts) + "\n"
+
+
+def _picture(words: str, name: str) -> str:
+    """Return a picture for each of the site's two schemes."""
+    light, dark = f"{name}.svg#only-light", f"{name}_dark.svg#only-dark"
+    return f"![{words}](../assets/{light})\n![{words}](../assets/{dark})"
 
 
 def _made_with(environment: Dict[str, Any]) -> str:
@@ -214,12 +220,13 @@ def main() -> None:
     results = json.loads(options.results.read_text())
     growth = json.loads(options.growth.read_text()) if options.growth else {}
     ASSETS.mkdir(exist_ok=True)
-    written = {
-        TABLE: markdown(results, growth),
-        ASSETS / "performance.svg": draw_ratios(results),
-    }
+    drawn = {"performance": draw_ratios(results)}
     if growth:
-        written[ASSETS / "performance_growth.svg"] = draw_growth(growth["scaling"])
+        drawn["performance_growth"] = draw_growth(growth["scaling"])
+    written = {TABLE: markdown(results, growth)}
+    for name, picture in drawn.items():
+        written[ASSETS / f"{name}.svg"] = picture
+        written[ASSETS / f"{name}_dark.svg"] = svg.dark(picture)
     for path, content in written.items():
         path.write_text(content, encoding="utf-8")
         print(path.relative_to(ROOT))

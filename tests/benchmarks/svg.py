@@ -6,9 +6,11 @@ import math
 from html import escape
 from typing import List, Sequence, Tuple
 
-__all__ = ["Scale", "circle", "document", "line", "polyline", "text"]
+__all__ = ["Scale", "circle", "dark", "document", "line", "polyline", "text"]
 
-INK, FAINT, OURS, OTHERS = "#333333", "#cccccc", "#b8860b", "#7a7a7a"
+SHEET, INK, FAINT, OURS, OTHERS = "#ffffff", "#333333", "#cccccc", "#b8860b", "#7a7a7a"
+#: What stands for each colour on a dark page.
+DARK = {SHEET: "#26241f", INK: "#e6e1d5", FAINT: "#4c483f", OURS: "#ffd23f", OTHERS: "#a8a396"}
 
 
 class Scale:
@@ -24,13 +26,20 @@ class Scale:
 
 
 def document(width: int, height: int, title: str, marks: Sequence[str]) -> str:
-    """Put marks onto a white sheet, which also a dark page can show."""
+    """Put marks onto a white sheet."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         f'font-family="sans-serif" font-size="13" role="img">'
     )
-    sheet = f'<rect width="{width}" height="{height}" rx="6" fill="#ffffff"/>'
+    sheet = f'<rect width="{width}" height="{height}" rx="6" fill="{SHEET}"/>'
     return "\n".join([head, f"<title>{escape(title)}</title>", sheet, *marks, "</svg>", ""])
+
+
+def dark(drawn: str) -> str:
+    """Return a document in the colours of a dark page."""
+    for color, instead in DARK.items():
+        drawn = drawn.replace(f'"{color}"', f'"{instead}"')
+    return drawn
 
 
 def line(x1: float, y1: float, x2: float, y2: float, color: str = FAINT, width: float = 1) -> str:
