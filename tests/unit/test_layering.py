@@ -31,7 +31,7 @@ LAYERS = [
     ["_pipeline", "_chunks", "_submission"],
     ["_waits", "_operating", "_life", "queue", "dead_letters", "result_backend"],
     ["client", "_blocking"],
-    ["_blocking_calls", "_sync_parts", "sync"],
+    ["_blocking_calls", "_sync_parts", "sync", "_awaited_calls"],
     [""],
     ["testing", "cli", "__main__"],
 ]

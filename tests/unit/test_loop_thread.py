@@ -106,6 +106,36 @@ def test_a_thread_that_has_ended_refuses_calls() -> None:
         thread.run(answer())
 
 
+def test_a_started_call_ends_with_the_thread() -> None:
+    """Who does not block is told the same; a future that was cancelled stays so."""
+    thread = LoopThread()
+    thread.start()
+    began, ended = threading.Event(), []
+    future = thread.start_call(never(began, ended))
+    assert began.wait(10)
+    cancelled = thread.start_call(never(threading.Event(), []))
+    assert cancelled.cancel()
+    thread.stop()
+    for late in (future, thread.start_call(answer())):
+        with pytest.raises(ClientClosedError, match="shutting down"):
+            late.result(10)
+    assert ended == ["ended"]
+    assert cancelled.cancelled()
+
+
+@pytest.mark.parametrize("error", [LookupError("nothing there"), SystemExit(3)])
+def test_a_started_call_ends_as_its_coroutine_does(
+    thread: LoopThread, error: BaseException
+) -> None:
+    async def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)) as caught:
+        thread.start_call(fail()).result(10)
+    assert caught.value is error
+    assert thread.start_call(answer()).result(10) == 42
+
+
 @pytest.mark.parametrize(
     ("reason", "error", "words"),
     [

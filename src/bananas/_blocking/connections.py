@@ -7,6 +7,7 @@ import functools
 import os
 import sys
 import weakref
+from concurrent.futures import Future
 from typing import Any, Callable, Coroutine, Dict, Optional, TypeVar
 
 from .. import exceptions as exc
@@ -61,6 +62,16 @@ class Connections:
         thread = loop_thread()
         return thread.run(call(self._client_of(thread)))
 
+    def start(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> Future[T]:
+        """Start a coroutine in the loop's thread, for a caller who does not block.
+
+        Raises:
+            exceptions.ClientClosedError: The client was closed.
+        """
+        self.refuse_closed()
+        thread = loop_thread()
+        return thread.start_call(call(self._client_of(thread)))
+
     def connect(self) -> None:
         """Make sure of a line, or of a connection of the loop."""
         self.refuse_misuse()
@@ -74,6 +85,14 @@ class Connections:
             exceptions.ClientClosedError: The second.
         """
         refuse_running_loop("use AsyncClient, or asyncio.to_thread")
+        self.refuse_closed()
+
+    def refuse_closed(self) -> None:
+        """Refuse calls that come after ``close``.
+
+        Raises:
+            exceptions.ClientClosedError: It is closed.
+        """
         if self.is_closed:
             raise exc.ClientClosedError("the client is closed; make a new one")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import functools
 import os
 import sys
 import threading
-from typing import Any, Callable, Coroutine, Dict, List, Optional, Set, TypeVar
+from concurrent.futures import Future
+from typing import Any, Callable, Coroutine, Dict, Generic, List, Optional, Set, TypeVar
 
 from .. import exceptions as exc
 from .._tasks import in_empty_context
@@ -54,14 +56,38 @@ class _Call:
             self.error = task.exception()
             if self.error is None:
                 self.value = task.result()
-        self.ended.release()
+        self.end()
 
     def give_up(self) -> None:
         """End it where its task never will: the loop has ended."""
         if self.task is None:
             self.coroutine.close()
         self.error = shutting_down()
+        self.end()
+
+    def end(self) -> None:
+        """Tell the caller."""
         self.ended.release()
+
+
+class _StartedCall(_Call, Generic[T]):
+    """A call whose caller has a future, and does not block."""
+
+    __slots__ = ("future",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, T]) -> None:
+        super().__init__(coroutine)
+        self.future: Future[T] = Future()
+
+    def end(self) -> None:
+        """Tell the caller, unless the future was cancelled."""
+        error, self.error = self.error, None
+        if not self.future.set_running_or_notify_cancel():
+            return
+        if error is None:
+            self.future.set_result(self.value)
+        else:
+            self.future.set_exception(error)
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -170,6 +196,22 @@ class LoopThread:
                 del error, call  # the traceback refers to this frame: no cycle
         value: T = call.value
         return value
+
+    def start_call(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine as a task of the loop, and return its future.
+
+        Cancelling the future cancels the task. It ends with ``ClientClosedError`` where the loop
+        has ended.
+        """
+        call = _StartedCall(coroutine)
+        call.future.add_done_callback(functools.partial(self._on_future_done, call))
+        self._open.add(call)
+        self._schedule(self._start, call)
+        return call.future
+
+    def _on_future_done(self, call: _Call, future: Future[Any]) -> None:
+        if future.cancelled() and call in self._open:
+            self._schedule(self._cancel, call)
 
     def _schedule(self, function: Callable[[_Call], None], call: _Call) -> None:
         try:
