@@ -13,6 +13,7 @@ from .changing import cancel, delete, requeue, reschedule
 from .dead import dead, list_, show
 from .demo_command import demo
 from .explaining import explain
+from .flags import FlagCommand, FlagGroup
 from .queues import jobs, queues
 from .reading import job, result
 from .submitting import call, submit
@@ -23,6 +24,7 @@ from .watching import watch
 __all__ = ["app"]
 
 app: typer.Typer = typer.Typer(
+    cls=FlagGroup,
     name="bananas",
     help="Submit jobs to the Bananas task queue, see what becomes of them, and put them right.",
     no_args_is_help=True,
@@ -68,11 +70,11 @@ def _add(panel: str, *commands: Callable[..., Any], to: typer.Typer = app) -> No
     for command in commands:
         text = _paragraphs(command.__doc__ or "").replace("[", "\\[")
         name = command.__name__.rstrip("_")
-        to.command(name, help=text, rich_help_panel=panel)(command)
+        to.command(name, cls=FlagCommand, help=text, rich_help_panel=panel)(command)
 
 
 _add(_JOBS, submit, call, wait, watch, job, explain, result, cancel, reschedule, requeue, delete)
 _add(_QUEUE, queues, jobs)
 _add(_TOOLS, demo, version)
-app.add_typer(dead, rich_help_panel=_QUEUE)
+app.add_typer(dead, cls=FlagGroup, rich_help_panel=_QUEUE)
 _add(_DEAD, list_, show, to=dead)

@@ -13,6 +13,7 @@ from .. import exceptions as exc
 from .._wire import Keys
 from ..client import AsyncClient
 from ..location import JobPlace
+from ..operating import DeleteOutcome
 from ..testing import LocalQueue
 from ..testing._wire import Wire, emulator_settings
 from .demo_jobs import HANDLER, DemoJob, Progress, handle, new_jobs
@@ -40,7 +41,7 @@ async def run_demo(
         redis_url: The Redis to use; None starts an embedded broker.
         worker: Whether to work on the jobs here. On a Redis that was given this is done under a
             key prefix of its own, so that it takes nobody's jobs and nobody takes the demo's; what
-            is there in the end is deleted.
+            is there in the end is deleted. Without it, jobs that no worker takes are taken back.
         timeout: Limit of all waits, in seconds.
         started: Called with the URL once there is a connection.
         show: Called with all rows, some of which may have changed.
@@ -97,10 +98,10 @@ async def _run_jobs(
 ) -> List[Progress]:
     rows = [Progress(job) for job in jobs]
     ids = await client.submit_jobs([job.spec for job in jobs])
-    show(rows)
     start = time.monotonic()
     waits = [asyncio.ensure_future(_wait(client, row, start, timeout)) for row in rows]
     try:
+        show(rows)
         while not all(wait.done() for wait in waits):
             await asyncio.wait(waits, timeout=_LOOK_EVERY)
             await _look(client, [row for row in rows if row.ended_at is None])
@@ -109,6 +110,9 @@ async def _run_jobs(
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
+        if not expect_data:
+            left = [row for row in rows if row.waits_for_a_worker]
+            await asyncio.gather(*(_take_back(client, row) for row in left))
     await _settle(client, [row for row in rows if row.result is not None])
     for row, stored in zip(rows, await client.get_results(ids)):
         row.judge(stored, expect_data=expect_data)
@@ -119,11 +123,24 @@ async def _wait(client: AsyncClient, row: Progress, start: float, timeout: float
     try:
         row.result = await client.wait_for_result(row.job.job_id, timeout)
         row.where = str(row.result.status)
+    except exc.TimeoutError as error:
+        row.where = str(error.whereabouts or "unknown")
+        row.problems.append(f"no result after {timeout:g} s, it is {row.where}")
     except exc.BananasError as error:
         row.where = "unknown"
         row.problems.append(str(error))
     row.seconds = time.monotonic() - start
     row.ended_at = datetime.now(timezone.utc)
+
+
+async def _take_back(client: AsyncClient, row: Progress) -> None:
+    """Delete a job that no worker has taken, and that would wait for one for ever."""
+    try:
+        if row.where != "scheduled":  # such a job is left to the scheduler
+            await client.cancel(row.job.job_id)
+            row.taken_back = await client.delete(row.job.job_id) is DeleteOutcome.DELETED
+    except exc.BananasError:
+        return  # that it was not taken back is said
 
 
 async def _look(client: AsyncClient, rows: Sequence[Progress]) -> None:

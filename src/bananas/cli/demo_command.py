@@ -9,7 +9,8 @@ import typer
 from .._extras import remedy
 from .demo import run_demo
 from .demo_jobs import Progress
-from .demo_view import View, outcomes, summary
+from .demo_story import nobody_works, stopped
+from .demo_view import View
 from .output import console
 from .running import Target, run_or_end
 from .statuses import ERROR, end
@@ -29,7 +30,8 @@ def demo(
         False,
         "--no-worker",
         help="Leave the jobs to the Go workers of the Redis that [b]--redis[/b] names. They go to "
-        "the queue itself, need a handler named [b]demo[/b], and leave two dead letters.",
+        "the queue itself, need a handler named [b]demo[/b], and leave two dead letters. Those "
+        "that no worker takes are taken back.",
     ),
     timeout: float = typer.Option(
         15.0, "--timeout", min=0.0, metavar="SECONDS", help="Wait no longer than this."
@@ -39,16 +41,15 @@ def demo(
 
     Without options nothing but Python is needed: a small Redis and a worker run inside this
     process. The jobs have all three priorities; one is scheduled, one fails and succeeds on its
-    retry, one fails for good, and one is handled by nobody.
+    retry, one always fails, and one has no handler.
 
-    Ends with status 0 if every job ended as it should, 1 if not, 130 after Ctrl-C.
+    Ends with status 0 if every job ended as planned, 1 if not, 130 after Ctrl-C.
 
     Example: bananas demo
     """
     if no_worker and redis is None:
         raise typer.BadParameter("it needs --redis, to say where the workers are")
-    shown = console()
-    with View(shown, embedded=redis is None, emulated=not no_worker) as view:
+    with View(console(), embedded=redis is None, emulated=not no_worker) as view:
 
         async def work() -> Sequence[Progress]:
             try:
@@ -63,13 +64,19 @@ def demo(
                 view.close()
 
         try:
-            rows = run_or_end(work(), target=Target(redis), interrupted=lambda: "")
+            rows = run_or_end(
+                work(),
+                target=Target(redis),
+                interrupted=lambda: stopped(view.rows, worker=not no_worker),
+            )
         except ImportError:
             end(
                 ERROR,
                 f"without --redis this needs the package fakeredis; {remedy('demo')}",
             )
-    shown.print(outcomes(rows))
-    shown.print(summary(rows), soft_wrap=True)
+    nobody = nobody_works(rows, timeout) if no_worker else None
+    if nobody:
+        end(ERROR, nobody)
+    view.finish(rows)
     if any(row.problems for row in rows):
         raise typer.Exit(1)

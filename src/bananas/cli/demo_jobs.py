@@ -27,6 +27,7 @@ class DemoJob:
         ends: ``COMPLETED`` or ``FAILED``.
         failures: How many of its attempts have to fail.
         keeps_result: Whether its worker has to store a result.
+        failed: What is said of its failure, if it has to fail.
     """
 
     title: str
@@ -34,6 +35,7 @@ class DemoJob:
     ends: JobStatus = JobStatus.COMPLETED
     failures: int = 0
     keeps_result: bool = True
+    failed: str = "no attempt left"
 
     @property
     def job_id(self) -> str:
@@ -48,13 +50,14 @@ class Progress:
 
     Attributes:
         job: The job.
-        where: ``submitted``; then ``scheduled``, ``queued``, ``processing`` or ``retrying``, as
-            the client says; at last ``completed`` or ``failed``, or ``unknown`` after an error.
+        where: ``submitted``; then the place that the client tells; at last ``completed`` or
+            ``failed``, or ``unknown`` after an error.
         document: The document as it was last read.
         result: How it ended.
         ended_at: When its wait was over, by this machine's clock; None until then.
         seconds: From the submit until then.
         problems: What was not as it had to be; empty if all was.
+        taken_back: Whether it was taken out of the queue, as no worker had taken it.
     """
 
     job: DemoJob
@@ -64,12 +67,12 @@ class Progress:
     ended_at: Optional[datetime] = None
     seconds: float = 0.0
     problems: List[str] = field(default_factory=list)
+    taken_back: bool = False
 
     @property
-    def attempts(self) -> int:
-        """Attempts so far that have ended, as far as the document and the result tell."""
-        failed = 0 if self.document is None else self.document.attempts
-        return failed + (self.result is not None and self.result.is_success)
+    def waits_for_a_worker(self) -> bool:
+        """Whether no worker has taken it, as far as is known."""
+        return self.result is None and self.where in ("submitted", "queued", "scheduled")
 
     def judge(self, stored: Optional[JobResult[Any]], *, expect_data: bool) -> None:
         """Note what is not as it had to be; the job has ended, or its wait has failed.
@@ -110,18 +113,19 @@ def new_jobs(now: datetime) -> List[DemoJob]:
     completed, failed = JobStatus.COMPLETED, JobStatus.FAILED
     later = now + timedelta(seconds=2)
     return [
-        DemoJob("low priority", spec(low)),
-        DemoJob("normal priority", spec(normal)),
         DemoJob("high priority", spec(high)),
-        DemoJob("scheduled in 2 s", spec(normal, scheduled_for=later)),
-        DemoJob("fails, is retried", spec(normal, 1), completed, 1),
-        DemoJob("fails for good", spec(normal, 2, max_retries=2), failed, 2),
+        DemoJob("normal priority", spec(normal)),
+        DemoJob("low priority", spec(low)),
+        DemoJob("due in 2 s", spec(normal, scheduled_for=later)),
+        DemoJob("fails once", spec(normal, 1), completed, 1),
+        DemoJob("always fails", spec(normal, 2, max_retries=2), failed, 2),
         DemoJob(
-            "nobody handles it",
+            "no handler",
             spec(normal, name=_NOBODY, max_retries=1),
             failed,
             1,
             keeps_result=False,
+            failed="no handler",
         ),
     ]
 
@@ -131,7 +135,7 @@ async def handle(job: Job) -> Dict[str, int]:
     await asyncio.sleep(job.payload["seconds"])
     attempt = job.attempts + 1
     if attempt <= job.payload["failures"]:
-        raise RuntimeError(f"boom in attempt {attempt}")
+        raise RuntimeError("boom")
     return _data(attempt)
 
 

@@ -1,31 +1,20 @@
-"""Shows the demo: a live table on a terminal, plain lines elsewhere, and the outcomes at last."""
+"""Shows the demo: a line for each step of each job, which stays, and the code at last."""
 
 from __future__ import annotations
 
-import json
 import time
-from datetime import datetime, timezone
 from types import TracebackType
 from typing import Dict, Optional, Sequence, Type
 
-from rich import box
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
+from rich.syntax import Syntax
 from rich.text import Text
 
 from .demo_jobs import Progress
+from .demo_story import CODE, NEXT, step, waiting
 
-__all__ = ["View", "outcomes", "summary"]
-
-_STYLES = {
-    "completed": "green",
-    "failed": "red",
-    "taken": "cyan",
-    "retrying": "yellow",
-    "scheduled": "blue",
-    "unknown": "bold red",
-}
+__all__ = ["View"]
 
 
 class View:
@@ -44,6 +33,8 @@ class View:
         self._live: Optional[Live] = None
         self._said: Dict[str, str] = {}
         self._start: Optional[float] = None
+        #: The jobs as they were last shown.
+        self.rows: Sequence[Progress] = ()
 
     def __enter__(self) -> View:
         return self
@@ -62,111 +53,53 @@ class View:
         if "@" in where:  # who we are there is nobody's business
             where = f"{url.partition('://')[0]}://{where.rpartition('@')[2]}"
         embedded = " (inside this process)" if self._embedded else ""
-        worker = "emulated, in this process" if self._emulated else "yours; it needs a handler demo"
-        self._console.print(Text(f"Redis:  {where}{embedded}\nworker: {worker}\n"), soft_wrap=True)
+        worker = "inside this process" if self._emulated else "yours, with a handler named demo"
+        self._print(Text(f"Redis:  {where}{embedded}\nworker: {worker}\n"))
 
     def show(self, rows: Sequence[Progress]) -> None:
-        """Show where each job is; in plain lines, only what has changed."""
+        """Print a line for each job that has made a step; a terminal has the sum below them."""
         if self._start is None:
             self._start = time.monotonic()
+            self._print(Text(f" 0.0 s  {len(rows)} jobs submitted, in one round trip"))
             if self._console.is_terminal and not self._console.is_dumb_terminal:
                 self._live = Live(console=self._console, auto_refresh=False, transient=True)
                 self._live.start()
-            else:
-                self._console.print(f"{0:6.2f} s  {len(rows)} jobs submitted")
+        self.rows = rows
+        at = time.monotonic() - self._start
+        for row in rows:
+            self._print_step(row, at if row.ended_at is None else row.seconds)
         if self._live is not None:
-            self._live.update(_progress(rows), refresh=True)
-        else:
-            self._print_changes(rows, time.monotonic() - self._start)
+            self._live.update(Text(waiting(rows), style="dim"), refresh=True)
 
     def close(self) -> None:
-        """Take the live table off the terminal."""
+        """Take the sum off the terminal; the lines stay."""
         live, self._live = self._live, None
         if live is not None:
             live.stop()
 
-    def _print_changes(self, rows: Sequence[Progress], at: float) -> None:
-        for row in rows:
-            state = _state(row)
-            if state and self._said.get(row.job.job_id) != state:
-                self._said[row.job.job_id] = state
-                line = f"{at:6.2f} s  {row.job.title:<17}  {state}{_countdown(row)}"
-                self._console.print(Text(line), soft_wrap=True)
+    def finish(self, rows: Sequence[Progress]) -> None:
+        """Say whether all ended as planned, and if so which code does it, and what is next."""
+        good = sum(not row.problems for row in rows)
+        seconds = max((row.seconds for row in rows), default=0.0)
+        sums = f"\n{good} of {len(rows)} jobs ended as planned, in {seconds:.1f} s"
+        if good < len(rows):
+            for row in rows:
+                for problem in row.problems:
+                    self._console.print(Text(f"{row.job.title}: {problem}", style="red"))
+            self._print(Text(sums.strip(), style="bold red"))
+            return
+        self._print(Text(sums, style="bold green"))
+        self._print(Text("\nThe code for one of them:\n"))
+        code = Syntax(CODE, "python", theme="ansi_dark", background_color="default").highlight(CODE)
+        for line in code.split("\n", allow_blank=False):
+            self._print(Text("  ").append_text(line))
+        self._print(Text(f"\n{NEXT}"))
 
+    def _print_step(self, row: Progress, at: float) -> None:
+        said, style = step(row)
+        if said and self._said.get(row.job.job_id) != said:
+            self._said[row.job.job_id] = said
+            self._print(Text(f"{at:4.1f} s  {row.job.title:<15}  ").append(said, style=style))
 
-def _state(row: Progress) -> str:
-    """Say what is happening to a job; nothing while that is not known."""
-    document = row.document
-    if row.ended_at is not None:
-        return _outcome(row)
-    if document is None:
-        return ""
-    if row.where == "retrying":
-        return f'retrying after "{document.error}"'
-    if row.where == "taken":
-        return f"running, attempt {document.attempts + 1}"
-    if row.where == "queued":
-        return f"queued, priority {document.priority}"
-    return row.where
-
-
-def _countdown(row: Progress) -> str:
-    """Say how long it is until a job is due, if it is to be."""
-    due = None if row.document is None else row.document.scheduled_for
-    if due is None or row.where not in ("scheduled", "retrying"):
-        return ""
-    return f", due in {max(0.0, (due - datetime.now(timezone.utc)).total_seconds()):.1f} s"
-
-
-def _outcome(row: Progress) -> str:
-    if row.result is None:
-        return "no outcome"
-    if row.result.is_failed:
-        return f"failed: {row.result.error}"
-    return f"completed: {json.dumps(row.result.result)}" if row.result.has_data else "completed"
-
-
-def _style(row: Progress) -> str:
-    return _STYLES.get(row.where, "dim")
-
-
-def _progress(rows: Sequence[Progress]) -> Table:
-    table = Table(box=box.ROUNDED)
-    table.add_column("job", min_width=17)
-    table.add_column("what happens to it", min_width=52, overflow="fold")
-    for row in rows:
-        table.add_row(row.job.title, Text(_state(row) + _countdown(row), style=_style(row)))
-    return table
-
-
-def outcomes(rows: Sequence[Progress]) -> Table:
-    """Return the table of how the jobs ended, and whether they had to end so."""
-    table = Table(box=box.ROUNDED)
-    table.add_column("job", min_width=17)
-    table.add_column("outcome", overflow="fold")
-    table.add_column("attempts", justify="right", no_wrap=True)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("expected", no_wrap=True)
-    for row in rows:
-        table.add_row(
-            row.job.title,
-            Text(_outcome(row), style=_style(row)),
-            str(row.attempts),
-            f"{row.seconds:.2f} s",
-            Text("no", style="bold red") if row.problems else Text("yes"),
-        )
-    return table
-
-
-def summary(rows: Sequence[Progress]) -> Text:
-    """Return the last lines: what was not as it had to be, and the sum of it all."""
-    text = Text()
-    for row in rows:
-        for problem in row.problems:
-            text.append(f"{row.job.title}: {problem}\n", style="red")
-    expected = sum(not row.problems for row in rows)
-    seconds = max((row.seconds for row in rows), default=0.0)
-    return text.append(
-        f"{expected} of {len(rows)} jobs ended as expected, in {seconds:.1f} s",
-        style="bold green" if expected == len(rows) else "bold red",
-    )
+    def _print(self, text: Text) -> None:
+        self._console.print(text, soft_wrap=True)
