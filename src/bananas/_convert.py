@@ -11,7 +11,19 @@ import types
 import typing
 import uuid
 from datetime import datetime
-from typing import Any, Callable, Dict, Iterable, List, Literal, NoReturn, Sequence, Tuple, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Literal,
+    NoReturn,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from . import exceptions as exc
 from ._pydantic_errors import sentence
@@ -53,7 +65,9 @@ class _Misfit(Exception):
     """Says where a value does not fit its type, and never what it is."""
 
 
-def convert(value: Any, target: Any, what: str, root: str = "result") -> Any:
+def convert(
+    value: Any, target: Any, what: str, root: str = "result", *, job_id: Optional[str] = None
+) -> Any:
     """Return a decoded JSON value as a type, checked at every depth.
 
     A Union takes the first of its members that fits, but a whole number stays one where ``int`` is
@@ -64,6 +78,7 @@ def convert(value: Any, target: Any, what: str, root: str = "result") -> Any:
         target: The type; ``Any`` returns the value as it is.
         what: What the value belongs to, for messages.
         root: What the value itself is called in them.
+        job_id: The job that the error is about.
 
     Raises:
         SerializationError: The value does not fit; the message says where, and shows no value.
@@ -75,7 +90,7 @@ def convert(value: Any, target: Any, what: str, root: str = "result") -> Any:
         problem = str(misfit)
     except RecursionError:
         problem = f"{root} is nested too deeply to be converted here"
-    raise exc.SerializationError(f"{what}: {problem}")
+    raise exc.SerializationError(f"{what}: {problem}", job_id=job_id)
 
 
 def model_problems(model: Any, fields: Dict[str, Any], path: str) -> List[str]:

@@ -142,7 +142,8 @@ class JobResult(Generic[T]):
             )
         if result_type is None:
             return self.result
-        return convert(self.result, result_type, f"result of job {self.job_id}")
+        what = f"result of job {self.job_id}"
+        return convert(self.result, result_type, what, job_id=self.job_id)
 
     def to_hash(self, now: datetime) -> Dict[str, str]:
         """Return the fields of the hash that a worker stores; absent ones are left out."""

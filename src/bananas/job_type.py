@@ -180,7 +180,8 @@ class JobType(Generic[P, R]):
             SerializationError: It is not of its type; the message says where.
             TypeError: The type is none that can be converted to.
         """
-        loaded: P = convert(job.payload, self._payload, f"job {job.id}", "payload")
+        what = f"job {job.id}"
+        loaded: P = convert(job.payload, self._payload, what, "payload", job_id=job.id)
         return loaded
 
     def load_result(self, result: JobResult[Any]) -> R:

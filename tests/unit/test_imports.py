@@ -9,10 +9,11 @@ import sys
 from tests.unit.source_tree import ROOT
 
 PROGRAM = "import bananas, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+#: redis-py itself imports opentelemetry where it is installed.
 OPTIONAL = {
     "aiohttp", "attr", "click", "coverage", "fakeredis", "fastapi", "hypothesis", "msgspec",
-    "opentelemetry", "prometheus_client", "pydantic", "pytest", "rich", "structlog",
-    "typer", "unittest", "uvloop",
+    "prometheus_client", "pydantic", "pytest", "rich", "starlette",
+    "structlog", "typer", "unittest", "uvloop",
 }  # fmt: skip
 
 

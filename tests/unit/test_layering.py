@@ -34,6 +34,7 @@ LAYERS = [
     ["_blocking_calls", "_sync_parts", "sync", "_awaited_calls"],
     [""],
     ["testing", "cli", "__main__"],
+    ["_http", "_starlette", "fastapi", "aiohttp"],
 ]
 PLACES = {
     name: (layer, place) for layer, row in enumerate(LAYERS) for place, name in enumerate(row)
@@ -106,6 +107,9 @@ def test_what_decides_has_no_io(name: str) -> None:
         ("pytest", {"testing"}),
         ("typer", {"cli"}),
         ("rich", {"cli"}),
+        ("fastapi", {"fastapi"}),
+        ("starlette", {"_starlette", "fastapi"}),
+        ("aiohttp", {"aiohttp"}),
     ],
 )
 def test_each_outside_thing_has_one_door(outside: str, doors: Set[str]) -> None:

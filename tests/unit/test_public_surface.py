@@ -27,6 +27,12 @@ SURFACE = {
         "JobRejectedError", "OutcomeUnknownError", "ResultNotFoundError", "SerializationError",
         "ServerError", "TimeoutError",
     ],
+    "fastapi": [
+        "BananasClient", "IdempotencyKey", "IdempotencyKeyReusedError", "JobId", "accepted",
+        "bananas_lifespan", "client_of", "get_client", "idempotent_job_id",
+        "install_error_handlers", "job_events", "open_client", "submit_once", "wait_for_job",
+        "while_connected",
+    ],
     "job_type": ["JobType"],
     "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],

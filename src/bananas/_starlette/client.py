@@ -1,0 +1,127 @@
+"""The client of a Starlette application, from its start to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any, AsyncContextManager, AsyncIterator, Callable, Iterator, Optional, Union
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.routing import Mount
+
+from .._http import call_on_termination
+from ..client import AsyncClient
+
+__all__ = ["bananas_lifespan", "client_of", "open_client", "stopping_of"]
+
+Lifespan = Callable[[Any], AsyncContextManager[Any]]
+
+
+def bananas_lifespan(
+    make_client: Callable[[], AsyncClient] = AsyncClient,
+    *,
+    inner: Optional[Lifespan] = None,
+    connect: bool = True,
+) -> Lifespan:
+    """Return a lifespan that opens a client when the application starts, and closes it at the end.
+
+    ``FastAPI(lifespan=bananas_lifespan())``. Each worker process has a client of its own.
+
+    Args:
+        make_client: Called at each start. The class itself makes a client for
+            ``BANANAS_REDIS_URL``, or else for ``redis://localhost:6379``.
+        inner: The application's own lifespan. It runs while the client is open, and its state is
+            passed on.
+        connect: Whether the start fails where Redis can't be reached. If not, the first call
+            connects.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[Any]:
+        async with open_client(app, make_client(), connect=connect):
+            if inner is None:
+                yield None
+            else:
+                async with inner(app) as state:
+                    yield state
+
+    return lifespan
+
+
+@contextlib.asynccontextmanager
+async def open_client(
+    app: Starlette, client: Optional[AsyncClient] = None, *, connect: bool = True
+) -> AsyncIterator[AsyncClient]:
+    """Open a client for an application, for a lifespan that is written by hand.
+
+    Applications that are mounted in it by then get it too. When the server is told to stop
+    (SIGTERM, SIGINT), event streams end and waits are answered with 202 at once.
+
+    Args:
+        app: The application.
+        client: The client; it is closed in the end. None makes one for ``BANANAS_REDIS_URL``.
+        connect: Whether to fail where Redis can't be reached. If not, the first call connects.
+
+    Raises:
+        ConnectionError: Redis can't be reached.
+    """
+    opened = AsyncClient() if client is None else client
+    try:
+        if connect:
+            await opened.connect()
+        stopping: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def stop() -> None:
+            if not stopping.done():
+                stopping.set_result(None)
+
+        apps = list(_with_mounted(app))
+        for each in apps:
+            each.state.bananas_client = opened
+            each.state.bananas_stopping = stopping
+        try:
+            with call_on_termination(stop):
+                yield opened
+        finally:
+            stop()
+            for each in apps:
+                del each.state.bananas_client
+                del each.state.bananas_stopping
+    finally:
+        await opened.close()
+
+
+def client_of(source: Union[HTTPConnection, Starlette]) -> AsyncClient:
+    """Return the client that is open for an application.
+
+    Args:
+        source: A request, a WebSocket, or the application itself.
+
+    Raises:
+        RuntimeError: None is open: the lifespan has not been run.
+    """
+    app = source if isinstance(source, Starlette) else source.app
+    client: Optional[AsyncClient] = getattr(app.state, "bananas_client", None)
+    if client is None:
+        raise RuntimeError(
+            "the application has no open client: give it lifespan=bananas_lifespan(), or call "
+            "open_client(app) in its own lifespan; a test has to run the lifespan, with "
+            "'with TestClient(app) as http'"
+        )
+    return client
+
+
+def stopping_of(connection: HTTPConnection) -> Optional[asyncio.Future[None]]:
+    """Return what is done when the server is about to stop."""
+    stopping: Optional[asyncio.Future[None]] = connection.app.state.bananas_stopping
+    return stopping
+
+
+def _with_mounted(app: Starlette) -> Iterator[Starlette]:
+    """Yield an application, and those that are mounted in it and have no client of their own."""
+    yield app
+    for route in app.routes:
+        mounted = route.app if isinstance(route, Mount) else None
+        if isinstance(mounted, Starlette) and not hasattr(mounted.state, "bananas_client"):
+            yield from _with_mounted(mounted)

@@ -1,0 +1,84 @@
+"""The responses of a Starlette application to errors, and about jobs that have not ended."""
+
+from __future__ import annotations
+
+from typing import Optional
+
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import JSONResponse, Response
+from starlette.websockets import WebSocket
+
+from .. import exceptions as exc
+from .._http import Answer, answer_to, log_answer, waiting_answer
+from ..location import JobPlace
+
+__all__ = ["accepted", "install_error_handlers"]
+
+_INTERNAL_ERROR, _TRY_AGAIN_LATER = 1011, 1013
+
+
+def install_error_handlers(
+    app: Starlette,
+    *,
+    job_route: Optional[str] = None,
+    retry_after: int = 5,
+    show_errors: bool = False,
+) -> None:
+    """Answer every error of this package with what it means to the caller.
+
+    The body is problem details (RFC 9457) from 400 on. No answer has a message, a host or a
+    payload; the log has the message.
+
+    Args:
+        app: The application.
+        job_route: The name of the route of a job, which has the path parameter ``job_id``: where
+            ``Location`` points to.
+        retry_after: Seconds for ``Retry-After``, where trying again is of use.
+        show_errors: Whether answers have what the worker recorded of a failure, which may be
+            anything.
+    """
+
+    async def handle(connection: HTTPConnection, error: Exception) -> Response:
+        assert isinstance(error, exc.BananasError)
+        answer = answer_to(error, retry_after=retry_after, show_errors=show_errors)
+        log_answer(error, answer)
+        if isinstance(connection, WebSocket):
+            may_retry = "Retry-After" in answer.headers
+            await connection.close(_TRY_AGAIN_LATER if may_retry else _INTERNAL_ERROR)
+            return Response()  # sent to nobody
+        return _response(connection, answer, job_route)
+
+    app.add_exception_handler(exc.BananasError, handle)  # type: ignore[arg-type,unused-ignore]
+
+
+def accepted(request: Request, job_id: str, *, job_route: Optional[str] = None) -> Response:
+    """Return the answer to a request whose job is queued: 202, with the job's URL in ``Location``.
+
+    Args:
+        request: The request.
+        job_id: The job.
+        job_route: The name of the job's route, which has the path parameter ``job_id``.
+    """
+    return _response(request, waiting_answer(job_id, JobPlace.QUEUED), job_route)
+
+
+def _response(connection: HTTPConnection, answer: Answer, job_route: Optional[str]) -> Response:
+    body, headers = answer.body, dict(answer.headers)
+    location = _location(connection, answer.location_of, job_route)
+    if location is not None:
+        headers["Location"] = location
+        body = {**body, "location": location}
+    return JSONResponse(body, answer.status, headers, answer.media_type)
+
+
+def _location(
+    connection: HTTPConnection, job_id: Optional[str], job_route: Optional[str]
+) -> Optional[str]:
+    """Return the path of a job's URL; the one of the request itself, if it is about that job."""
+    if job_id is None:
+        return None
+    if connection.path_params.get("job_id") == job_id and connection.scope["method"] == "GET":
+        return connection.url.path
+    route = getattr(connection.state, "bananas_job_route", job_route)
+    return None if route is None else connection.url_for(route, job_id=job_id).path
