@@ -382,6 +382,13 @@ def docs(session: nox.Session) -> None:
         session.run("mkdocs", "build", "--strict", "--site-dir", site, env=quiet)
 
 
+@nox.session(name="demo-picture")
+def demo_picture(session: nox.Session) -> None:
+    """Draw the README's pictures of the demo anew, from a run of it."""
+    session.install("-e", ".[demo]")
+    session.run("python", "-m", "tests.picture")
+
+
 @nox.session
 def examples(session: nox.Session) -> None:
     """Run every example, as a reader would."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import builtins
+import html
 import inspect
 import json
 import re
 import textwrap
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Dict, List, Tuple
 
@@ -15,6 +17,8 @@ import pytest
 
 import bananas
 from bananas import AsyncClient, Job
+from bananas.cli.demo_jobs import new_jobs
+from bananas.cli.demo_story import CODE, NEXT
 from bananas.testing import LocalQueue
 from tests.behaviour.broker import Broker
 from tests.behaviour.programs import ROOT, run
@@ -175,13 +179,33 @@ def test_the_readme_names_the_two_commands() -> None:
     assert "apt-get install python3-venv" in readme
 
 
-def test_the_readme_tells_of_every_error() -> None:
-    """The README's table has a row for every error that leaves the package, but the base."""
+def test_the_readme_is_short() -> None:
+    """The README fits two screens, and what it points to shows code and no include markers."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    errors = {name for name in bananas.__all__ if name.endswith("Error")} - {"BananasError"}
-    rows = set(re.findall(r"^\| `(\w+Error)` \|", readme, re.MULTILINE))
-    assert errors - rows <= {"JobNotFoundError"}
-    assert rows <= errors
+    assert len(readme.splitlines()) <= 110
+    for page in set(re.findall(r"\]\(([^)#:]+\.md)(?:#[^)]*)?\)", readme)):
+        assert "--8<--" not in (ROOT / page).read_text(encoding="utf-8"), page
+
+
+@pytest.mark.parametrize("name", ["demo.svg", "demo_dark.svg"])
+def test_the_picture_of_the_demo_is_as_it_is_now(name: str) -> None:
+    """The README's picture shows the demo's jobs and code, and loads nothing from elsewhere."""
+    assert f"docs/assets/{name}" in (ROOT / "README.md").read_text(encoding="utf-8")
+    picture = (ROOT / "docs" / "assets" / name).read_text(encoding="utf-8")
+    shown = re.sub("<[^>]*>", "", html.unescape(picture)).replace("\N{NO-BREAK SPACE}", " ")
+    shown = re.sub(r"\s+", "", shown)  # each colour is an element of its own
+    jobs = new_jobs(datetime.now(timezone.utc))
+    for line in [*(job.title for job in jobs), *CODE.splitlines(), NEXT, "7 of 7 jobs ended"]:
+        assert re.sub(r"\s+", "", line) in shown
+    assert picture.replace("http://www.w3.org/2000/svg", "").count("http") == 0
+    assert "url(" not in picture
+
+
+def test_the_errors_page_tells_of_every_error() -> None:
+    """The page about errors names every error that leaves the package."""
+    page = (ROOT / "docs" / "how-to" / "errors.md").read_text(encoding="utf-8")
+    errors = {name for name in bananas.__all__ if name.endswith("Error")}
+    assert {name for name in errors if f"`{name}`" not in page} == set()
 
 
 def test_links_lead_somewhere() -> None:

@@ -65,9 +65,10 @@ class View:
                 self._live = Live(console=self._console, auto_refresh=False, transient=True)
                 self._live.start()
         self.rows = rows
-        at = time.monotonic() - self._start
-        for row in rows:
-            self._print_step(row, at if row.ended_at is None else row.seconds)
+        now = time.monotonic() - self._start
+        steps = [(now if row.ended_at is None else row.seconds, row) for row in rows]
+        for at, row in sorted(steps, key=lambda step: step[0]):
+            self._print_step(row, at)
         if self._live is not None:
             self._live.update(Text(waiting(rows), style="dim"), refresh=True)
 
