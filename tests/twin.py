@@ -101,6 +101,10 @@ WORDS = [
     ("``async with`` it", "``with`` it"),
     ("From ``Client``, which connects at once: no primary", "No primary"),
     ("From ``Client``, when it is closed", "The client was closed"),
+    ("await client.", "client."),
+    ("async for", "for"),
+    ("AsyncClient()", "Client()"),
+    ("AsyncClient.from_sentinel", "Client.from_sentinel"),
 ]
 #: What a caller who blocks can't pass.
 ASYNC_ARGUMENTS = {"Union[Iterable[JobSpec], AsyncIterable[JobSpec]]": "Iterable[JobSpec]"}

@@ -184,6 +184,13 @@ class AsyncClient(InProcess):
         that it finds one there. A sentinel that is silent costs its share of ``connect_timeout``,
         which leaves as much for each of the others and for the primary.
 
+        Examples:
+            ```python
+            client = AsyncClient.from_sentinel(
+                [("10.0.0.1", 26379), ("10.0.0.2", 26379)], "queue"
+            )
+            ```
+
         Args:
             sentinels: Where the sentinels are: pairs of host and port, or URLs with the
                 credentials that the sentinels themselves ask for.
@@ -324,6 +331,13 @@ class AsyncClient(InProcess):
     async def connect(self) -> None:
         """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
+        Examples:
+            ```python
+            client = AsyncClient()
+            await client.connect()
+            await client.close()
+            ```
+
         Raises:
             ConnectionError: Redis can't be reached, is a Redis Cluster, or does not answer within
                 ``connect_timeout``.
@@ -336,6 +350,13 @@ class AsyncClient(InProcess):
         """Close all connections and end all that is under way with ``ClientClosedError``.
 
         Works from any task, and again. A cancellation does not leave anything running.
+
+        Examples:
+            ```python
+            client = AsyncClient()
+            await client.submit_job("greet", {"name": "Ada"})
+            await client.close()
+            ```
         """
         await self._life.close()
 
@@ -386,6 +407,13 @@ class AsyncClient(InProcess):
         if_exists: IfExists = "return",
     ) -> str:
         """Submit a job that a worker runs as soon as one is free.
+
+        Examples:
+            ```python
+            job_id = await client.submit_job("greet", {"name": "Ada"})
+            result = await client.wait_for_result(job_id)
+            print(result.get_result())  # hello, Ada
+            ```
 
         Args:
             name: The name of the handler that runs it.
@@ -467,6 +495,13 @@ class AsyncClient(InProcess):
     ) -> str:
         """Submit a job that is run at a given time, never before it.
 
+        Examples:
+            ```python
+            job_id = await client.submit_job_scheduled(
+                "greet", {"name": "Ada"}, scheduled_for=timedelta(hours=1)
+            )
+            ```
+
         Args:
             name: The name of the handler that runs it.
             payload: The handler's input: any JSON value.
@@ -515,6 +550,13 @@ class AsyncClient(InProcess):
         checked as a whole before anything is sent; of a longer one, or of any other iterable,
         each transaction is, so that it need not fit in memory.
 
+        Examples:
+            ```python
+            specs = [JobSpec("greet", {"name": name}) for name in ("Ada", "Grace")]
+            job_ids = await client.submit_jobs(specs)
+            print(len(job_ids))  # 2
+            ```
+
         Args:
             specs: One ``JobSpec`` for each job. ``AsyncClient`` takes async iterables too; an async
                 generator is closed when the submit ends before it does.
@@ -552,6 +594,12 @@ class AsyncClient(InProcess):
         on_timeout: Literal["leave", "cancel"] = "leave",
     ) -> JobResult[Any]:
         """Submit a job and wait until it has ended.
+
+        Examples:
+            ```python
+            result = await client.submit_and_wait("greet", {"name": "Ada"}, timeout=10)
+            print(result.get_result())  # hello, Ada
+            ```
 
         Args:
             name: The name of the handler that runs it.
@@ -638,6 +686,12 @@ class AsyncClient(InProcess):
     ) -> str:
         """Submit a typed job.
 
+        Examples:
+            ```python
+            greet = JobType("greet", payload=Dict[str, str], result=str)
+            job_id = await client.submit(greet, {"name": "Ada"})
+            ```
+
         Args:
             job_type: The job's name, types, priority, route and number of attempts.
             payload: The handler's input, of the type that ``job_type`` gives it.
@@ -669,6 +723,13 @@ class AsyncClient(InProcess):
         job_id: Optional[str] = None,
     ) -> R:
         """Submit a typed job, wait until it has ended, and return what its handler returned.
+
+        Examples:
+            ```python
+            greet = JobType("greet", payload=Dict[str, str], result=str)
+            text = await client.call(greet, {"name": "Ada"}, timeout=10)
+            print(text)  # hello, Ada
+            ```
 
         Args:
             job_type: The job's name, types, priority, route and number of attempts.
@@ -702,6 +763,13 @@ class AsyncClient(InProcess):
 
         A job that a worker runs still reads ``PENDING``: Go workers write no other status.
 
+        Examples:
+            ```python
+            job = await client.get_job(job_id)
+            if job is not None:
+                print(job.name, job.status, job.attempts)  # greet completed 0
+            ```
+
         Args:
             job_id: The job.
 
@@ -733,6 +801,12 @@ class AsyncClient(InProcess):
     ) -> List[Any]:
         """Read many documents in one round trip for every 500.
 
+        Examples:
+            ```python
+            for job in await client.get_jobs([job_id, "no-such-job"]):
+                print("gone" if job is None else job.status)
+            ```
+
         Args:
             job_ids: The jobs.
             return_exceptions: Whether a document that can't be read has its error in its place;
@@ -756,6 +830,13 @@ class AsyncClient(InProcess):
 
         A failed one may be that of an attempt which will be retried; ``wait_for_result`` tells
         them apart.
+
+        Examples:
+            ```python
+            result = await client.get_result(job_id)
+            if result is not None:
+                print(result.status)  # completed
+            ```
 
         Args:
             job_id: The job.
@@ -787,6 +868,12 @@ class AsyncClient(InProcess):
     ) -> List[Any]:
         """Read many stored results in one round trip for every 500.
 
+        Examples:
+            ```python
+            results = await client.get_results([job_id, "no-such-job"])
+            print([result is not None for result in results])  # [True, False]
+            ```
+
         Args:
             job_ids: The jobs.
             return_exceptions: Whether a result that can't be read has its error in its place;
@@ -812,6 +899,12 @@ class AsyncClient(InProcess):
         taken and among the dead letters. The lists in which jobs wait are not searched: a job that
         is in no other place counts as queued.
 
+        Examples:
+            ```python
+            location = await client.locate(job_id)
+            print(location.place, location.attempts)  # completed 0
+            ```
+
         Args:
             job_id: The job.
 
@@ -831,6 +924,13 @@ class AsyncClient(InProcess):
 
         It reads all places of the job at one moment, and tells what was seen from what is a guess.
         Lists are searched to their ends only where a job is not among the next 100,000.
+
+        Examples:
+            ```python
+            explanation = await client.explain(job_id)
+            print(explanation.situation)  # completed
+            print(explanation)  # all of it, in words
+            ```
 
         Args:
             job_id: The job; any text, since ids that are found in Redis may be odd.
@@ -863,6 +963,12 @@ class AsyncClient(InProcess):
         one. A job that ends without a result (no handler, a panic, an unreadable document)
         returns a failed result with the reason that its document gives. A lost connection is
         replaced, and all that was stored meanwhile is found.
+
+        Examples:
+            ```python
+            result = await client.wait_for_result(job_id, timeout=60)
+            print(result.get_result())  # hello, Ada
+            ```
 
         Args:
             job_id: The job; one that does not exist is waited for too, since it may come.
@@ -906,6 +1012,12 @@ class AsyncClient(InProcess):
     ) -> AsCompleted:
         """Iterate over the results of many jobs, in the order in which the jobs end.
 
+        Examples:
+            ```python
+            async for result in client.as_completed([job_id], timeout=60):
+                print(result.job_id, result.status)
+            ```
+
         Args:
             job_ids: The jobs, each once.
             timeout: Limit for all of them together, in seconds from the first step, or a
@@ -941,6 +1053,12 @@ class AsyncClient(InProcess):
         in a pace of 0.25 to 2 seconds, so that what passes quickly may not be seen. The first
         step gives where the job is now. One that does not exist may come.
 
+        Examples:
+            ```python
+            async for change in client.watch(job_id, timeout=60):
+                print(change.kind, change.location.place)  # finished completed
+            ```
+
         Args:
             job_id: The job.
             timeout: Limit in seconds from the first step, or a timedelta; None is no limit. When it
@@ -966,6 +1084,13 @@ class AsyncClient(InProcess):
         whose clock is within 5 s of the server's and which does not stall for seconds between its
         read and its write, and where no failover loses writes. It is done by a script, in one step
         of the server, and in no other way.
+
+        Examples:
+            ```python
+            outcome = await client.cancel(job_id, reason="the order was withdrawn")
+            if outcome is CancelOutcome.CANCELLED:
+                print("it will not run")
+            ```
 
         Args:
             job_id: The job.
@@ -993,6 +1118,12 @@ class AsyncClient(InProcess):
 
         It holds under the conditions that ``cancel`` states, and is done in the same way.
 
+        Examples:
+            ```python
+            outcome = await client.reschedule(job_id, timedelta(minutes=5))
+            print(outcome)  # rescheduled
+            ```
+
         Args:
             job_id: The job.
             when: An aware datetime, or a timedelta from now, which must not be negative.
@@ -1014,6 +1145,12 @@ class AsyncClient(InProcess):
     async def delete(self, job_id: str) -> DeleteOutcome:
         """Delete a job that has finished, with its result and its dead letter.
 
+        Examples:
+            ```python
+            outcome = await client.delete(job_id)
+            print(outcome)  # deleted
+            ```
+
         Args:
             job_id: The job.
 
@@ -1034,6 +1171,12 @@ class AsyncClient(InProcess):
 
         Its payload keeps every byte, and its old result is deleted.
 
+        Examples:
+            ```python
+            await client.requeue(job_id)
+            result = await client.wait_for_result(job_id)
+            ```
+
         Args:
             job_id: The job.
             routes: Onto which list it goes: ``"flat"`` for those without a route, ``"document"``
@@ -1052,6 +1195,12 @@ class AsyncClient(InProcess):
 
     def stats(self) -> ClientStats:
         """Return counters and states for a health check; does no I/O.
+
+        Examples:
+            ```python
+            stats = client.stats()
+            print(stats.connected, stats.waits)
+            ```
 
         Raises:
             ClientClosedError: From ``Client``, when it is closed.

@@ -159,6 +159,13 @@ class Client(BlockingCalls):
         that it finds one there. A sentinel that is silent costs its share of ``connect_timeout``,
         which leaves as much for each of the others and for the primary.
 
+        Examples:
+            ```python
+            client = Client.from_sentinel(
+                [("10.0.0.1", 26379), ("10.0.0.2", 26379)], "queue"
+            )
+            ```
+
         Args:
             sentinels: Where the sentinels are: pairs of host and port, or URLs with the
                 credentials that the sentinels themselves ask for.
@@ -234,6 +241,13 @@ class Client(BlockingCalls):
     def connect(self) -> None:
         """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
+        Examples:
+            ```python
+            client = Client()
+            client.connect()
+            client.close()
+            ```
+
         Raises:
             ConnectionError: Redis can't be reached, is a Redis Cluster, or does not answer within
                 ``connect_timeout``.
@@ -246,6 +260,13 @@ class Client(BlockingCalls):
         """Close all connections and end all that is under way with ``ClientClosedError``.
 
         Works from any thread, and again. Ctrl-C does not leave anything running.
+
+        Examples:
+            ```python
+            client = Client()
+            client.submit_job("greet", {"name": "Ada"})
+            client.close()
+            ```
         """
         return super().close()
 
@@ -262,6 +283,13 @@ class Client(BlockingCalls):
         if_exists: IfExists = "return",
     ) -> str:
         """Submit a job that a worker runs as soon as one is free.
+
+        Examples:
+            ```python
+            job_id = client.submit_job("greet", {"name": "Ada"})
+            result = client.wait_for_result(job_id)
+            print(result.get_result())  # hello, Ada
+            ```
 
         Args:
             name: The name of the handler that runs it.
@@ -343,6 +371,13 @@ class Client(BlockingCalls):
     ) -> str:
         """Submit a job that is run at a given time, never before it.
 
+        Examples:
+            ```python
+            job_id = client.submit_job_scheduled(
+                "greet", {"name": "Ada"}, scheduled_for=timedelta(hours=1)
+            )
+            ```
+
         Args:
             name: The name of the handler that runs it.
             payload: The handler's input: any JSON value.
@@ -391,6 +426,13 @@ class Client(BlockingCalls):
         checked as a whole before anything is sent; of a longer one, or of any other iterable,
         each transaction is, so that it need not fit in memory.
 
+        Examples:
+            ```python
+            specs = [JobSpec("greet", {"name": name}) for name in ("Ada", "Grace")]
+            job_ids = client.submit_jobs(specs)
+            print(len(job_ids))  # 2
+            ```
+
         Args:
             specs: One ``JobSpec`` for each job. ``AsyncClient`` takes async iterables too; an async
                 generator is closed when the submit ends before it does.
@@ -428,6 +470,12 @@ class Client(BlockingCalls):
         on_timeout: Literal["leave", "cancel"] = "leave",
     ) -> JobResult[Any]:
         """Submit a job and wait until it has ended.
+
+        Examples:
+            ```python
+            result = client.submit_and_wait("greet", {"name": "Ada"}, timeout=10)
+            print(result.get_result())  # hello, Ada
+            ```
 
         Args:
             name: The name of the handler that runs it.
@@ -478,6 +526,12 @@ class Client(BlockingCalls):
     ) -> str:
         """Submit a typed job.
 
+        Examples:
+            ```python
+            greet = JobType("greet", payload=Dict[str, str], result=str)
+            job_id = client.submit(greet, {"name": "Ada"})
+            ```
+
         Args:
             job_type: The job's name, types, priority, route and number of attempts.
             payload: The handler's input, of the type that ``job_type`` gives it.
@@ -509,6 +563,13 @@ class Client(BlockingCalls):
         job_id: Optional[str] = None,
     ) -> R:
         """Submit a typed job, wait until it has ended, and return what its handler returned.
+
+        Examples:
+            ```python
+            greet = JobType("greet", payload=Dict[str, str], result=str)
+            text = client.call(greet, {"name": "Ada"}, timeout=10)
+            print(text)  # hello, Ada
+            ```
 
         Args:
             job_type: The job's name, types, priority, route and number of attempts.
@@ -544,6 +605,13 @@ class Client(BlockingCalls):
 
         A job that a worker runs still reads ``PENDING``: Go workers write no other status.
 
+        Examples:
+            ```python
+            job = client.get_job(job_id)
+            if job is not None:
+                print(job.name, job.status, job.attempts)  # greet completed 0
+            ```
+
         Args:
             job_id: The job.
 
@@ -573,6 +641,12 @@ class Client(BlockingCalls):
     def get_jobs(self, job_ids: Iterable[str], *, return_exceptions: bool = False) -> List[Any]:
         """Read many documents in one round trip for every 500.
 
+        Examples:
+            ```python
+            for job in client.get_jobs([job_id, "no-such-job"]):
+                print("gone" if job is None else job.status)
+            ```
+
         Args:
             job_ids: The jobs.
             return_exceptions: Whether a document that can't be read has its error in its place;
@@ -597,6 +671,13 @@ class Client(BlockingCalls):
 
         A failed one may be that of an attempt which will be retried; ``wait_for_result`` tells
         them apart.
+
+        Examples:
+            ```python
+            result = client.get_result(job_id)
+            if result is not None:
+                print(result.status)  # completed
+            ```
 
         Args:
             job_id: The job.
@@ -626,6 +707,12 @@ class Client(BlockingCalls):
     def get_results(self, job_ids: Iterable[str], *, return_exceptions: bool = False) -> List[Any]:
         """Read many stored results in one round trip for every 500.
 
+        Examples:
+            ```python
+            results = client.get_results([job_id, "no-such-job"])
+            print([result is not None for result in results])  # [True, False]
+            ```
+
         Args:
             job_ids: The jobs.
             return_exceptions: Whether a result that can't be read has its error in its place;
@@ -654,6 +741,12 @@ class Client(BlockingCalls):
         taken and among the dead letters. The lists in which jobs wait are not searched: a job that
         is in no other place counts as queued.
 
+        Examples:
+            ```python
+            location = client.locate(job_id)
+            print(location.place, location.attempts)  # completed 0
+            ```
+
         Args:
             job_id: The job.
 
@@ -673,6 +766,13 @@ class Client(BlockingCalls):
 
         It reads all places of the job at one moment, and tells what was seen from what is a guess.
         Lists are searched to their ends only where a job is not among the next 100,000.
+
+        Examples:
+            ```python
+            explanation = client.explain(job_id)
+            print(explanation.situation)  # completed
+            print(explanation)  # all of it, in words
+            ```
 
         Args:
             job_id: The job; any text, since ids that are found in Redis may be odd.
@@ -705,6 +805,12 @@ class Client(BlockingCalls):
         one. A job that ends without a result (no handler, a panic, an unreadable document)
         returns a failed result with the reason that its document gives. A lost connection is
         replaced, and all that was stored meanwhile is found.
+
+        Examples:
+            ```python
+            result = client.wait_for_result(job_id, timeout=60)
+            print(result.get_result())  # hello, Ada
+            ```
 
         Args:
             job_id: The job; one that does not exist is waited for too, since it may come.
@@ -747,6 +853,12 @@ class Client(BlockingCalls):
     ) -> CompletedResults:
         """Iterate over the results of many jobs, in the order in which the jobs end.
 
+        Examples:
+            ```python
+            for result in client.as_completed([job_id], timeout=60):
+                print(result.job_id, result.status)
+            ```
+
         Args:
             job_ids: The jobs, each once.
             timeout: Limit for all of them together, in seconds from the first step, or a
@@ -778,6 +890,12 @@ class Client(BlockingCalls):
         in a pace of 0.25 to 2 seconds, so that what passes quickly may not be seen. The first
         step gives where the job is now. One that does not exist may come.
 
+        Examples:
+            ```python
+            for change in client.watch(job_id, timeout=60):
+                print(change.kind, change.location.place)  # finished completed
+            ```
+
         Args:
             job_id: The job.
             timeout: Limit in seconds from the first step, or a timedelta; None is no limit. When it
@@ -801,6 +919,13 @@ class Client(BlockingCalls):
         whose clock is within 5 s of the server's and which does not stall for seconds between its
         read and its write, and where no failover loses writes. It is done by a script, in one step
         of the server, and in no other way.
+
+        Examples:
+            ```python
+            outcome = client.cancel(job_id, reason="the order was withdrawn")
+            if outcome is CancelOutcome.CANCELLED:
+                print("it will not run")
+            ```
 
         Args:
             job_id: The job.
@@ -828,6 +953,12 @@ class Client(BlockingCalls):
 
         It holds under the conditions that ``cancel`` states, and is done in the same way.
 
+        Examples:
+            ```python
+            outcome = client.reschedule(job_id, timedelta(minutes=5))
+            print(outcome)  # rescheduled
+            ```
+
         Args:
             job_id: The job.
             when: An aware datetime, or a timedelta from now, which must not be negative.
@@ -849,6 +980,12 @@ class Client(BlockingCalls):
     def delete(self, job_id: str) -> DeleteOutcome:
         """Delete a job that has finished, with its result and its dead letter.
 
+        Examples:
+            ```python
+            outcome = client.delete(job_id)
+            print(outcome)  # deleted
+            ```
+
         Args:
             job_id: The job.
 
@@ -866,6 +1003,12 @@ class Client(BlockingCalls):
         """Give a dead letter another try: it begins anew, with no attempt counted.
 
         Its payload keeps every byte, and its old result is deleted.
+
+        Examples:
+            ```python
+            client.requeue(job_id)
+            result = client.wait_for_result(job_id)
+            ```
 
         Args:
             job_id: The job.
@@ -885,6 +1028,12 @@ class Client(BlockingCalls):
 
     def stats(self) -> ClientStats:
         """Return counters and states for a health check; does no I/O.
+
+        Examples:
+            ```python
+            stats = client.stats()
+            print(stats.connected, stats.waits)
+            ```
 
         Raises:
             ClientClosedError: The client was closed.
