@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CODE = ("src", "tests", "examples", "noxfile.py")
 PROGRAMS = ("src", "examples", "noxfile.py", "tests/twin.py")
-ALL_EXTRAS = ".[demo,fast,pydantic,fastapi,aiohttp]"
+ALL_EXTRAS = ".[demo,fast,pydantic,fastapi,aiohttp,django,flask]"
 
 # Interpreters are those of this machine; uv would fetch the others.
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")

@@ -61,6 +61,15 @@ class BlockingCalls(InProcess):
     """
 
     def _set_up(self, make: Callable[[], AsyncClient]) -> None:
+        self._prepare(make)
+        try:
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self, make: Callable[[], AsyncClient]) -> None:
+        """Set up what the first call will connect."""
         named = self._named  # not self: it is forgotten as soon as nobody refers to it
 
         def make_inner() -> AsyncClient:
@@ -69,11 +78,6 @@ class BlockingCalls(InProcess):
             return inner
 
         self._connections = Connections(make_inner)
-        try:
-            self.connect()
-        except BaseException:
-            self.close()
-            raise
 
     def __repr__(self) -> str:
         return self._named(self._connections.here.client)

@@ -271,7 +271,7 @@ def test_ctrl_c_leaves_nothing_behind(real_broker: Broker) -> None:
 def test_ctrl_c_during_the_start_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """A KeyboardInterrupt from anywhere ends the command line with status 130."""
 
-    def interrupt(**settings: object) -> None:
+    def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("bananas.cli.app.app", interrupt)

@@ -11,8 +11,8 @@ from tests.unit.source_tree import ROOT
 PROGRAM = "import bananas, sys; print(*sorted({name.split('.')[0] for name in sys.modules}))"
 #: redis-py itself imports opentelemetry where it is installed.
 OPTIONAL = {
-    "aiohttp", "attr", "click", "coverage", "fakeredis", "fastapi", "hypothesis", "msgspec",
-    "prometheus_client", "pydantic", "pytest", "rich", "starlette",
+    "aiohttp", "attr", "click", "coverage", "django", "fakeredis", "fastapi", "flask",
+    "hypothesis", "msgspec", "prometheus_client", "pydantic", "pytest", "rich", "starlette",
     "structlog", "typer", "unittest", "uvloop",
 }  # fmt: skip
 

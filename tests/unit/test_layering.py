@@ -32,9 +32,11 @@ LAYERS = [
     ["_waits", "_operating", "_life", "queue", "dead_letters", "result_backend"],
     ["client", "_blocking"],
     ["_blocking_calls", "_sync_parts", "sync", "_awaited_calls"],
+    ["_framework_settings", "_framework_client"],
     [""],
     ["testing", "cli", "__main__"],
     ["_http", "_starlette", "fastapi", "aiohttp"],
+    ["django"],
 ]
 PLACES = {
     name: (layer, place) for layer, row in enumerate(LAYERS) for place, name in enumerate(row)
@@ -110,6 +112,7 @@ def test_what_decides_has_no_io(name: str) -> None:
         ("fastapi", {"fastapi"}),
         ("starlette", {"_starlette", "fastapi"}),
         ("aiohttp", {"aiohttp"}),
+        ("django", {"django"}),
     ],
 )
 def test_each_outside_thing_has_one_door(outside: str, doors: Set[str]) -> None:

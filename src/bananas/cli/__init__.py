@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import NoReturn
+from typing import Mapping, NoReturn, Optional, Sequence
 
 from .._extras import remedy
 
@@ -15,8 +15,17 @@ _INTERRUPTED = 130
 _BROKEN_PIPE = 1
 
 
-def main() -> None:
+def main(
+    arguments: Optional[Sequence[str]] = None,
+    program: str = "bananas",
+    defaults: Optional[Mapping[str, str]] = None,
+) -> None:
     """Run the command line: the script ``bananas``, and ``python -m bananas``.
+
+    Args:
+        arguments: What follows the name of the program; None is what this process was given.
+        program: What help calls the program.
+        defaults: By parameter, such as ``key_prefix``, what commands take that are not told.
 
     Ends the process with status 0 when it is done, 1 after an error, 2 where the command line is
     wrong, 3 when a job failed, 4 when a wait timed out, 5 where something is not there, 130 after
@@ -25,9 +34,10 @@ def main() -> None:
     try:
         try:
             # The commands need packages that the library does not.
-            from .app import app
+            from .app import app, with_defaults
 
-            app(prog_name="bananas")
+            known = with_defaults(defaults) if defaults else None
+            app(arguments, prog_name=program, default_map=known)
         finally:
             sys.stdout.flush()
     except ModuleNotFoundError as error:

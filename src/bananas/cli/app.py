@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, Dict, Mapping
 
 import typer
 
@@ -21,7 +22,7 @@ from .versions import version
 from .waiting import wait
 from .watching import watch
 
-__all__ = ["app"]
+__all__ = ["app", "with_defaults"]
 
 app: typer.Typer = typer.Typer(
     cls=FlagGroup,
@@ -78,3 +79,20 @@ _add(_QUEUE, queues, jobs)
 _add(_TOOLS, demo, version)
 app.add_typer(dead, cls=FlagGroup, rich_help_panel=_QUEUE)
 _add(_DEAD, list_, show, to=dead)
+
+
+def with_defaults(defaults: Mapping[str, str]) -> Dict[str, Any]:
+    """Return what gives commands these defaults, by parameter, in place of their own."""
+    found: Dict[str, Any] = {"dead": _defaults_of(dead, defaults)}
+    found.update(_defaults_of(app, defaults))
+    return found
+
+
+def _defaults_of(group: typer.Typer, defaults: Mapping[str, str]) -> Dict[str, Any]:
+    found: Dict[str, Any] = {}
+    for command in group.registered_commands:
+        taken = inspect.signature(command.callback or dict).parameters
+        mine = {name: value for name, value in defaults.items() if name in taken}
+        if mine:  # a command may be called as an option of the application is
+            found[str(command.name)] = mine
+    return found

@@ -1,0 +1,1 @@
+"""A shop that has workers make its reports."""

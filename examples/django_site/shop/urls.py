@@ -1,0 +1,10 @@
+"""Where the views are."""
+
+from django.urls import path
+
+from . import views
+
+urlpatterns = [
+    path("reports", views.order, name="order"),
+    path("reports/<str:job_id>", views.fetch, name="fetch"),
+]

@@ -1,0 +1,26 @@
+"""Reports are ordered by a view that blocks, and fetched by one that awaits."""
+
+from django.db import transaction
+from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from bananas.django import get_async_client, submit_job_on_commit
+
+from .models import Report
+
+
+@require_POST
+def order(request: HttpRequest) -> JsonResponse:
+    month = request.POST["month"]
+    with transaction.atomic():
+        job_id = submit_job_on_commit("report", {"month": month})
+        Report.objects.create(job_id=job_id, month=month)
+    where = reverse("fetch", args=[job_id])
+    return JsonResponse({"job_id": job_id}, status=202, headers={"Location": where})
+
+
+async def fetch(request: HttpRequest, job_id: str) -> JsonResponse:
+    client = get_async_client()
+    result = await client.wait_for_result(job_id, timeout=10, must_exist=True)
+    return JsonResponse({"report": result.get_result(str)})

@@ -1,0 +1,3 @@
+"""The command of ``manage.py``."""
+
+__all__ = ()

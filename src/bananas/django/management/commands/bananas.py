@@ -1,0 +1,83 @@
+"""The command ``manage.py bananas``: the command line, on what the settings name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import Any, Dict, List
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ....cli import main
+from ..._client import load_settings
+
+__all__ = ["Command"]
+
+_PROGRAM = "manage.py bananas"
+_VARIABLE = "BANANAS_REDIS_URL"
+#: What the command line can't be told.
+_OTHER = ("sentinels", "credential_provider", "ssl_context")
+
+
+class Command(BaseCommand):
+    """Passes what follows on to the command line, with URL, prefix and route of the settings."""
+
+    help = "Submit jobs, see what becomes of them, and put them right: bananas --help says how."
+    requires_system_checks = ()
+
+    def run_from_argv(self, argv: List[str]) -> None:
+        """Run it as ``manage.py`` does: all options are those of the command line."""
+        options = ("--settings", "--pythonpath")  # which manage.py has seen to
+        arguments: List[str] = []
+        rest = iter(argv[2:])
+        for argument in rest:
+            if argument in options:
+                next(rest, None)
+            elif not argument.startswith(tuple(f"{option}=" for option in options)):
+                arguments.append(argument)
+        try:
+            self._run(arguments)
+        except CommandError as error:
+            self.stderr.write(f"{_PROGRAM}: {error}")
+            raise SystemExit(error.returncode) from None
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Take whatever ``call_command`` is given."""
+        parser.add_argument("arguments", nargs=argparse.REMAINDER)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run it as ``call_command`` does; raises SystemExit where the status is not 0."""
+        try:
+            self._run([str(argument) for argument in options["arguments"]])
+        except SystemExit as error:
+            if error.code:
+                raise
+
+    def _run(self, arguments: List[str]) -> None:
+        try:
+            settings = load_settings().arguments
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from None
+        is_told = any(argument.split("=")[0] == "--redis" for argument in arguments)
+        unknown = [name.upper() for name in _OTHER if settings.get(name) is not None]
+        if unknown and not is_told:
+            raise CommandError(
+                f"the command line does not know BANANAS[{unknown[0]!r}]: pass --redis URL"
+            )
+        before = os.environ.get(_VARIABLE)
+        if "redis_url" in settings:
+            # Not as an option: other users of this machine see those.
+            os.environ[_VARIABLE] = settings["redis_url"]
+        try:
+            main(arguments, _PROGRAM, _defaults(settings))
+        finally:
+            if before is None:
+                os.environ.pop(_VARIABLE, None)
+            else:
+                os.environ[_VARIABLE] = before
+
+
+def _defaults(settings: Dict[str, Any]) -> Dict[str, str]:
+    found = {"key_prefix": settings.get("key_prefix"), "route": settings.get("routing_key")}
+    return {name: value for name, value in found.items() if value is not None}

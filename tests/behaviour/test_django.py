@@ -1,0 +1,392 @@
+"""Django: the client of a project, submits after a commit, system checks, the command."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from contextlib import redirect_stderr, redirect_stdout
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Tuple
+
+import django
+import pytest
+from django.conf import settings as project
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import connection, transaction
+from django.test import AsyncClient as AsyncHTTP
+from django.test import Client as HTTP
+from django.test.utils import override_settings
+
+from bananas import ConnectionError, JobSpec, JobType, SerializationError
+from bananas.django import (
+    get_async_client,
+    get_client,
+    submit_failed,
+    submit_job_on_commit,
+    submit_on_commit,
+)
+from bananas.testing import LocalQueue
+from tests.behaviour.broker import Broker
+from tests.behaviour.programs import ROOT, environment
+from tests.support import wait_until
+from tests.support.ports import HOST, free_port
+
+SITE = ROOT / "examples" / "django_site"
+LIST = "queue:normal"
+NOBODY = {"URL": "redis://127.0.0.1:1", "CONNECT_TIMEOUT": 0.05}
+REPORT: JobType[Dict[str, str], str] = JobType("report", payload=Dict[str, str], result=str)
+_PATIENCE = 60.0
+
+
+@pytest.fixture(scope="module")
+def site(
+    embedded_session: Broker, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Tuple[Broker, str]]:
+    """The example, in this process, on the embedded broker; and the path of its database."""
+    database = str(tmp_path_factory.mktemp("shop") / "shop.sqlite3")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(SITE))
+        patch.setenv("BANANAS_REDIS_URL", embedded_session.url)
+        patch.setenv("DJANGO_SETTINGS_MODULE", "shop.settings")
+        patch.setenv("SHOP_DATABASE", database)
+        django.setup()
+        project.ALLOWED_HOSTS.append("testserver")
+        call_command("migrate", run_syncdb=True, verbosity=0)
+        yield embedded_session, database
+        connection.close()
+
+
+@pytest.fixture
+def broker(site: Tuple[Broker, str]) -> Iterator[Broker]:
+    """The empty embedded broker, which the client of the site is about to use."""
+    broker, _ = site
+    broker.flush()
+    with override_settings(BANANAS={"URL": broker.url}):
+        yield broker
+    wait_until(lambda: broker.connections() == 0, "no connection is left", 10)
+
+
+@pytest.fixture
+def worker(broker: Broker) -> Iterator[LocalQueue]:
+    with LocalQueue(broker.url) as queue:
+        queue.handle("report", lambda job: f"the report of {job.payload['month']}")
+        yield queue
+
+
+# -- the example ---------------------------------------------------------------------------------
+
+
+def test_a_view_that_blocks_and_one_that_awaits(worker: LocalQueue) -> None:
+    """Under WSGI each request to the async view has an event loop of its own."""
+    http = HTTP()
+    for month in ("2025-01", "2025-02"):
+        ordered = http.post("/reports", {"month": month})
+        assert ordered.status_code == 202
+        fetched = http.get(ordered["Location"])
+        assert fetched.json() == {"report": f"the report of {month}"}
+
+
+async def test_the_same_under_asgi(worker: LocalQueue) -> None:
+    """Under ASGI the views share one loop, and the view that blocks runs in a thread."""
+    http = AsyncHTTP()
+    ordered = await http.post("/reports", {"month": "2025-01"})
+    assert ordered.status_code == 202
+    fetched = await asyncio.gather(*(http.get(ordered["Location"]) for _ in range(3)))
+    assert [one.json() for one in fetched] == [{"report": "the report of 2025-01"}] * 3
+
+
+def test_gunicorn_preload(site: Tuple[Broker, str], worker: LocalQueue, tmp_path: Path) -> None:
+    """Its workers, which are forked after the site was loaded, serve both kinds of view."""
+    port = free_port()
+    options = ["--preload", "--workers", "2", "--bind", f"{HOST}:{port}", "shop.wsgi"]
+    variables = {"BANANAS_REDIS_URL": worker.url, "SHOP_DATABASE": site[1]}
+    log = tmp_path / "log"
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", *options],
+            cwd=str(SITE), env=environment(**variables), stdout=output, stderr=output,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: log.read_text().count("Booting worker") == 2, "two workers", _PATIENCE)
+        status, headers, _ = ask(port, "POST", "/reports", "month=2025-03")
+        assert status == 202
+        for _ in range(3):
+            assert ask(port, "GET", headers["Location"])[2] == {"report": "the report of 2025-03"}
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(_PATIENCE) == 0
+        assert "Traceback" not in log.read_text()
+    finally:
+        if server.poll() is None:
+            server.kill()
+            server.wait(_PATIENCE)
+
+
+def ask(port: int, method: str, path: str, body: str = "") -> Tuple[int, Dict[str, str], Any]:
+    """Return status, headers and JSON of an answer."""
+    http = HTTPConnection(HOST, port, timeout=_PATIENCE)
+    try:
+        http.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded"})
+        answer = http.getresponse()
+        return answer.status, dict(answer.getheaders()), json.loads(answer.read())
+    finally:
+        http.close()
+
+
+# -- submits after the commit --------------------------------------------------------------------
+
+
+def test_a_job_is_submitted_after_the_commit(broker: Broker) -> None:
+    """Its id is there at once, the job after the commit, with what the payload was before."""
+    payload = {"month": "2025-01"}
+    with transaction.atomic():
+        first = submit_job_on_commit("report", payload, "high", "a report", max_retries=1)
+        second = submit_on_commit(REPORT, payload, job_id="mine")
+        payload["month"] = "changed"
+        assert broker.keys() == []
+    assert broker.queued("queue:high") == [first]
+    assert (broker.queued(LIST), second) == (["mine"], "mine")
+    for job_id in (first, second):
+        assert broker.job(job_id)["payload"] == {"month": "2025-01"}
+    assert broker.job(first)["max_retries"] == 1
+
+
+def test_a_rollback_submits_nothing(broker: Broker) -> None:
+    """Neither that of the transaction nor that of a savepoint; the rest is submitted."""
+
+    def fail() -> None:
+        with transaction.atomic():
+            submit_job_on_commit("report", {})
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
+    with transaction.atomic():
+        kept = submit_job_on_commit("report", {})
+        with pytest.raises(LookupError):
+            fail()
+    assert broker.queued(LIST) == [kept]
+
+
+def test_without_a_transaction_it_is_submitted_at_once(broker: Broker) -> None:
+    job_id = submit_job_on_commit("report", {})
+    assert broker.queued(LIST) == [job_id]
+    with override_settings(BANANAS=NOBODY), pytest.raises(ConnectionError):
+        submit_job_on_commit("report", {})
+
+
+def test_mistakes_are_found_before_the_commit(broker: Broker) -> None:
+    """The transaction can still be rolled back then."""
+    with transaction.atomic():
+        with pytest.raises(SerializationError, match="set"):
+            submit_job_on_commit("report", {1, 2})  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="priority"):
+            submit_job_on_commit("report", {}, "urgent")  # type: ignore[arg-type]
+        with pytest.raises(SerializationError, match="month"):
+            submit_on_commit(REPORT, {"month": 1})  # type: ignore[dict-item]
+    assert broker.keys() == []
+
+
+def test_an_error_after_the_commit_is_logged_and_told(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends nothing else; whoever listens can keep the job, and submit it later."""
+    told: List[JobSpec] = []
+
+    def keep(sender: object, spec: JobSpec, error: Exception, **_: Any) -> None:
+        assert isinstance(error, ConnectionError)
+        told.append(spec)
+
+    submit_failed.connect(keep)
+    try:
+        with override_settings(BANANAS=NOBODY), transaction.atomic():
+            ids = [submit_job_on_commit("report", {"n": n}) for n in range(2)]
+        with override_settings(BANANAS=NOBODY), pytest.raises(ConnectionError):
+            with transaction.atomic():
+                ids.append(submit_job_on_commit("report", {"n": 2}, robust=False))
+    finally:
+        submit_failed.disconnect(keep)
+    logged = [record.message for record in caplog.records if record.name == "bananas.django"]
+    for job_id, message in zip(ids, logged):
+        assert f"after the commit, job {job_id} (report) could not be submitted" in message
+    assert len(logged) == len(ids)
+    assert [spec.job_id for spec in told] == ids
+    assert get_client().submit_jobs(told) == ids
+    assert broker.queued(LIST) == ids
+
+
+# -- the client ----------------------------------------------------------------------------------
+
+
+def test_one_client_serves_threads_and_loops(broker: Broker) -> None:
+    """Of any kind of code, and it is made anew where a test changes the setting."""
+    found = [get_client() for _ in range(2)]
+    thread = threading.Thread(target=lambda: found.append(get_client()))
+    thread.start()
+    thread.join(10)
+    assert set(found) == {get_client()}
+    assert get_async_client() is get_async_client()
+    ids = [asyncio.run(get_async_client().submit_job("work", n)) for n in range(2)]
+    assert broker.queued(LIST) == ids
+    with override_settings(BANANAS={"URL": broker.url, "ROUTING_KEY": "eu"}):
+        assert get_client() not in found
+        routed = asyncio.run(get_async_client().submit_job("work", 1))
+        assert broker.queued("route:eu:queue:normal") == [routed]
+
+
+def test_a_client_is_made_without_redis() -> None:
+    """Commands that need no queue need no Redis; the first call says what is wrong."""
+    with override_settings(BANANAS=NOBODY):
+        client = get_client()
+        with pytest.raises(ConnectionError):
+            client.submit_job("work", 1)
+        with pytest.raises(ConnectionError):
+            asyncio.run(get_async_client().submit_job("work", 1))
+
+
+def to_text(value: object) -> str:
+    return f"text of {value}"
+
+
+class Provider:
+    """Gives a password."""
+
+    def get_credentials(self) -> Tuple[str, str]:
+        return ("user", "secret")
+
+
+def test_settings_may_name_python_objects(broker: Broker) -> None:
+    """As dotted paths, as Django's own settings do."""
+    found = {"URL": broker.url, "JSON_DEFAULT": f"{__name__}.to_text", "CONNECT_TIMEOUT": 1.5}
+    with override_settings(BANANAS=found):
+        job_id = get_client().submit_job("work", {1})  # type: ignore[arg-type]
+        assert broker.job(job_id)["payload"] == "text of {1}"
+
+
+# -- the checks ----------------------------------------------------------------------------------
+
+each_mistake = pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ({"URL": "http://localhost"}, ["E002", "BANANAS['URL'] must start with redis://"]),
+        ({"URL": None}, ["E002", "not NoneType (is the environment variable"]),
+        ({"CONNECT_TIMEOUT": "5"}, ["E002", "BANANAS['CONNECT_TIMEOUT'] must be seconds"]),
+        ({"URI": "redis://x"}, ["E001", "no setting 'URI'; did you mean 'URL'?"]),
+        ({"redis_url": "redis://x"}, ["E001", "did you mean 'URL'?"]),
+        ({"ROUTE": "eu"}, ["E001", "did you mean 'ROUTING_KEY'?"]),
+        ({"EGGS": 1}, ["E001", "it has "]),
+        ("redis://localhost", ["E001", "must be a dictionary"]),
+        ({"JSON_DEFAULT": "no.such.thing"}, ["E002", "which can't be imported"]),
+        ({"SENTINELS": [["h", 26379]]}, ["E002", "has 'SENTINELS', but no 'SERVICE_NAME'"]),
+    ],
+)
+
+
+@each_mistake
+def test_the_checks_find_a_mistake(site: object, setting: Any, words: List[str]) -> None:
+    """So does the first use, in the same words."""
+    with override_settings(BANANAS=setting):
+        (error,) = run_checks()
+        assert error.id == f"bananas.{words[0]}"
+        for word in words[1:]:
+            assert word in error.msg
+        with pytest.raises(ImproperlyConfigured) as caught:
+            get_client()
+        assert f"{caught.value}." == error.msg
+
+
+def test_every_mistake_is_told(site: object) -> None:
+    with override_settings(BANANAS={"URI": 1, "ROUTE": 2}):
+        assert [error.id for error in run_checks()] == ["bananas.E001"] * 2
+
+
+def test_a_missing_setting_is_told(site: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unless the environment has the URL, which is checked as well."""
+    with override_settings():
+        del project.BANANAS
+        assert run_checks() == []
+        monkeypatch.setenv("BANANAS_REDIS_URL", "nonsense")
+        assert [error.id for error in run_checks()] == ["bananas.E002"]
+        monkeypatch.delenv("BANANAS_REDIS_URL")
+        assert [error.id for error in run_checks()] == ["bananas.W001"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "found"),
+    [
+        ({"URL": "redis://localhost"}, []),
+        ({"URL": "redis://[::1]:6379"}, []),
+        ({"URL": "unix:///run/redis.sock"}, []),
+        ({"URL": "rediss://:secret@redis.example.org"}, []),
+        ({"URL": "rediss://redis.example.org"}, ["W003"]),
+        ({"URL": "rediss://h", "CREDENTIAL_PROVIDER": f"{__name__}.Provider"}, []),
+        ({"URL": "redis://:secret@10.0.0.7"}, ["W002"]),
+        ({"SENTINELS": [("10.0.0.7", 26379)], "SERVICE_NAME": "primary"}, ["W002", "W003"]),
+    ],
+)
+def test_a_deployment_is_warned(site: object, setting: Any, found: List[str]) -> None:
+    """What others on the network could read or use is told, and no password with it."""
+    with override_settings(BANANAS=setting):
+        messages = run_checks(include_deployment_checks=True)
+    ours = [message for message in messages if str(message.id).startswith("bananas.")]
+    assert [message.id for message in ours] == [f"bananas.{name}" for name in found]
+    assert "secret" not in str(ours)
+
+
+# -- the command ---------------------------------------------------------------------------------
+
+
+def command(*arguments: str) -> Tuple[int, str, str]:
+    """Run ``manage.py bananas`` in this process: its status, and what it has written."""
+    from django.core.management import ManagementUtility
+
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        with pytest.raises(SystemExit) as caught:
+            ManagementUtility(["manage.py", "bananas", *arguments]).execute()
+    return int(caught.value.code or 0), out.getvalue(), err.getvalue()
+
+
+def test_the_command_uses_the_settings(broker: Broker) -> None:
+    """The URL, the prefix and the route are theirs; the environment is as it was."""
+    found = {"URL": broker.url, "ROUTING_KEY": "eu", "KEY_PREFIX": "shop:"}
+    before = dict(os.environ)
+    with override_settings(BANANAS=found):
+        status, out, err = command(
+            "submit", "work", "[1]", "--quiet", "--settings", "shop.settings"
+        )
+        assert (status, err) == (0, "")
+        job = get_client().get_job(out.strip())
+        assert job is not None
+        assert (job.payload, job.routing_key) == ([1], "eu")
+        assert command("job", "nobody")[0] == 5
+        assert "manage.py bananas" in command("--help")[1]
+    assert dict(os.environ) == before
+
+
+def test_call_command(broker: Broker) -> None:
+    """A program runs it as any other command; a status is what it is in a shell."""
+    with redirect_stdout(io.StringIO()) as out:
+        call_command("bananas", "submit", "work", "1", "--quiet")
+    assert broker.queued(LIST) == [out.getvalue().strip()]
+    with redirect_stderr(io.StringIO()), pytest.raises(SystemExit):
+        call_command("bananas", "job", "nobody")
+
+
+def test_the_command_says_what_it_can_not_know(site: object) -> None:
+    sentinels = {"SENTINELS": [["h", 26379]], "SERVICE_NAME": "primary"}
+    with override_settings(BANANAS=sentinels):
+        status, _, err = command("queues")
+        assert status == 1
+        assert "manage.py bananas: the command line does not know BANANAS['SENTINELS']" in err
+        with pytest.raises(CommandError, match="pass --redis URL"):
+            call_command("bananas", "queues")
+    with override_settings(BANANAS={"URL": 3}):
+        assert "BANANAS['URL'] must be a string" in command("queues")[2]
