@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import dataclasses
+import threading
 import weakref
 from typing import Callable, Optional, Tuple
 
@@ -55,7 +56,10 @@ class FrameworkClient:
         """Close the client, if there is one; it is made anew when it is asked for again."""
         made, self._made = self._made, None
         if made is not None:
-            made[0].close()
+            # In a thread, since an asynchronous test may have changed the settings.
+            closing = threading.Thread(target=made[0].close, name="bananas close")
+            closing.start()
+            closing.join()
 
 
 class PreparedSubmit:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import os
@@ -22,11 +23,19 @@ from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient as AsyncHTTP
 from django.test import Client as HTTP
 from django.test.utils import override_settings
 
-from bananas import ConnectionError, JobSpec, JobType, SerializationError
+from bananas import (
+    ConnectionError,
+    JobPlace,
+    JobSpec,
+    JobType,
+    SerializationError,
+    TimeoutError,
+)
 from bananas.django import (
     get_async_client,
     get_client,
@@ -34,7 +43,8 @@ from bananas.django import (
     submit_job_on_commit,
     submit_on_commit,
 )
-from bananas.testing import LocalQueue
+from bananas.django.middleware import JobErrorMiddleware
+from bananas.testing import LocalQueue, fail
 from tests.behaviour.broker import Broker
 from tests.behaviour.programs import ROOT, environment
 from tests.support import wait_until
@@ -139,6 +149,41 @@ def ask(port: int, method: str, path: str, body: str = "") -> Tuple[int, Dict[st
         return answer.status, dict(answer.getheaders()), json.loads(answer.read())
     finally:
         http.close()
+
+
+async def test_an_error_becomes_the_answer(
+    worker: LocalQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of views that block and that await, with what a caller can do about it, and no host."""
+    worker.handle("broken", fail("secret reason"))
+    http = AsyncHTTP()
+    assert (await http.get("/reports/no-such-job")).status_code == 404
+    assert (await http.get("/reports/no%20id")).status_code == 404
+    job_id = await get_async_client().submit_job("broken", {}, max_retries=1)
+    failed = await http.get(f"/reports/{job_id}")
+    assert (failed.status_code, failed["Content-Type"]) == (502, "application/problem+json")
+    assert "secret" not in failed.content.decode()
+    monkeypatch.setattr(transaction, "atomic", contextlib.nullcontext)
+    with override_settings(BANANAS=NOBODY):
+        down = await http.post("/reports", {"month": "2025-01"})
+    assert (down.status_code, down["Retry-After"]) == (503, "5")
+    assert "127.0.0.1" not in down.content.decode()
+
+
+def test_a_subclass_says_where_a_job_is(site: object) -> None:
+    """An answer that a job goes on leads there; errors of others are left to Django."""
+
+    class Middleware(JobErrorMiddleware):
+        def job_url(self, request: HttpRequest, job_id: str) -> str:
+            return f"/reports/{job_id}"
+
+    middleware = Middleware(lambda request: HttpResponse())
+    error = TimeoutError("late", job_id="a", whereabouts=JobPlace.QUEUED)
+    answer = middleware.process_exception(HttpRequest(), error)
+    assert answer is not None
+    assert (answer.status_code, answer["Location"]) == (202, "/reports/a")
+    assert json.loads(answer.content)["place"] == "queued"
+    assert middleware.process_exception(HttpRequest(), LookupError("theirs")) is None
 
 
 # -- submits after the commit --------------------------------------------------------------------

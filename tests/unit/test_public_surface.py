@@ -25,9 +25,11 @@ SURFACE = {
         "submit_on_commit",
     ],
     "django.apps": ["BananasConfig"],
+    "django.converters": ["JobIdConverter"],
     "django.management": [],
     "django.management.commands": [],
     "django.management.commands.bananas": ["Command"],
+    "django.middleware": ["JobErrorMiddleware"],
     "enums": ["JobPriority", "JobStatus"],
     "exceptions": [
         "AuthenticationError", "BananasError", "ClientClosedError", "ConnectionError",

@@ -11,7 +11,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 BANANAS = {"URL": os.environ.get("BANANAS_REDIS_URL") or start_local_worker()}
 
 INSTALLED_APPS = ["bananas.django", "shop"]
-MIDDLEWARE = []
+MIDDLEWARE = ["bananas.django.middleware.JobErrorMiddleware"]
 ROOT_URLCONF = "shop.urls"
 DATABASES = {
     "default": {

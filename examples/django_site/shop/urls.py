@@ -6,5 +6,5 @@ from . import views
 
 urlpatterns = [
     path("reports", views.order, name="order"),
-    path("reports/<str:job_id>", views.fetch, name="fetch"),
+    path("reports/<job_id:job_id>", views.fetch, name="fetch"),
 ]
