@@ -40,7 +40,13 @@ from .enums import JobPriority, Priority
 from .job_type import JobType
 from .location import Location
 from .models import Job, JobResult, JobSpec
-from .operating import CancelOutcome, DeleteOutcome, Explanation, RescheduleOutcome
+from .operating import (
+    CancelOutcome,
+    DeleteOutcome,
+    Explanation,
+    RescheduleOutcome,
+)
+from .repairs import RecoveryCounts
 
 __all__ = [
     "BlockingDeadLetters",
@@ -1025,6 +1031,57 @@ class Client(BlockingCalls):
             TimeoutError: It did not answer within ``read_timeout``.
         """
         return self._run(lambda client: client.requeue(job_id, routes=routes))
+
+    def recover(
+        self,
+        idle_for: Seconds,
+        *,
+        limit: Optional[int] = None,
+        routes: Optional[Literal["flat", "document"]] = None,
+        dry_run: bool = False,
+        progress: Optional[Callable[[RecoveryCounts], None]] = None,
+    ) -> RecoveryCounts:
+        """Recover the jobs of killed workers, which stay among the taken jobs for ever.
+
+        Nothing in Redis says that a worker lives, or when it took a job. So the time counts from
+        the first call that saw the job there with its document unchanged: a first call only notes
+        it, in Redis, and a later one, of this client or another, acts once ``idle_for`` is over. A
+        worker that is only slow runs its job although it is queued again: let ``idle_for`` be
+        longer than any job runs.
+
+        The lost attempt counts as failed, with the error ``worker lost``. While attempts are left
+        the job is queued again, else it becomes a dead letter with a failed result. Of a job that
+        has ended, or has no document, only the entry is removed. A page of jobs is recovered in one
+        step of the server, by a script: interrupted at any moment, nothing is lost or queued twice,
+        and so it is with two calls at once.
+
+        Args:
+            idle_for: Seconds, or a timedelta, that a job must have been seen there.
+            limit: How many at most; None is all. The others are noted all the same.
+            routes: Onto which lists they go: ``"flat"`` for those without a route, ``"document"``
+                for the route that the document of each names. It must be said where one names a
+                route and the client has none: servers without routing ignore that name.
+            dry_run: Whether only to count; nothing is noted either.
+            progress: Called with the counts so far, after each step; on the event loop's thread.
+
+        Returns:
+            How many went where, how many are left for which reason, and when to call it next.
+
+        Raises:
+            ValueError: An argument is refused, or ``routes`` must be said; what was recovered
+                before stays so.
+            ServerError: The user has no right to EVAL, or to something else that this takes; the
+                page was left alone.
+            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
+            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+
+        Ending it early leaves open whether the last page was recovered.
+        """
+        return self._run(
+            lambda client: client.recover(
+                idle_for, limit=limit, routes=routes, dry_run=dry_run, progress=progress
+            )
+        )
 
     def stats(self) -> ClientStats:
         """Return counters and states for a health check; does no I/O.

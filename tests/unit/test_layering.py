@@ -27,6 +27,7 @@ LAYERS = [
         "job_type",
         "_stored",
         "operating",
+        "repairs",
     ],
     ["_pipeline", "_chunks", "_submission"],
     ["_waits", "_operating", "_life", "queue", "dead_letters", "result_backend"],

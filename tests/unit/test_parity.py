@@ -112,6 +112,7 @@ def test_all_that_is_handed_out_has_a_twin() -> None:
         "CancelOutcome",
         "DeadLetterCounts",
         "DeleteOutcome",
+        "RecoveryCounts",
         "RescheduleOutcome",
         "Job",
         "JobResult",

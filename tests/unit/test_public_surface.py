@@ -51,6 +51,7 @@ SURFACE = {
         "JobChange", "JobEntry", "QueueDepths", "RescheduleOutcome",
     ],
     "queue": ["ListedJobs", "RedisQueue"],
+    "repairs": ["RecoveryCounts"],
     "result_backend": ["RedisResultBackend"],
     "sync": [
         "BlockingDeadLetters", "BlockingJobChanges", "BlockingListedJobs", "BlockingQueue",

@@ -63,6 +63,11 @@ class ListPages:
         """Return those of the list of taken jobs: a short one is one page."""
         return cls(conn, key, newest_first=True, first=_AT_ONCE)
 
+    @property
+    def reached(self) -> int:
+        """How far from its end of the list the last page reached, in entries."""
+        return self._at
+
     async def next(self) -> List[Member]:
         """Return the next page; an empty one at the end."""
         while not self._is_over:

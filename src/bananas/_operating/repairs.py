@@ -13,11 +13,18 @@ from .._tasks import start_task
 from .._types import NotGiven, Seconds
 from .._wire import Keys, utcnow
 from ..location import JobPlace
-from ..operating import CancelOutcome, DeadLetterCounts, DeleteOutcome, RescheduleOutcome
+from ..operating import (
+    CancelOutcome,
+    DeadLetterCounts,
+    DeleteOutcome,
+    RescheduleOutcome,
+)
+from ..repairs import RecoveryCounts
 from .clearing import Clearing
 from .connection import OperatingConnection
 from .finished import delete_job, requeue_job
 from .letters import LetterFilter
+from .recovering import Recovery
 from .removing import Remover
 from .routes import Routes
 
@@ -54,6 +61,7 @@ class Repairs:
         self._connection = connection
         self._keys = keys
         self._routing_key = routing_key
+        self._failure_ttl = failure_ttl
         self._remover = Remover(connection, keys, routing_key=routing_key, failure_ttl=failure_ttl)
         self._handed_over: Set[asyncio.Task[Any]] = set()
 
@@ -162,3 +170,25 @@ class Repairs:
         check_text(job_id, "job_id")
         chosen = Routes(self._keys, self._routing_key, routes)
         await requeue_job(self._connection, self._keys, chosen, job_id)
+
+    async def recover(
+        self,
+        idle_for: Seconds,
+        routes: Optional[str],
+        *,
+        limit: Optional[int],
+        dry_run: bool,
+        progress: Optional[Callable[[RecoveryCounts], None]],
+    ) -> RecoveryCounts:
+        """Recover the jobs of killed workers."""
+        recovery = Recovery(
+            self._connection,
+            self._keys,
+            Routes(self._keys, self._routing_key, routes),
+            idle_for=check_seconds(idle_for, "idle_for"),
+            failure_ttl=self._failure_ttl,
+            limit=None if limit is None else check_integer(limit, "limit", at_least=0),
+            dry_run=bool(dry_run),
+            progress=check_callable(progress, "progress"),
+        )
+        return await recovery.run()

@@ -17,7 +17,7 @@ class Keys:
     """
 
     __slots__ = ("_channel", "_job", "_lists", "_prefix", "_result", "dead", "processing",
-                 "scheduled")  # fmt: skip
+                 "scheduled", "taken_notes")  # fmt: skip
 
     def __init__(self, prefix: str = "bananas:") -> None:
         self._prefix = prefix
@@ -27,6 +27,9 @@ class Keys:
         self.processing: bytes = f"{prefix}queue:processing".encode()
         self.dead: bytes = f"{prefix}queue:dead".encode()
         self.scheduled: bytes = f"{prefix}queue:scheduled".encode()
+        #: The hash in which operators note since when they see a job among the taken ones; Go
+        #: reads nothing under this name.
+        self.taken_notes: bytes = f"{prefix}operator:taken".encode()
         self._lists: Dict[Tuple[Optional[str], JobPriority], bytes] = {}
 
     def __repr__(self) -> str:

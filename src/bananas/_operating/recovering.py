@@ -1,0 +1,229 @@
+"""Recovers the jobs of killed workers, page by page, each page in one step of the server."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+
+from .. import exceptions as exc
+from .._redis import Argument, Command, Reply, ReplyError
+from .._wire import UTC, Keys, utcnow
+from ..models import JobResult, JobStatus
+from ..repairs import RecoveryCounts
+from .connection import OperatingConnection
+from .listing import ListPages
+from .lost_jobs import WORKER_LOST, Note, Step, completed, digest, lost_job
+from .pages import read_sizes, read_step, step_of
+from .rights import check_rights
+from .routes import Routes
+from .taken_script import TakenEntry, TakenPage, change_taken, rights_to_change_taken
+
+__all__ = ["Recovery"]
+
+_TASK = "recover jobs"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WEEK = 7 * 24 * 3600
+_LONGEST = 10 * 365 * 24 * 3600
+# A note from the future is of a server whose clock was wrong: the entry is noted anew.
+_AHEAD = 60 * 1_000_000
+
+
+class _Read(NamedTuple):
+    """An entry as it was read."""
+
+    member: bytes
+    document: Optional[bytes]
+    sum: bytes
+    note: Optional[Note]
+
+
+class Recovery:
+    """One call: it goes through the taken jobs, the oldest first.
+
+    Args:
+        connection: Carries the commands.
+        keys: The names of everything.
+        routes: Onto which lists they go.
+        idle_for: Seconds that a job must have been seen among the taken ones.
+        failure_ttl: Seconds that the result of a job that ends is kept.
+        limit: How many are recovered at most; None is all.
+        dry_run: Whether only to count.
+        progress: Called with the counts so far, after each step.
+    """
+
+    def __init__(
+        self,
+        connection: OperatingConnection,
+        keys: Keys,
+        routes: Routes,
+        *,
+        idle_for: float,
+        failure_ttl: int,
+        limit: Optional[int],
+        dry_run: bool,
+        progress: Optional[Callable[[RecoveryCounts], None]],
+    ) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._routes = routes
+        self._idle_for = int(min(idle_for, _LONGEST) * 1_000_000)
+        self._failure_ttl = failure_ttl
+        self._limit = limit
+        self._dry_run = dry_run
+        self._progress = progress
+        self._counts = RecoveryCounts(dry_run=dry_run)
+        self._mark = f"mark of {uuid.uuid4()}".encode()
+        self._expiry = int(min(max(_WEEK, 2 * idle_for), _LONGEST))
+        self._began = 0
+        self._next: Optional[int] = None  # when the first that is too young is old enough
+
+    async def run(self) -> RecoveryCounts:
+        """Go through all entries once."""
+        (time,) = await self._ask([(b"TIME",)])
+        self._began = _microseconds(time)
+        pages = ListPages(self._connection, self._keys.processing, newest_first=False)
+        while True:
+            ids = [member.id for member in await pages.next()]
+            if not ids:
+                break
+            sizes = await read_sizes(self._connection, self._keys, ids)
+            size, left = len(ids), ids
+            while left:
+                count = step_of(sizes)
+                await self._step(left[:count], pages.reached, size)
+                left, sizes = left[count:], sizes[count:]
+        if not self._dry_run:
+            await self._forget()
+        return self._counts
+
+    async def _ask(self, commands: Sequence[Command]) -> List[Reply]:
+        replies = await self._connection.run(commands, again=True)
+        for reply in replies:
+            if isinstance(reply, ReplyError):
+                raise exc.ServerError(f"can't {_TASK}: Redis refuses: {reply}", code=reply.code)
+        return replies
+
+    # -- one step --------------------------------------------------------------------------------
+
+    async def _step(self, ids: Sequence[bytes], reached: int, size: int) -> None:
+        documents = await read_step(self._connection, self._keys, ids)
+        asked: List[Command] = [(b"HMGET", self._keys.taken_notes, *ids), (b"TIME",)]
+        notes, time = await self._ask(asked)
+        now = _microseconds(time)
+        entries: List[TakenEntry] = []
+        idle: List[_Read] = []
+        for member, document, text in zip(ids, documents, notes):
+            read = _Read(member, document, digest(document), Note.parse(text))
+            note = read.note
+            if note is None or note.document != read.sum or note.first > now + _AHEAD:
+                note = Note(now, read.sum, now)
+                entries.append(TakenEntry(member, read.sum, b"", Step("note", "noted", note.text)))
+            elif note.first < self._began and now - note.first >= self._idle_for:
+                idle.append(read)
+                continue
+            else:
+                entries.append(_seen(read, note, now, "waiting"))
+            self._expect(note.first + self._idle_for)
+        entries += await self._idle(idle, now)
+        self._add(looked_at=len(ids))
+        await self._carry_out(entries, reached, size)
+        if self._progress is not None:
+            self._progress(self._counts)
+
+    def _expect(self, moment: int) -> None:
+        self._next = moment if self._next is None else min(self._next, moment)
+        next_at = _EPOCH + timedelta(microseconds=self._next)
+        self._counts = replace(self._counts, next_at=next_at)
+
+    async def _idle(self, idle: Sequence[_Read], seen_at: int) -> List[TakenEntry]:
+        """Decide on the entries that are old enough."""
+        if not idle:
+            return []
+        asked: List[Command] = [
+            (b"HGET", self._keys.stored_result(each.member), b"status") for each in idle
+        ]
+        states = await self._connection.run(asked, again=True)
+        now = utcnow()
+        entries: List[TakenEntry] = []
+        room = len(idle) if self._limit is None else self._limit - self._counts.done
+        for read, state in zip(idle, states):
+            step = lost_job(read.document, self._routes, now)
+            if step is not None and step.action != "drop" and state == b"completed":
+                step = completed(read.document or b"", now)
+            assert read.note is not None
+            if step is None or room <= 0:
+                count = "unreadable" if step is None else "left"
+                entries.append(_seen(read, read.note, seen_at, count))
+            else:
+                entries.append(TakenEntry(read.member, read.sum, read.note.head, step))
+                room -= 1
+        return entries
+
+    async def _carry_out(self, entries: Sequence[TakenEntry], reached: int, size: int) -> None:
+        if not entries:
+            return
+        codes: Sequence[int] = [1] * len(entries)
+        if not self._dry_run:
+            now = utcnow()
+            lost: JobResult[Any] = JobResult(
+                "", JobStatus.FAILED, error=WORKER_LOST, completed_at=now
+            )
+            fields: List[Argument] = [part for pair in lost.to_hash(now).items() for part in pair]
+            page = TakenPage(
+                entries, reached, size, self._mark, self._failure_ttl, self._expiry, fields
+            )
+            await check_rights(self._connection, rights_to_change_taken(self._keys, page), _TASK)
+            (reply,) = await self._connection.run([change_taken(self._keys, page)])
+            if isinstance(reply, ReplyError):
+                raise exc.ServerError(f"can't {_TASK}: Redis refuses: {reply}", code=reply.code)
+            codes = reply
+        for entry, code in zip(entries, codes):
+            self._count(entry.step, code)
+
+    def _count(self, step: Step, code: int) -> None:
+        if code != 1:
+            self._add(**{"removed" if code == 2 else "changed": 1})
+            return
+        self._add(**{step.counter: 1})
+        target = self._keys.dead if step.action == "bury" else step.target
+        if target is not None:
+            name = target.decode("utf-8", "replace")
+            targets: Dict[str, int] = {**self._counts.targets}
+            targets[name] = targets.get(name, 0) + 1
+            self._counts = replace(self._counts, targets=targets)
+
+    def _add(self, **more: int) -> None:
+        changes = {name: getattr(self._counts, name) + count for name, count in more.items()}
+        self._counts = replace(self._counts, **changes)
+
+    # -- notes -----------------------------------------------------------------------------------
+
+    async def _forget(self) -> None:
+        """Delete the notes of what this call has not seen: it is not there any more."""
+        cursor: bytes = b"0"
+        while True:
+            command: Command = (b"HSCAN", self._keys.taken_notes, cursor, b"COUNT", 500)
+            (reply,) = await self._ask([command])
+            cursor, flat = reply
+            parts = iter(flat)
+            gone = [member for member, text in zip(parts, parts) if self._is_old(text)]
+            if gone:
+                await self._ask([(b"HDEL", self._keys.taken_notes, *gone)])
+            if cursor == b"0":
+                return
+
+    def _is_old(self, text: bytes) -> bool:
+        note = Note.parse(text)
+        return note is None or note.last < self._began
+
+
+def _seen(read: _Read, note: Note, now: int, count: str) -> TakenEntry:
+    """Return that an entry was seen once more."""
+    step = Step("note", count, note._replace(last=now).text)
+    return TakenEntry(read.member, read.sum, note.head, step)
+
+
+def _microseconds(time: Sequence[bytes]) -> int:
+    return int(time[0]) * 1_000_000 + int(time[1])
