@@ -24,7 +24,7 @@ async with AsyncClient() as client:
 """
 
 #: Where a reader goes from here, in a clone.
-NEXT = "Next: python examples/hello_async.py, then docs/index.md"
+NEXT = "Next: python examples/hello_async.py, then docs/tutorial.md"
 
 
 def step(row: Progress) -> Tuple[str, str]:
