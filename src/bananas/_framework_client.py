@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import atexit
+import asyncio
 import dataclasses
 import threading
 import weakref
-from typing import Callable, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 from ._awaited_calls import AwaitedClient
 from ._framework_settings import ClientSettings
@@ -17,12 +17,15 @@ from .sync import Client
 
 __all__ = ["FrameworkClient", "PreparedSubmit"]
 
+_MADE = "made"
+
 
 class FrameworkClient:
     """Makes the client when it is first asked for, and closes it when the process ends.
 
-    Made without a connection: the first call connects, in each process that a fork makes. There is
-    no lock, which a fork might find held.
+    It is closed, too, when everybody has forgotten the application. Made without a connection: the
+    first call connects, in each process that a fork makes. There is no lock, which a fork might
+    find held.
 
     Args:
         load: Returns the settings.
@@ -30,8 +33,8 @@ class FrameworkClient:
 
     def __init__(self, load: Callable[[], ClientSettings]) -> None:
         self._load = load
-        self._made: Optional[Tuple[Client, AsyncClient]] = None
-        atexit.register(_close_at_exit, weakref.ref(self))
+        self._made: Dict[str, Tuple[Client, AsyncClient]] = {}
+        weakref.finalize(self, _close, self._made)
 
     @property
     def client(self) -> Client:
@@ -44,22 +47,32 @@ class FrameworkClient:
         return self._both()[1]
 
     def _both(self) -> Tuple[Client, AsyncClient]:
-        made = self._made
+        made = self._made.get(_MADE)
         if made is None:
             client = Client.__new__(Client)
             client._prepare(self._load().make)
             # Of two threads that come first, the later one takes what the other has made.
-            made = self._made = self._made or (client, AwaitedClient(client))
+            made = self._made.setdefault(_MADE, (client, AwaitedClient(client)))
         return made
 
     def close(self) -> None:
         """Close the client, if there is one; it is made anew when it is asked for again."""
-        made, self._made = self._made, None
-        if made is not None:
-            # In a thread, since an asynchronous test may have changed the settings.
-            closing = threading.Thread(target=made[0].close, name="bananas close")
-            closing.start()
+        closing = _close(self._made)
+        if closing is not None:
             closing.join()
+
+
+def _close(made: Dict[str, Tuple[Client, AsyncClient]]) -> Optional[threading.Thread]:
+    found = made.pop(_MADE, None)
+    if found is None:
+        return None
+    if asyncio._get_running_loop() is None:
+        found[0].close()
+        return None
+    # An asynchronous test has changed the settings, or the garbage is collected in a loop's thread.
+    closing = threading.Thread(target=found[0].close, name="bananas close")
+    closing.start()
+    return closing
 
 
 class PreparedSubmit:
@@ -91,9 +104,3 @@ class PreparedSubmit:
     def send(self) -> str:
         """Submit the job once; see ``Client.submit_job``."""
         return self._client._submit(self._entry, "return", fresh=self._fresh)
-
-
-def _close_at_exit(reference: weakref.ReferenceType[FrameworkClient]) -> None:
-    client = reference()
-    if client is not None:
-        client.close()

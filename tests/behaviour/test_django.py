@@ -7,12 +7,8 @@ import contextlib
 import io
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
 from contextlib import redirect_stderr, redirect_stdout
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Tuple
 
@@ -46,7 +42,8 @@ from bananas.django import (
 from bananas.django.middleware import JobErrorMiddleware
 from bananas.testing import LocalQueue, fail
 from tests.behaviour.broker import Broker
-from tests.behaviour.programs import ROOT, environment
+from tests.behaviour.programs import ROOT
+from tests.behaviour.served import Served, ask
 from tests.support import wait_until
 from tests.support.ports import HOST, free_port
 
@@ -119,36 +116,16 @@ def test_gunicorn_preload(site: Tuple[Broker, str], worker: LocalQueue, tmp_path
     port = free_port()
     options = ["--preload", "--workers", "2", "--bind", f"{HOST}:{port}", "shop.wsgi"]
     variables = {"BANANAS_REDIS_URL": worker.url, "SHOP_DATABASE": site[1]}
-    log = tmp_path / "log"
-    with log.open("w") as output:
-        server = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *options],
-            cwd=str(SITE), env=environment(**variables), stdout=output, stderr=output,
-        )  # fmt: skip
-    try:
-        wait_until(lambda: log.read_text().count("Booting worker") == 2, "two workers", _PATIENCE)
-        status, headers, _ = ask(port, "POST", "/reports", "month=2025-03")
-        assert status == 202
+    with Served(
+        *("gunicorn", *options), folder=SITE, log=tmp_path / "log",
+        ready="Booting worker", times=2, **variables,
+    ) as server:  # fmt: skip
+        ordered = ask(port, "POST", "/reports", "month=2025-03")
+        assert ordered.status == 202
         for _ in range(3):
-            assert ask(port, "GET", headers["Location"])[2] == {"report": "the report of 2025-03"}
-        server.send_signal(signal.SIGTERM)
-        assert server.wait(_PATIENCE) == 0
-        assert "Traceback" not in log.read_text()
-    finally:
-        if server.poll() is None:
-            server.kill()
-            server.wait(_PATIENCE)
-
-
-def ask(port: int, method: str, path: str, body: str = "") -> Tuple[int, Dict[str, str], Any]:
-    """Return status, headers and JSON of an answer."""
-    http = HTTPConnection(HOST, port, timeout=_PATIENCE)
-    try:
-        http.request(method, path, body, {"Content-Type": "application/x-www-form-urlencoded"})
-        answer = http.getresponse()
-        return answer.status, dict(answer.getheaders()), json.loads(answer.read())
-    finally:
-        http.close()
+            fetched = ask(port, "GET", ordered.headers["Location"])
+            assert fetched.json == {"report": "the report of 2025-03"}
+        server.end()
 
 
 async def test_an_error_becomes_the_answer(

@@ -37,7 +37,7 @@ LAYERS = [
     [""],
     ["testing", "cli", "__main__"],
     ["_http", "_starlette", "fastapi", "aiohttp"],
-    ["django"],
+    ["django", "flask"],
 ]
 PLACES = {
     name: (layer, place) for layer, row in enumerate(LAYERS) for place, name in enumerate(row)
@@ -114,6 +114,7 @@ def test_what_decides_has_no_io(name: str) -> None:
         ("starlette", {"_starlette", "fastapi"}),
         ("aiohttp", {"aiohttp"}),
         ("django", {"django"}),
+        ("flask", {"flask"}),
     ],
 )
 def test_each_outside_thing_has_one_door(outside: str, doors: Set[str]) -> None:

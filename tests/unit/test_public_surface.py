@@ -43,6 +43,7 @@ SURFACE = {
         "install_error_handlers", "job_events", "open_client", "submit_once", "wait_for_job",
         "while_connected",
     ],
+    "flask": ["Bananas"],
     "job_type": ["JobType"],
     "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],

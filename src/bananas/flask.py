@@ -1,0 +1,119 @@
+"""Flask: the extension that gives each application its client."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Tuple
+
+from ._extras import missing_extra
+from ._framework_client import FrameworkClient
+from ._framework_settings import ClientSettings
+from ._http import answer_to, log_answer
+from .client import AsyncClient
+from .exceptions import BananasError
+from .sync import Client
+
+try:
+    from flask import Flask, current_app, jsonify, url_for
+    from flask.wrappers import Response
+except ModuleNotFoundError as error:
+    if error.name != "flask":
+        raise
+    raise missing_extra("bananas.flask", "flask", "flask") from error
+
+__all__ = ["Bananas"]
+
+_NAME = "bananas"
+
+
+class Bananas:
+    """The extension: ``bananas = Bananas(app)``, or ``Bananas()`` and ``init_app(app)``.
+
+    Each application has one client, made from ``app.config["BANANAS"]``, a dictionary with ``URL``
+    and the names of a client's arguments in capitals; without it the URL is that of the
+    environment, else ``redis://localhost:6379``. The client connects with its first call, is shared
+    by all threads, and goes on in both processes after a fork. It is closed when the process ends.
+
+    Args:
+        app: The application; None where ``init_app`` is called later.
+        handle_errors: Whether requests that an error of ours ends are answered with the HTTP status
+            of that error.
+        job_endpoint: The endpoint where a job is found by its ``job_id``, for the header
+            ``Location`` of an answer that the job goes on.
+        retry_after: Seconds for the header ``Retry-After`` while the queue can't be reached.
+        show_errors: Whether an answer has the text that a worker recorded of a failure.
+
+    Raises:
+        ValueError: A setting is refused.
+    """
+
+    def __init__(
+        self,
+        app: Optional[Flask] = None,
+        *,
+        handle_errors: bool = False,
+        job_endpoint: Optional[str] = None,
+        retry_after: int = 5,
+        show_errors: bool = False,
+    ) -> None:
+        self._handle_errors = handle_errors
+        self._job_endpoint = job_endpoint
+        self._retry_after = retry_after
+        self._show_errors = show_errors
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Give an application its client.
+
+        Raises:
+            ValueError: A setting is refused.
+            RuntimeError: The application has one.
+        """
+        if _NAME in app.extensions:
+            raise RuntimeError(f"the application {app.name!r} has this extension already")
+        config = app.config
+
+        def load() -> ClientSettings:
+            return ClientSettings(config.get("BANANAS", {}))
+
+        load()
+        app.extensions[_NAME] = FrameworkClient(load)
+        if self._handle_errors:
+            app.register_error_handler(BananasError, self._answer)
+
+    @property
+    def client(self) -> Client:
+        """The client of the current application, for code that blocks.
+
+        Raises:
+            RuntimeError: There is no current application, or it has no client.
+        """
+        return self._of_current_app().client
+
+    @property
+    def async_client(self) -> AsyncClient:
+        """The same client for views that await: in each request they have another event loop.
+
+        Its calls run in the thread of the client's own loop. A call is cancelled with the view that
+        awaits it.
+
+        Raises:
+            RuntimeError: There is no current application, or it has no client.
+        """
+        return self._of_current_app().async_client
+
+    def _of_current_app(self) -> FrameworkClient:
+        found = current_app.extensions.get(_NAME)
+        if not isinstance(found, FrameworkClient):
+            raise RuntimeError(
+                f"the application {current_app.name!r} has no client: call init_app(app)"
+            )
+        return found
+
+    def _answer(self, error: BananasError) -> Tuple[Response, int, Dict[str, Any]]:
+        answer = answer_to(error, retry_after=self._retry_after, show_errors=self._show_errors)
+        log_answer(error, answer)
+        headers = {**answer.headers, "Content-Type": answer.media_type}
+        if answer.location_of is not None and self._job_endpoint is not None:
+            headers["Location"] = url_for(self._job_endpoint, job_id=answer.location_of)
+        return jsonify(answer.body), answer.status, headers
