@@ -222,13 +222,13 @@ async def test_loading(db: int) -> None:
     """While a server loads its data, submits and waits go on; at their limit they say so."""
     # While it reads a log of writes, every server answers after each thousand of them.
     with RedisServer(args=["--appendonly", "yes"]) as server:
-        _write_much(server, 80)
+        _write_much(server, 8)
         server.command("CONFIG", "SET", "key-load-delay", 0)
         async with AsyncClient(server.url(db), submit_timeout=60, connect_timeout=60) as client:
             wait = asyncio.ensure_future(client.wait_for_result("awaited", 60))
             await eventually(lambda: client.stats().listening, "the listener")
             server.stop(keep_data=True)
-            server._args += ["--key-load-delay", "50"]
+            server._args += ["--key-load-delay", "500"]
             starting = asyncio.get_running_loop().run_in_executor(None, server.start)
             submit = asyncio.ensure_future(client.submit_job("work", None))
             await eventually(lambda: _is_loading(server), "the server to load")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 from typing import Dict, Iterator, Set
 
@@ -13,6 +14,7 @@ __all__ = ["ROOT", "docstrings", "imports", "modules"]
 ROOT = Path(bananas.__file__).parent
 
 
+@functools.lru_cache(maxsize=None)  # some tests are made from it, for each module one
 def modules() -> Dict[str, ast.Module]:
     """Return every module by its dotted name below the package; '' is the package itself."""
     found = {}
