@@ -1,0 +1,109 @@
+"""The state machines go where the page on the architecture draws them, and nowhere else."""
+
+from __future__ import annotations
+
+import random
+import re
+from pathlib import Path
+from typing import Any, Iterable, Set, Tuple
+
+import pytest
+
+import tests.unit.pipeline.driver
+import tests.unit.waits.driver
+from bananas._pipeline.core import Core
+from bananas._pipeline.state import State as PipelineState
+from bananas._waits.registry import AwaitedJob
+from bananas._waits.registry import State as WaitState
+
+Transitions = Set[Tuple[str, str]]
+
+_PAGE = Path(__file__).parents[2] / "docs/explanation/architecture.md"
+_STEPS = 400
+# From here on the rare ones come soon. It only saves time.
+_SEEDS = range(2230, 4230)
+
+
+def _drawn(states: Iterable[Any]) -> Transitions:
+    """Return the transitions of the diagram that has these states."""
+    names = {state.name for state in states}
+    for diagram in re.findall(
+        r"```mermaid\nstateDiagram-v2\n(.*?)```", _PAGE.read_text("utf-8"), re.S
+    ):
+        found = set(re.findall(r"^ *(\S+) --> (\w+)", diagram, re.M))
+        if {state for transition in found for state in transition} - {"[*]"} == names:
+            return found
+    raise AssertionError(f"no diagram has the states {sorted(names)}, and no others")
+
+
+def _noted(seen: Transitions, old: Any, new: Any) -> None:
+    if old is not new:
+        seen.add(("[*]" if old is None else old.name, new.name))
+
+
+@pytest.fixture
+def seen_pipeline(monkeypatch: pytest.MonkeyPatch) -> Transitions:
+    """What the state machine of the pipeline has done since."""
+    seen: Transitions = set()
+
+    class Observed(Core):
+        @property
+        def state(self) -> Any:
+            return self._state
+
+        @state.setter
+        def state(self, new: Any) -> None:
+            _noted(seen, self.__dict__.get("_state"), new)
+            self._state = new
+
+    monkeypatch.setattr(tests.unit.pipeline.driver, "Core", Observed)
+    return seen
+
+
+@pytest.fixture
+def seen_waits(monkeypatch: pytest.MonkeyPatch) -> Transitions:
+    """What the state machine of waits has done since."""
+    seen: Transitions = set()
+    slot: Any = vars(AwaitedJob)["state"]
+
+    class Observed:
+        def __get__(self, job: Any, owner: Any = None) -> Any:
+            return slot.__get__(job, owner)
+
+        def __set__(self, job: Any, new: Any) -> None:
+            _noted(seen, getattr(job, "state", None), new)
+            slot.__set__(job, new)
+
+    monkeypatch.setattr(AwaitedJob, "state", Observed())
+    return seen
+
+
+def test_pipeline(seen_pipeline: Transitions) -> None:
+    """Driven by chance, the pipeline makes each transition that is drawn, and no other."""
+    # That it can be closed in any state is drawn once.
+    drawn = {(old, new) for old, new in _drawn(PipelineState) if new != "CLOSED"}
+    for seed in _SEEDS:
+        driver = tests.unit.pipeline.driver.Driver(random.Random(seed).randrange)
+        for _ in range(_STEPS):
+            driver.step()
+        driver.finish()
+        assert seen_pipeline <= drawn
+        if seen_pipeline == drawn:
+            break
+    assert seen_pipeline == drawn
+    driver.core.close(driver.now)
+    assert driver.core.state is PipelineState.CLOSED
+
+
+def test_waits(seen_waits: Transitions) -> None:
+    """Driven by chance, waits make each transition that is drawn, and no other."""
+    drawn = _drawn(WaitState)
+    for seed in _SEEDS:
+        driver = tests.unit.waits.driver.Driver(random.Random(seed).randrange)
+        for _ in range(_STEPS):
+            driver.step()
+        driver.finish()
+        assert seen_waits <= drawn
+        if seen_waits == drawn:
+            break
+    assert seen_waits == drawn
