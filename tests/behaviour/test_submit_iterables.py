@@ -179,14 +179,15 @@ def test_it_is_not_read_ahead(real_broker: Broker) -> None:
 
 
 def test_ctrl_c_in_it(real_broker: Broker) -> None:
-    """What was sent is queued, and the client goes on."""
+    """What was sent is queued, as whole transactions, and the client goes on."""
     with Client(real_broker.url) as client:
         assert client.get_job("none") is None  # there is a connection for submits of many
         with pytest.raises(Stop):
             client.submit_jobs(raising(Stop(), 1200))
         assert client.submit_job("work", 1) in real_broker.queued("queue:normal")
         assert client.submit_jobs(JobSpec("work", number) for number in range(3))
-    assert len(real_broker.queued("queue:normal")) == 1004
+    # How many of them were sent by then depends on how soon the first was answered.
+    assert len(real_broker.queued("queue:normal")) - 4 in (0, 500, 1000)
 
 
 def test_closing_in_it(real_broker: Broker) -> None:

@@ -134,8 +134,8 @@ async def test_script_that_outlasts_a_submit(
     server: RedisServer, script: Script, db: int, when: str, submit: Way
 ) -> None:
     """A script that is longer than the limit refuses the job with its code, and nothing is left."""
-    timeout = 1.5
     # A server that is busy with a script answers seldom, most of all on a busy machine.
+    timeout = 3.0
     async with contextlib.AsyncExitStack() as stack:
         client = AsyncClient(server.url(db), submit_timeout=timeout, connect_timeout=1.2)
         stack.push_async_callback(client.close)

@@ -218,6 +218,8 @@ class FaultProxy:
 
     async def _close(self) -> None:
         await self._close_listener()
+        for link in list(self._links):  # a task that has not begun would not close it
+            await link.client.connected.wait()
         tasks = list(self._links.values())
         for task in tasks:
             task.cancel()
