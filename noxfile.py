@@ -8,7 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
@@ -43,8 +45,8 @@ VERSIONS = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 ROOT = Path(__file__).resolve().parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 CODE = ("src", "tests", "examples", "noxfile.py")
-PROGRAMS = ("src", "examples", "noxfile.py", "tests/twin.py")
-ALL_EXTRAS = ".[demo,fast,pydantic,fastapi,aiohttp,django,flask]"
+PROGRAMS = ("src", "examples", "noxfile.py", "tests/twin.py", "tests/release.py")
+ALL_EXTRAS = ".[all]"
 
 # Interpreters are those of this machine; uv would fetch the others.
 os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")
@@ -101,6 +103,7 @@ INTERPRETERS: Dict[str, Optional[str]] = {
     version: find_interpreter(version) for version in VERSIONS
 }
 OLDEST = next((path for path in INTERPRETERS.values() if path), None)
+NEWEST = next((path for path in reversed(list(INTERPRETERS.values())) if path), None)
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
@@ -413,39 +416,104 @@ print("bananas", bananas.__version__, "from the wheel, importing none of the ext
 
 
 @nox.session
-def wheel(session: nox.Session) -> None:
-    """Build the wheel from the sdist, and use it where nothing else is installed."""
-    tmp = Path(session.create_tmp()).resolve()
-    shutil.rmtree(tmp / "dist", ignore_errors=True)
-    session.install("build")
-    session.run("python", "-m", "build", "--outdir", str(tmp / "dist"))
-    (built,) = (tmp / "dist").glob("*.whl")
-    python = clean_environment(session, tmp / "clean")
-    session.run(python, "-m", "pip", "install", "--quiet", str(built), external=True)
+def build(session: nox.Session) -> None:
+    """Build what is released, twice with the same bytes, and use it where nothing else is."""
+    session.install("build[uv]", "twine>=6.1")
+    if succeeds("git", "-C", str(ROOT), "rev-parse") and uncommitted():
+        session.warn("there are changes that are not committed, and what is built has them too")
+    # Ignored by git: what is uploaded from here.
+    dist, tmp = ROOT / "dist", Path(session.create_tmp()).resolve()
+    sdist, wheel = build_once(session, ROOT, dist)
+    shutil.rmtree(tmp / "unpacked", ignore_errors=True)
+    shutil.unpack_archive(str(sdist), str(tmp / "unpacked"))
+    (unpacked,) = (tmp / "unpacked").iterdir()
+    for one, other in zip((sdist, wheel), build_once(session, unpacked, tmp / "again")):
+        if one.name != other.name or one.read_bytes() != other.read_bytes():
+            session.error(f"{one.name}, built from its own sdist, has other bytes")
+    check_contents(session, sdist, wheel)
+    session.run("twine", "check", "--strict", str(sdist), str(wheel))
     os.chdir(tmp)  # away from the sources, which Python would import from the current folder
-    session.run(python, "-c", IMPORTS_CHECK, external=True)
-    check_missing_extra(session, [python, "-m", "bananas", "--help"])
-    check_missing_extra(session, [str(Path(python).with_name("bananas")), "--help"])
-    session.run(python, "-m", "pip", "install", "--quiet", f"{built}[demo]", external=True)
-    session.run(python, "-m", "bananas", "demo", external=True)
+    for interpreter in sorted({OLDEST or sys.executable, NEWEST or sys.executable}):
+        python = clean_environment(session, interpreter, tmp / "clean")
+        use_wheel(session, python, str(wheel))
+    newcomer = ("uvx", "--isolated", "--python", NEWEST or sys.executable)
+    session.run(*newcomer, "--from", f"{wheel}[demo]", "bananas", "demo")
+    session.log(f"ready to be uploaded: twine upload {sdist} {wheel}")
 
 
-def clean_environment(session: nox.Session, path: Path) -> str:
+def uncommitted() -> str:
+    """What git finds changed in the project, or not yet added to it."""
+    command = ("git", "-C", str(ROOT), "status", "--porcelain")
+    return subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=True).stdout.decode()
+
+
+def build_once(session: nox.Session, source: Path, dist: Path) -> Tuple[Path, Path]:
+    """Build the sdist, and the wheel from it, in a folder that is emptied before."""
+    shutil.rmtree(dist, ignore_errors=True)
+    # The time of the last commit; where there is no git, as in an unpacked sdist, the same one.
+    if "SOURCE_DATE_EPOCH" not in session.env:
+        found = subprocess.run(
+            ("git", "-C", str(ROOT), "log", "-1", "--format=%ct"),
+            stdout=subprocess.PIPE, timeout=60, check=False,
+        )  # fmt: skip
+        session.env["SOURCE_DATE_EPOCH"] = found.stdout.decode().strip() or "1580601600"
+    session.run(
+        "python", "-m", "build", "--installer=uv", "--outdir", str(dist), str(source), silent=True
+    )
+    (sdist,), (wheel,) = dist.glob("*.tar.gz"), dist.glob("*.whl")
+    return sdist, wheel
+
+
+def check_contents(session: nox.Session, sdist: Path, wheel: Path) -> None:
+    """Check that types, licence and tests are where they belong, and nothing is that is made."""
+    with tarfile.open(sdist) as archive:
+        in_sdist = {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(wheel) as zipped:
+        in_wheel = set(zipped.namelist())
+    info = f"{wheel.name.rpartition('-py3')[0]}.dist-info"
+    wanted = {"bananas/py.typed", f"{info}/licenses/LICENSE"} - in_wheel
+    wanted |= {"LICENSE", "README.md", "src/bananas/py.typed", "tests/conftest.py"} - in_sdist
+    made = {name for name in in_sdist | in_wheel if re.search(r"__pycache__|\.pyc$|/\.nox/", name)}
+    if wanted or made:
+        session.error(f"missing: {sorted(wanted)}; not to be there: {sorted(made)}")
+
+
+def clean_environment(session: nox.Session, interpreter: str, path: Path) -> str:
     """Make a virtual environment without anything that nox installed, and return its Python."""
-    session.run("python", "-m", "venv", "--clear", str(path))
+    session.run("uv", "venv", "--quiet", "--clear", "--python", interpreter, str(path))
     return str(path / ("Scripts" if os.name == "nt" else "bin") / "python")
 
 
-def check_missing_extra(session: nox.Session, command: List[str]) -> None:
-    """Check that a command that needs the extra ``cli`` says so in one line and fails."""
+def use_wheel(session: nox.Session, python: str, wheel: str) -> None:
+    """Install the wheel without extras, and then with all of them, and run what it is for."""
+    install = ("uv", "pip", "install", "--quiet", "--python", python)
+    session.run(*install, wheel)
+    session.run(python, "-c", IMPORTS_CHECK, external=True)
+    script = str(Path(python).with_name("bananas"))
+    check_missing_extra(session, "cli", [python, "-m", "bananas", "--help"])
+    check_missing_extra(session, "demo", [script, "demo"])
+    session.run(*install, f"{wheel}[all]")
+    session.run("uv", "pip", "check", "--python", python)
+    session.run(script, "version", external=True)
+    session.run(script, "demo", external=True)
+
+
+def check_missing_extra(session: nox.Session, extra: str, command: List[str]) -> None:
+    """Check that a command that needs an extra says so in one line and fails."""
     done = subprocess.run(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False
     )
     lines = done.stdout.decode().splitlines()
-    if done.returncode == 0 or len(lines) != 1 or "bananas-queue[cli]" not in lines[0]:
+    if done.returncode == 0 or len(lines) != 1 or f"bananas-queue[{extra}]" not in lines[0]:
         said = "\n".join(lines[-5:])
         session.error(
-            f"{' '.join(command)} must name bananas-queue[cli] in one line and fail; "
+            f"{' '.join(command)} must name bananas-queue[{extra}] in one line and fail; "
             f"it ended with {done.returncode} and said:\n{said}"
         )
     session.log(lines[0])
+
+
+@nox.session
+def release(session: nox.Session) -> None:
+    """Set the version and date the changelog, for a commit and a tag: ``-- 0.1.0``."""
+    session.run("python", "-m", "tests.release", *session.posargs)
