@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 import builtins
 import html
-import inspect
 import json
 import re
 import textwrap
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import List, Tuple
 
 import pytest
 
 import bananas
-from bananas import AsyncClient, Job
+from bananas import Job
 from bananas.cli.demo_jobs import new_jobs
 from bananas.cli.demo_story import CODE, NEXT
 from bananas.testing import LocalQueue
@@ -24,8 +23,6 @@ from tests.behaviour.broker import Broker
 from tests.behaviour.programs import ROOT, run
 
 _PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-# What these import is no requirement of the tests; the calls in them are checked instead.
-_NOT_RUN = {"how-to/fastapi.md"}
 _PYTEST = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "bananas.testing.pytest_plugin"]
 _PYTEST += ["-p", "pytest_asyncio.plugin"]
 _RUNNER = str(Path(__file__).with_name("blocks.py"))
@@ -49,12 +46,10 @@ def _blocks(*, snippets: bool) -> List[Tuple[str, str]]:
     return [pair for pair in found if bool(_SNIPPET.search(pair[1])) is snippets]
 
 
-_RUN = [(name, code) for name, code in _blocks(snippets=False) if name not in _NOT_RUN]
+_RUN = _blocks(snippets=False)
 _OF_TESTS = [(name, code) for name, code in _RUN if "\ndef test_" in code]
 _PROGRAMS = [block for block in _RUN if block not in _OF_TESTS]
-_CHECKED = [(name, code) for name, code in _blocks(snippets=False) if name in _NOT_RUN]
-_SHOWN = _RUN + _CHECKED
-_SHOWN += [
+_SHOWN = _RUN + [
     (f"examples/{path.name}", path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / "examples").glob("*.py"))
 ]
@@ -107,36 +102,6 @@ def test_every_block_of_tests_passes(tmp_path: Path) -> None:
 
 def _greet(job: Job) -> str:
     return f"hello, {job.payload['name']}"
-
-
-@pytest.mark.parametrize(("name", "code"), _CHECKED, ids=_ids(_CHECKED))
-def test_a_block_that_is_not_run_fits_the_api(name: str, code: str) -> None:
-    """What a block imports from the package is there, and takes the calls that it makes."""
-    tree = ast.parse(code)
-    imported = _imported(tree)
-    imported += [
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "bananas"
-    ]
-    assert imported
-    assert set(imported) <= set(bananas.__all__)
-    calls = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and isinstance(node.func.value, ast.Name)
-        and node.func.value.id == "client"
-    ]
-    assert calls
-    for call in calls:
-        assert isinstance(call.func, ast.Attribute)
-        keywords: Dict[str, None] = {str(keyword.arg): None for keyword in call.keywords}
-        signature = inspect.signature(getattr(AsyncClient, call.func.attr))
-        signature.bind(None, *call.args, **keywords)
 
 
 @pytest.mark.parametrize(("name", "code"), _SHOWN, ids=_ids(_SHOWN))

@@ -56,22 +56,23 @@ def make_app(url: str, **settings: Any) -> FastAPI:
     ) -> Response:
         tenant = request.headers.get("tenant", "")
         job_id = idempotent_job_id(request, key, tenant=tenant, secret="s")
-        return accepted(
-            request,
-            await submit_once(client, JobSpec("work", payload, job_id=job_id)),
-            job_route="read",
-        )
+        return accepted(request, await submit_once(client, JobSpec("work", payload, job_id=job_id)))
 
     @app.get("/jobs/{job_id}", name="read")
     async def read(request: Request, job_id: JobId, seconds: float = 30) -> Any:
         return (await wait_for_job(request, job_id, seconds, cancel_job=True)).get_result()
+
+    @app.post("/elsewhere")
+    async def order_elsewhere(request: Request, client: BananasClient) -> Any:
+        job_id = await client.submit_job("work", 1)
+        return (await wait_for_job(request, job_id, 0, job_route="events")).get_result()
 
     @app.post("/calls")
     async def call(request: Request, client: BananasClient) -> Any:
         wait = client.submit_and_wait("work", 1, timeout=30, on_timeout="cancel")
         return (await while_connected(request, wait)).get_result()
 
-    @app.get("/jobs/{job_id}/events")
+    @app.get("/jobs/{job_id}/events", name="events")
     async def events(request: Request, job_id: str, keep_alive: float = 30) -> Response:
         return await job_events(request, job_id, keep_alive=keep_alive, with_result=True)
 
@@ -131,13 +132,15 @@ def test_a_service(app: FastAPI, worker: GoWorker) -> None:
 
         worker.take()
         worker.store_success(job_id, '{"pages":3}')
-        assert http.get(location).json() == {"pages": 3}
+        assert http.get(f"/jobs/{job_id}").json() == {"pages": 3}
+        location = http.post("/elsewhere").headers["location"]
+        assert location.endswith("/events")
         for path in ("/health", "/health/async"):
             assert http.get(path).json()["connected"] is True
     with pytest.raises(RuntimeError, match="with TestClient"):
         client_of(app)
     with TestClient(app) as http:  # a second life, with a client of its own
-        assert http.get(location).json() == {"pages": 3}
+        assert http.get(f"/jobs/{job_id}").json() == {"pages": 3}
 
 
 def test_without_a_lifespan() -> None:

@@ -47,8 +47,9 @@ def install_error_handlers(
             may_retry = "Retry-After" in answer.headers
             await connection.close(_TRY_AGAIN_LATER if may_retry else _INTERNAL_ERROR)
             return Response()  # sent to nobody
-        return _response(connection, answer, job_route)
+        return _response(connection, answer)
 
+    app.state.bananas_job_route = job_route
     app.add_exception_handler(exc.BananasError, handle)  # type: ignore[arg-type,unused-ignore]
 
 
@@ -58,12 +59,15 @@ def accepted(request: Request, job_id: str, *, job_route: Optional[str] = None) 
     Args:
         request: The request.
         job_id: The job.
-        job_route: The name of the job's route, which has the path parameter ``job_id``.
+        job_route: The name of the job's route, which has the path parameter ``job_id``; None is
+            that of ``install_error_handlers``.
     """
     return _response(request, waiting_answer(job_id, JobPlace.QUEUED), job_route)
 
 
-def _response(connection: HTTPConnection, answer: Answer, job_route: Optional[str]) -> Response:
+def _response(
+    connection: HTTPConnection, answer: Answer, job_route: Optional[str] = None
+) -> Response:
     body, headers = answer.body, dict(answer.headers)
     location = _location(connection, answer.location_of, job_route)
     if location is not None:
@@ -80,5 +84,7 @@ def _location(
         return None
     if connection.path_params.get("job_id") == job_id and connection.scope["method"] == "GET":
         return connection.url.path
-    route = getattr(connection.state, "bananas_job_route", job_route)
+    route = job_route
+    for state in (connection.state, connection.app.state):
+        route = route or getattr(state, "bananas_job_route", None)
     return None if route is None else connection.url_for(route, job_id=job_id).path
