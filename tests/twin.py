@@ -65,7 +65,7 @@ GENERATED: Dict[str, List[Twin]] = {
             "dead_letters",
             "DeadLetters",
             "BlockingDeadLetters",
-            "BlockingPart",
+            "BlockingClearing",
             ".dead_letters",
             """The dead letters of a deployment.
 
@@ -93,6 +93,8 @@ ITERATORS = {
     "ListedJobs": "BlockingListedJobs",
 }
 NAMES.update(ITERATORS)
+#: What returns a call that is made page by page.
+STEPWISE = {"requeue": "_requeuing", "purge": "_purging"}
 #: What reads otherwise for a caller who blocks; each pair is needed.
 WORDS = [
     ("Cancelling it", "Ctrl-C"),
@@ -230,6 +232,12 @@ def make_body(function: Function, twin: Twin, by_hand: Set[str]) -> str:
         if name in arguments:
             arguments[arguments.index(name)] = checked
             lines.append(f"{checked} = {check}")
+    if (
+        function.name in STEPWISE and "progress=progress" in arguments
+    ):  # which runs in the caller's thread, between two calls
+        arguments.remove("progress=progress")
+        begun = f"client{twin.path}.{STEPWISE[function.name]}({', '.join(arguments)})"
+        return f"        return self._clear(lambda client: {begun}, progress)"
     call = f"lambda client: client{twin.path}.{function.name}({', '.join(arguments)})"
     if returned in ITERATORS:
         lines.append(f"return {NAMES[returned]}(self._run, {call})")

@@ -21,25 +21,29 @@ from typing import (
 )
 
 from . import exceptions as exc
+from ._arguments import check_callable
 from ._blocking import Connections
 from ._chunks import Chunk
 from ._in_process import InProcess
-from ._operating import ListedJobs
+from ._operating import Clearing, ListedJobs
 from ._pipeline import Entry
 from ._submission import Submission
 from ._types import IfExists
 from .client import AsyncClient, ClientStats
 from .models import JobResult, JobSpec
-from .operating import JobChange, JobEntry
+from .operating import DeadLetterCounts, JobChange, JobEntry
 
 __all__ = [
     "BlockingCalls",
+    "BlockingClearing",
     "BlockingJobChanges",
     "BlockingListedJobs",
     "BlockingPart",
     "CompletedResults",
     "Run",
 ]
+
+_ITERABLE = "iterable of submit_jobs: the parent submits its jobs"
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -147,9 +151,9 @@ class BlockingCalls(InProcess):
         process = os.getpid()
         try:
             for chunk in chunks:
-                _refuse_fork(process)
+                _refuse_fork(process, _ITERABLE)
                 self._send(submission, chunk)
-            _refuse_fork(process)
+            _refuse_fork(process, _ITERABLE)
             self._run(lambda client: submission.settle())
         except Exception as error:
             if os.getpid() == process:
@@ -180,6 +184,25 @@ class BlockingPart(InProcess):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self._client}>"
+
+
+class BlockingClearing(BlockingPart):
+    """What the dead letters' part stands on: calls that report how far they are."""
+
+    def _clear(
+        self,
+        begin: Callable[[AsyncClient], Coroutine[Any, Any, Clearing]],
+        progress: Optional[Callable[[DeadLetterCounts], None]],
+    ) -> DeadLetterCounts:
+        report = check_callable(progress, "progress")
+        clearing = self._run(begin)
+        if report is None:
+            return self._run(lambda client: clearing.run())
+        process = os.getpid()
+        while self._run(lambda client: clearing.advance()):
+            report(clearing.counts)  # in the caller's thread: it may be slow, or call the client
+            _refuse_fork(process, "progress of this call: the parent goes on with it")
+        return clearing.counts
 
 
 class _Source(Protocol[T_co]):
@@ -274,10 +297,9 @@ async def _abandon(submission: Submission) -> None:
     submission.abandon()
 
 
-def _refuse_fork(process: int) -> None:
-    """Refuse to go on where the caller's iterable has forked, and this is the child."""
+def _refuse_fork(process: int, where: str) -> None:
+    """Refuse to go on where code of the caller has forked, and this is the child."""
     if os.getpid() != process:
         raise RuntimeError(
-            "the process was forked inside the iterable of submit_jobs: the parent submits its "
-            "jobs; make another call in the child"
+            f"the process was forked inside the {where}; make another call in the child"
         )

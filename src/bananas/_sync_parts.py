@@ -20,7 +20,7 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_ids
-from ._blocking_calls import BlockingListedJobs, BlockingPart
+from ._blocking_calls import BlockingClearing, BlockingListedJobs, BlockingPart
 from ._types import NOT_GIVEN, IfExists, NotGiven, Seconds
 from .enums import Priority
 from .location import JobPlace
@@ -188,7 +188,7 @@ class BlockingQueue(BlockingPart):
         )
 
 
-class BlockingDeadLetters(BlockingPart):
+class BlockingDeadLetters(BlockingClearing):
     """The dead letters of a deployment.
 
     Made by a client, as ``client.dead_letters``.
@@ -242,9 +242,10 @@ class BlockingDeadLetters(BlockingPart):
     ) -> DeadLetterCounts:
         """Give dead letters another try, the oldest first; each begins anew.
 
-        A page of them is moved in one step of the server, by a script. Interrupted at any moment,
-        nothing is lost or queued twice, and calling it again goes on; so do two calls at once.
-        Payloads keep every byte, and old results are deleted.
+        A page of them is moved in one step of the server: by a script, or, where EVAL is refused,
+        in a transaction, which new dead letters slow down. Interrupted at any moment, nothing is
+        lost or queued twice, and calling it again goes on; so do two calls at once. Payloads keep
+        every byte, and old results are deleted.
 
         Args:
             name: Only those of this handler.
@@ -258,7 +259,7 @@ class BlockingDeadLetters(BlockingPart):
                 for the route that the document of each names. It must be said where one names a
                 route and the client has none: servers without routing ignore that name.
             dry_run: Whether only to count.
-            progress: Called with the counts so far, after each page; on the event loop's thread.
+            progress: Called with the counts so far, after each page, on the caller's thread.
 
         Returns:
             How many went where, and how many stay for which reason.
@@ -266,13 +267,13 @@ class BlockingDeadLetters(BlockingPart):
         Raises:
             ValueError: An argument is refused, or ``routes`` must be said; what was moved before
                 stays moved.
-            ServerError: The user has no right to EVAL, or to something else that this takes; the
-                page was not moved.
+            ServerError: The user has no right to something that this takes, which the message
+                names; the page was not moved.
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        return self._run(
-            lambda client: client.dead_letters.requeue(
+        return self._clear(
+            lambda client: client.dead_letters._requeuing(
                 name=name,
                 error=error,
                 older_than=older_than,
@@ -282,8 +283,8 @@ class BlockingDeadLetters(BlockingPart):
                 rate=rate,
                 routes=routes,
                 dry_run=dry_run,
-                progress=progress,
-            )
+            ),
+            progress,
         )
 
     def purge(
@@ -313,20 +314,20 @@ class BlockingDeadLetters(BlockingPart):
             limit: How many at most; None is all. It counts anew with each call.
             rate: How many a second at most; None is as fast as it goes.
             dry_run: Whether only to count.
-            progress: Called with the counts so far, after each page; on the event loop's thread.
+            progress: Called with the counts so far, after each page, on the caller's thread.
 
         Returns:
             How many went, and how many stay for which reason.
 
         Raises:
             ValueError: An argument is refused.
-            ServerError: The user has no right to EVAL, or to something else that this takes; the
-                page was not deleted.
+            ServerError: The user has no right to something that this takes, which the message
+                names; the page was not deleted.
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        return self._run(
-            lambda client: client.dead_letters.purge(
+        return self._clear(
+            lambda client: client.dead_letters._purging(
                 name=name,
                 error=error,
                 older_than=older_than,
@@ -335,8 +336,8 @@ class BlockingDeadLetters(BlockingPart):
                 limit=limit,
                 rate=rate,
                 dry_run=dry_run,
-                progress=progress,
-            )
+            ),
+            progress,
         )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Callable, Literal, Optional, Pattern, Union
 
+from ._arguments import check_callable
 from ._in_process import InProcess
-from ._operating import ListedJobs, Operator, Repairs
+from ._operating import Clearing, ListedJobs, Operator, Repairs
 from ._types import NOT_GIVEN, NotGiven, Seconds
 from .operating import DeadLetterCounts
 
@@ -75,9 +76,10 @@ class DeadLetters(InProcess):
     ) -> DeadLetterCounts:
         """Give dead letters another try, the oldest first; each begins anew.
 
-        A page of them is moved in one step of the server, by a script. Interrupted at any moment,
-        nothing is lost or queued twice, and calling it again goes on; so do two calls at once.
-        Payloads keep every byte, and old results are deleted.
+        A page of them is moved in one step of the server: by a script, or, where EVAL is refused,
+        in a transaction, which new dead letters slow down. Interrupted at any moment, nothing is
+        lost or queued twice, and calling it again goes on; so do two calls at once. Payloads keep
+        every byte, and old results are deleted.
 
         Args:
             name: Only those of this handler.
@@ -91,7 +93,7 @@ class DeadLetters(InProcess):
                 for the route that the document of each names. It must be said where one names a
                 route and the client has none: servers without routing ignore that name.
             dry_run: Whether only to count.
-            progress: Called with the counts so far, after each page; on the event loop's thread.
+            progress: Called with the counts so far, after each page, on the caller's thread.
 
         Returns:
             How many went where, and how many stay for which reason.
@@ -99,15 +101,32 @@ class DeadLetters(InProcess):
         Raises:
             ValueError: An argument is refused, or ``routes`` must be said; what was moved before
                 stays moved.
-            ServerError: The user has no right to EVAL, or to something else that this takes; the
-                page was not moved.
+            ServerError: The user has no right to something that this takes, which the message
+                names; the page was not moved.
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
             TimeoutError: It did not answer within ``read_timeout``.
         """
+        clearing = await self._requeuing(
+            name=name, error=error, older_than=older_than, routing_key=routing_key, all=all,
+            limit=limit, rate=rate, routes=routes, dry_run=dry_run,
+        )  # fmt: skip
+        return await clearing.run(check_callable(progress, "progress"))
+
+    async def _requeuing(
+        self,
+        *,
+        name: Optional[str],
+        error: Union[str, Pattern[str], None],
+        older_than: Optional[Seconds],
+        routing_key: Union[str, None, NotGiven],
+        all: bool,
+        limit: Optional[int],
+        rate: Optional[float],
+        routes: Optional[str],
+        dry_run: bool,
+    ) -> Clearing:
         wanted = self._repairs.letters(name, error, older_than, routing_key, all)
-        return await self._repairs.requeue_letters(
-            wanted, routes, limit=limit, rate=rate, dry_run=dry_run, progress=progress
-        )
+        return self._repairs.requeuing(wanted, routes, limit=limit, rate=rate, dry_run=dry_run)
 
     async def purge(
         self,
@@ -136,19 +155,35 @@ class DeadLetters(InProcess):
             limit: How many at most; None is all. It counts anew with each call.
             rate: How many a second at most; None is as fast as it goes.
             dry_run: Whether only to count.
-            progress: Called with the counts so far, after each page; on the event loop's thread.
+            progress: Called with the counts so far, after each page, on the caller's thread.
 
         Returns:
             How many went, and how many stay for which reason.
 
         Raises:
             ValueError: An argument is refused.
-            ServerError: The user has no right to EVAL, or to something else that this takes; the
-                page was not deleted.
+            ServerError: The user has no right to something that this takes, which the message
+                names; the page was not deleted.
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
             TimeoutError: It did not answer within ``read_timeout``.
         """
+        clearing = await self._purging(
+            name=name, error=error, older_than=older_than, routing_key=routing_key, all=all,
+            limit=limit, rate=rate, dry_run=dry_run,
+        )  # fmt: skip
+        return await clearing.run(check_callable(progress, "progress"))
+
+    async def _purging(
+        self,
+        *,
+        name: Optional[str],
+        error: Union[str, Pattern[str], None],
+        older_than: Optional[Seconds],
+        routing_key: Union[str, None, NotGiven],
+        all: bool,
+        limit: Optional[int],
+        rate: Optional[float],
+        dry_run: bool,
+    ) -> Clearing:
         wanted = self._repairs.letters(name, error, older_than, routing_key, all)
-        return await self._repairs.purge_letters(
-            wanted, limit=limit, rate=rate, dry_run=dry_run, progress=progress
-        )
+        return self._repairs.purging(wanted, limit=limit, rate=rate, dry_run=dry_run)

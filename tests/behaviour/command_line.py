@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from typing import Any, Callable, List, NamedTuple
+from typing import Any, Callable, List, NamedTuple, Optional
 
 import pytest
 
@@ -28,11 +28,27 @@ class Done(NamedTuple):
 Bananas = Callable[..., Done]
 
 
+class _Terminal(io.StringIO):
+    """Where somebody types; a Ctrl-C among it (``\\x03``) interrupts whoever reads."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def readline(self, size: Optional[int] = -1) -> str:  # type: ignore[override]
+        line = super().readline()
+        if line.startswith("\x03"):
+            raise KeyboardInterrupt
+        return line
+
+
 @pytest.fixture
 def bananas_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Bananas:
-    """Runs the command line in this process, in a thread, since it runs an event loop."""
+    """Runs the command line in this process, in a thread, since it runs an event loop.
 
-    def run_command(*arguments: str, stdin: str = "") -> Done:
+    It reads ``stdin``, or what is ``typed`` at a terminal.
+    """
+
+    def run_command(*arguments: str, stdin: str = "", typed: Optional[str] = None) -> Done:
         ended: List[Any] = []
 
         def call() -> None:
@@ -41,7 +57,8 @@ def bananas_command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtu
             except BaseException as end:
                 ended.append(end.code if isinstance(end, SystemExit) else end)
 
-        monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        source = io.StringIO(stdin) if typed is None else _Terminal(typed)
+        monkeypatch.setattr(sys, "stdin", source)
         monkeypatch.setattr(sys, "argv", ["bananas", *arguments])
         monkeypatch.delenv("COLUMNS", raising=False)
         thread = threading.Thread(target=call)

@@ -242,6 +242,27 @@ def test_each_command_has_an_example(run: Bananas, command: str) -> None:
     assert command == "version" or "--redis" in done.out
 
 
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("bananas dead re", "requeue"),
+        ("bananas dead requeue --older", "--older-than"),
+        ("bananas dead requeue --routes fl", "flat"),
+        ("bananas jobs ret", "retrying"),
+        ("bananas call work --on-timeout ca", "cancel"),
+        ("bananas submit work --priority hi", "high"),
+    ],
+)
+def test_a_shell_completes(
+    bananas_command: Bananas, monkeypatch: pytest.MonkeyPatch, typed: str, offered: str
+) -> None:
+    """Commands, options, and the words that an option takes."""
+    monkeypatch.setenv("_BANANAS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", typed)
+    monkeypatch.setenv("COMP_CWORD", str(len(typed.split()) - 1))
+    assert bananas_command() == (0, f"{offered}\n", "")
+
+
 def test_a_broken_pipe_is_silent() -> None:
     """A reader that goes away ends the command without a word."""
     process = subprocess.Popen(

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import select
 import signal
-import subprocess
-import time
 from datetime import timedelta
 from typing import Any, Dict, List
 
@@ -18,11 +14,9 @@ from bananas import Client
 from bananas.testing import LocalQueue
 from tests.behaviour.broker import Broker
 from tests.behaviour.command_line import Bananas, Done, bananas_command
-from tests.behaviour.programs import ROOT, environment, python
+from tests.behaviour.terminal import at_a_terminal
 
 __all__ = ["bananas_command"]
-
-_PATIENCE = 120
 
 
 @pytest.fixture
@@ -143,6 +137,28 @@ def test_cancel_and_reschedule(run: Bananas, real_broker: Broker) -> None:
     assert run("job", "a").status == 5
 
 
+def test_a_call_that_takes_too_long(run: Bananas, real_broker: Broker) -> None:
+    """Its job goes on, or is cancelled where that was said."""
+    done = run("call", "work", "--id", "a", "--timeout", "0.01s")
+    assert done.status == 4
+    done = run("call", "work", "--id", "b", "--timeout", "0.01s", "--on-timeout", "cancel")
+    assert (done.status, done.out) == (4, "")
+    assert done.err == "bananas: job b has not ended in time, and was cancelled\n"
+    assert real_broker.queued("queue:normal") == ["a"]
+    assert run("call", "work", "--on-timeout", "stop").status == 2
+
+
+def test_ctrl_c_during_a_call(run: Bananas, real_broker: Broker) -> None:
+    """The job is cancelled where that was said, before the command ends."""
+    done = at_a_terminal(
+        "call", "work", "--id", "a", "--on-timeout", "cancel",
+        until="waiting for a", when=lambda: real_broker.queued("queue:normal"), then=signal.SIGINT,
+    )  # fmt: skip
+    assert done.status == 130
+    assert "interrupted; job a: cancelled" in done.out
+    assert real_broker.queued("queue:normal") == []
+
+
 def test_watch(run: Bananas, real_broker: Broker) -> None:
     """It prints the changes of a job until its end, which is the status."""
     with Client(real_broker.url) as client:
@@ -155,58 +171,31 @@ def test_watch(run: Bananas, real_broker: Broker) -> None:
     assert _objects(done)[-1]["kind"] == "finished"
 
 
-def _at_a_terminal(*arguments: str, type_: bytes, until: str, then: int) -> Done:
-    """Run a command on a terminal, type to it, and send it a signal once something is shown."""
-    ours, theirs = os.openpty()
-    process = subprocess.Popen(
-        python("-m", "bananas", *arguments),
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment(TERM="xterm-256color", COLUMNS="60", LINES="50",
-                        BANANAS_REDIS_URL=os.environ["BANANAS_REDIS_URL"]),
-        cwd=str(ROOT),
-    )  # fmt: skip
-    os.close(theirs)
-    said = b""
-    deadline = time.monotonic() + _PATIENCE
-    try:
-        os.write(ours, type_)
-        while True:
-            ready, _, _ = select.select([ours], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, said
-            try:
-                data = os.read(ours, 65536)
-            except OSError:  # its other end is closed
-                break
-            if not data:
-                break
-            said += data
-            if then and until in said.decode(errors="replace"):
-                process.send_signal(then)
-                then = 0
-        return Done(process.wait(_PATIENCE), said.decode(errors="replace"), "")
-    finally:
-        process.kill()
-        process.wait(_PATIENCE)
-        os.close(ours)
-
-
 def test_watching_queues_on_a_terminal(run: Bananas) -> None:
     """The table changes in place until Ctrl-C, which ends it with status 130."""
-    done = _at_a_terminal("queues", "--watch", type_=b"", until="dead", then=signal.SIGINT)
+    done = at_a_terminal("queues", "--watch", until="dead", then=signal.SIGINT)
     assert done.status == 130
     lines = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", done.out).replace("\r", "\n").split("\n")
     assert max(map(len, lines)) <= 60
 
 
-@pytest.mark.parametrize(("answer", "status", "left"), [(b"n\n", 1, 1), (b"y\n", 0, 0)])
-def test_a_prompt_on_a_terminal(
-    run: Bananas, real_broker: Broker, answer: bytes, status: int, left: int
+@pytest.mark.parametrize("command", ["cancel", "delete"])
+@pytest.mark.parametrize(
+    ("typed", "status", "left"), [("\n", 1, 1), ("n\n", 1, 1), ("\x03\n", 130, 1), ("y\n", 0, 0)]
+)
+def test_what_destroys_is_asked_about(
+    run: Bananas, real_broker: Broker, command: str, typed: str, status: int, left: int
 ) -> None:
-    """What destroys is asked about."""
-    _dead_letter(real_broker, "bad")
-    done = _at_a_terminal("delete", "bad", type_=answer, until="", then=0)
-    assert done.status == status, done.out
-    assert "Delete job bad" in done.out
-    assert real_broker.command("EXISTS", "bananas:job:bad") == left
+    """At a terminal; no is the default, and whoever names jobs with --yes is not asked."""
+    if command == "delete":
+        _dead_letter(real_broker, "a")
+    else:
+        with Client(real_broker.url) as client:
+            client.submit_job("work", 1, job_id="a")
+    before = real_broker.document("a")
+    done = run(command, "a", typed=typed)
+    assert done.status == status
+    assert f"{command.capitalize()} job a" in done.out + done.err
+    assert (real_broker.document("a") == before) is bool(left)
+    done = run(command, "a", "--yes", typed="")
+    assert (done.status, done.err) == ((0, "") if left or command == "cancel" else (5, done.err))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
+import threading
+import uuid
+from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
-from typing import Any, AsyncIterator, List
+from typing import Any, AsyncIterator, Iterator, List, Tuple
 
 import pytest
 
@@ -14,8 +16,9 @@ from bananas import AsyncClient, Client
 from bananas import exceptions as exc
 from bananas.operating import DeadLetterCounts
 from tests.behaviour.broker import Broker
+from tests.behaviour.letters import D, bury, dead
 
-D, LIST = "bananas:queue:dead", "bananas:queue:normal"
+LIST = "bananas:queue:normal"
 
 
 @pytest.fixture
@@ -25,28 +28,29 @@ async def client(real_broker: Broker) -> AsyncIterator[AsyncClient]:
         yield client
 
 
-def bury(broker: Broker, job_id: str, **members: Any) -> None:
-    """Make a dead letter, newer than all others."""
-    document = {
-        "id": job_id, "name": "work", "payload": {"n": 1}, "status": "failed",
-        "priority": "normal", "created_at": "2025-01-15T10:30:00Z",
-        "updated_at": "2025-01-15T10:30:00Z", "attempts": 3, "max_retries": 3, "error": "boom",
-        **members,
-    }  # fmt: skip
-    broker.command("SET", f"bananas:job:{job_id}", json.dumps(document), "EX", 1000)
-    broker.command("HSET", f"bananas:result:{job_id}", "status", "failed")
-    broker.command("LPUSH", D, job_id)
+@contextmanager
+def user_without(broker: Broker, *rights: str) -> Iterator[str]:
+    """Make a user who lacks some rights; gives the URL."""
+    name = f"user{uuid.uuid4().hex}"
+    missing = [f"-{right}" for right in rights]
+    broker.command("ACL", "SETUSER", name, "on", "nopass", "~*", "&*", "+@all", *missing)
+    try:
+        yield broker.url.replace("redis://", f"redis://{name}:x@")
+    finally:
+        broker.command("ACL", "DELUSER", name)
 
 
-def dead(broker: Broker) -> List[str]:
-    """Return the ids in the list of dead letters, the oldest first."""
-    return [job_id.decode() for job_id in broker.command("LRANGE", D, 0, -1)][::-1]
-
-
+@pytest.mark.parametrize("missing", [(), ("eval",)], ids=["script", "transaction"])
 async def test_what_matches_goes_back_and_all_else_stays(
-    real_broker: Broker, client: AsyncClient
+    real_broker: Broker, missing: Tuple[str, ...]
 ) -> None:
     """In their order; what is expired, unreadable or has not failed is counted and stays."""
+    with user_without(real_broker, *missing) as url:
+        async with AsyncClient(url) as client:
+            await _requeue_some(real_broker, client)
+
+
+async def _requeue_some(real_broker: Broker, client: AsyncClient) -> None:
     for number in range(700):
         bury(real_broker, f"job{number}", name="work" if number % 3 else "other")
     real_broker.command("LPUSH", D, "gone")
@@ -104,16 +108,20 @@ async def test_each_filter(real_broker: Broker, client: AsyncClient) -> None:
     assert dead(real_broker) == ["d"]
 
 
-async def test_purge(real_broker: Broker, client: AsyncClient) -> None:
+@pytest.mark.parametrize("missing", [(), ("eval",)], ids=["script", "transaction"])
+async def test_purge(real_broker: Broker, missing: Tuple[str, ...]) -> None:
     """Document and result go too; an entry without a document goes with all of them only."""
     bury(real_broker, "a", name="mail")
-    real_broker.command("LPUSH", D, "gone")
+    real_broker.command("LPUSH", D, "gone", "odd")
+    real_broker.command("SADD", "bananas:job:odd", "of another type")
     bury(real_broker, "b")
-    assert (await client.dead_letters.purge(name="mail")).done == 1
-    assert dead(real_broker) == ["gone", "b"]
-    found = await client.dead_letters.purge(all=True)
+    with user_without(real_broker, *missing) as url:
+        async with AsyncClient(url) as client:
+            assert (await client.dead_letters.purge(name="mail")).done == 1
+            assert dead(real_broker) == ["gone", "odd", "b"]
+            found = await client.dead_letters.purge(all=True)
     assert found.done == 2
-    assert real_broker.keys() == []
+    assert real_broker.keys() == ["bananas:job:odd", D]
 
 
 async def test_large_documents_go_in_small_steps(real_broker: Broker, client: AsyncClient) -> None:
@@ -125,33 +133,55 @@ async def test_large_documents_go_in_small_steps(real_broker: Broker, client: As
 
 
 async def test_two_at_once_double_nothing(real_broker: Broker) -> None:
-    """Each letter is moved by one of them, while new ones come."""
+    """Each letter is moved by one of them, with a script or without, while new ones come."""
     for number in range(600):
         bury(real_broker, f"job{number}", name="work" if number % 2 else "other")
-    async with AsyncClient(real_broker.url) as one, AsyncClient(real_broker.url) as other:
-        calls = [each.dead_letters.requeue(name="work", rate=2000) for each in (one, other)]
-        running = asyncio.gather(*calls)
-        for number in range(600, 640):
-            bury(real_broker, f"job{number}", name="other")
-            await asyncio.sleep(0)
-        first, second = await running
+    with user_without(real_broker, "eval") as url:
+        async with AsyncClient(real_broker.url) as one, AsyncClient(url) as other:
+            calls = [each.dead_letters.requeue(name="work", rate=2000) for each in (one, other)]
+            running = asyncio.gather(*calls)
+            for number in range(600, 640):
+                bury(real_broker, f"job{number}", name="other")
+                await asyncio.sleep(0)
+            first, second = await running
     assert first.done + second.done == 300
     queued = real_broker.queued("queue:normal")
     assert sorted(queued) == sorted(f"job{number}" for number in range(1, 600, 2))
     assert len(dead(real_broker)) == 340
 
 
-@pytest.mark.parametrize("right", ["-eval", "-lset", "-lpush", "-set", "-del"])
+async def test_new_dead_letters_hold_up_no_transaction_for_ever(real_broker: Broker) -> None:
+    """One that comes in the midst of each breaks it; in the end they are not watched for."""
+    for number in range(300):
+        bury(real_broker, f"job{number}")
+    came = 0
+    with user_without(real_broker, "eval") as url:
+        async with AsyncClient(url) as client:
+            running = asyncio.ensure_future(client.dead_letters.requeue(all=True, limit=300))
+            while not running.done():
+                real_broker.command("LPUSH", D, f"new{came}")
+                came += 1
+                await asyncio.sleep(0)
+            found = await running
+    assert found.done == 300
+    assert real_broker.queued("queue:normal") == [f"job{number}" for number in range(300)]
+    assert len(dead(real_broker)) == came
+
+
+@pytest.mark.parametrize(
+    "rights",
+    [("lset",), ("lpush",), ("set",), ("del",), ("eval", "lset"), ("eval", "set"),
+     ("eval", "lrem"), ("eval", "multi"), ("eval", "watch")],
+)  # fmt: skip
 async def test_a_missing_right_is_named_before_anything_is_moved(
-    real_broker: Broker, right: str
+    real_broker: Broker, rights: Tuple[str, ...]
 ) -> None:
     """No mark is left in the list, and no letter is lost."""
     bury(real_broker, "a")
-    real_broker.command("ACL", "SETUSER", "limited", "on", "nopass", "~*", "&*", "+@all", right)
-    async with AsyncClient(real_broker.url.replace("redis://", "redis://limited:x@")) as client:
-        with pytest.raises(exc.ServerError, match=right[1:].upper()):
-            await client.dead_letters.requeue(all=True)
-    real_broker.command("ACL", "DELUSER", "limited")
+    with user_without(real_broker, *rights) as url:
+        async with AsyncClient(url) as client:
+            with pytest.raises(exc.ServerError, match=f"no right to .*{rights[-1].upper()}"):
+                await client.dead_letters.requeue(all=True)
     assert dead(real_broker) == ["a"]
     assert real_broker.job("a")["status"] == "failed"
 
@@ -168,13 +198,34 @@ async def test_dead_letters_are_listed(real_broker: Broker) -> None:
     assert everything == [*(f"job{number}" for number in range(5)), "gone"]
 
 
+def test_on_the_embedded_broker(embedded_session: Broker) -> None:
+    """It runs no scripts, and they are requeued and purged all the same."""
+    embedded_session.flush()
+    for job_id in ("a", "b"):
+        bury(embedded_session, job_id)
+    with Client(embedded_session.url) as client:
+        assert client.dead_letters.requeue(all=True, limit=1).done == 1
+        assert client.dead_letters.purge(all=True).done == 1
+    assert embedded_session.queued("queue:normal") == ["a"]
+    assert dead(embedded_session) == []
+
+
 def test_the_blocking_client_has_the_same(real_broker: Broker) -> None:
-    """Listed, counted, requeued and purged in the same words."""
+    """Listed, counted, requeued and purged in the same words; progress is told where one waits."""
     bury(real_broker, "a", name="mail")
     bury(real_broker, "b")
     with Client(real_broker.url) as client:
         assert [entry.id for entry in client.dead_letters.jobs(name="mail")] == ["a"]
         assert client.dead_letters.requeue(all=True, dry_run=True).done == 2
-        assert client.dead_letters.requeue(name="mail").targets == {LIST: 1}
+        seen: List[Any] = []
+
+        def progress(counts: DeadLetterCounts) -> None:
+            seen.append((counts.done, threading.get_ident(), client.get_job("a").name))
+
+        found = client.dead_letters.requeue(name="mail", progress=progress)
+        assert (found.done, found.targets) == (1, {LIST: 1})
+        assert set(seen) == {(1, threading.get_ident(), "mail")}
+        with pytest.raises(ValueError, match="progress must be a function"):
+            client.dead_letters.purge(all=True, progress=1)
         assert client.dead_letters.purge(all=True).done == 1
     assert dead(real_broker) == []

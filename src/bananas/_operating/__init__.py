@@ -1,5 +1,6 @@
 """What the operating calls stand on: to inspect, explain, watch and repair what is in Redis."""
 
+from .clearing import Clearing
 from .connection import HeldConnection, OperatingConnection, Runs
 from .listed_jobs import ListedJobs
 from .operator import Operator
@@ -9,6 +10,7 @@ from .repairs import Repairs, check_on_timeout
 __all__ = [
     "PAGE_BYTES",
     "PAGE_IDS",
+    "Clearing",
     "HeldConnection",
     "ListedJobs",
     "OperatingConnection",

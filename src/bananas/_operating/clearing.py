@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import uuid
 from dataclasses import replace
-from typing import Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
@@ -14,34 +12,12 @@ from .._wire import Keys
 from ..models import Job
 from ..operating import DeadLetterCounts
 from .connection import OperatingConnection
-from .finished import requeued
+from .letter_steps import Letter, LetterSteps
 from .letters import Kind, LetterFilter, read_letter
 from .pages import read_page
-from .rights import check_rights
 from .routes import Routes
-from .scripts import (
-    Purge,
-    Requeue,
-    move_letters,
-    purge_letters,
-    rights_to_move,
-    rights_to_purge,
-)
 
 __all__ = ["Clearing"]
-
-_PAGE = 200
-_BYTES = 1 << 20
-# A page that takes longer than this is followed by a smaller one; the others wait meanwhile.
-_SLOW = 0.02
-_SMALLEST = 5
-
-
-class _Letter(NamedTuple):
-    place: int
-    member: bytes
-    document: Optional[bytes]
-    job: Optional[Job]
 
 
 class Clearing:
@@ -57,7 +33,9 @@ class Clearing:
         limit: How many at most; None is all.
         rate: How many a second at most; None is as fast as it goes.
         dry_run: Whether only to count.
-        progress: Called with the counts so far, after each page.
+
+    Attributes:
+        counts: What was done so far.
     """
 
     def __init__(
@@ -70,7 +48,6 @@ class Clearing:
         limit: Optional[int],
         rate: Optional[float],
         dry_run: bool,
-        progress: Optional[Callable[[DeadLetterCounts], None]],
     ) -> None:
         self._connection = connection
         self._keys = keys
@@ -79,66 +56,83 @@ class Clearing:
         self._limit = limit
         self._rate = rate
         self._dry_run = dry_run
-        self._progress = progress
-        self._counts = DeadLetterCounts(dry_run=dry_run)
-        self._targets: Dict[str, int] = {}
-        self._mark = f"mark of {uuid.uuid4()}".encode()
-        self._size = _PAGE
+        self.counts = DeadLetterCounts(dry_run=dry_run)
+        self._steps = LetterSteps(connection, keys, routes)
+        self._done_before = 0
         self._passed = 0  # entries at the right end that stay
         self._began_at = 0
         self._anchor: Optional[bytes] = None  # the last of them
-        self._now = asyncio.get_running_loop().time
-        self._began = self._now()
+        self._began: Optional[float] = None
 
-    async def run(self) -> DeadLetterCounts:
-        """Go through the list until nothing that is meant is left."""
-        while not self._is_done():
-            done_before = self._counts.done
-            self._passed, self._anchor = 0, None
-            self._counts = replace(self._counts, expired=0, unreadable=0, stale=0, other=0)
-            await self._pass()
-            if self._dry_run or self._counts.done == done_before:
-                break
-        return self._counts
+    async def run(
+        self, progress: Optional[Callable[[DeadLetterCounts], None]] = None
+    ) -> DeadLetterCounts:
+        """Go through the list until nothing that is meant is left.
+
+        Args:
+            progress: Called with the counts so far, after each page.
+        """
+        while await self.advance():
+            if progress is not None:
+                progress(self.counts)
+        return self.counts
+
+    async def advance(self) -> bool:
+        """Go through one page; return whether there was one."""
+        await self._keep_rate()
+        if self._is_done():
+            return False
+        ids = await self._next_ids()
+        while not ids:
+            if self._dry_run or self.counts.done == self._done_before:
+                return False
+            # One more pass from the right end, where others may have left something.
+            self._begin_pass()
+            ids = await self._next_ids()
+        chosen = self._choose(ids, await self._documents(ids))
+        done = len(chosen)
+        if chosen and not self._dry_run:
+            done = await self._steps.carry_out(chosen)
+        self.counts = replace(
+            self.counts, done=self.counts.done + done, targets=dict(self._steps.targets)
+        )
+        self._pass_by(ids, chosen, done)
+        return True
+
+    async def _documents(self, ids: Sequence[bytes]) -> List[Optional[bytes]]:
+        documents = await read_page(self._connection, self._keys, ids)
+        gone = [at for at, document in enumerate(documents) if document is None]
+        if gone and self._routes is None:
+            # What is of another type is no document, and is not deleted for one that has expired.
+            keys = [self._keys.document(ids[at]) for at in gone]
+            for at, is_there in zip(gone, await self._read([(b"EXISTS", key) for key in keys])):
+                documents[at] = b"" if is_there else None
+        return documents
+
+    def _begin_pass(self) -> None:
+        self._passed, self._anchor = 0, None
+        self._done_before = self.counts.done
+        self.counts = replace(self.counts, expired=0, unreadable=0, stale=0, other=0)
 
     def _is_done(self) -> bool:
-        return self._limit is not None and self._counts.done >= self._limit
+        return self._limit is not None and self.counts.done >= self._limit
 
-    async def _pass(self) -> None:
-        while not self._is_done():
-            ids = await self._next_ids()
-            if not ids:
-                return
-            documents = await read_page(self._connection, self._keys, ids)
-            chosen = self._choose(ids, documents)
-            if chosen and not self._dry_run:
-                done = await self._commit(chosen)
-            else:
-                done = len(chosen) if self._dry_run else 0
-            self._counts = replace(
-                self._counts, done=self._counts.done + done, targets=dict(self._targets)
-            )
-            stayed = len(ids) - (0 if self._dry_run else done)
-            if stayed:
-                self._passed += stayed
-                gone = {letter.place for letter in chosen} if done == len(chosen) else set()
-                left = [
-                    member
-                    for n, member in enumerate(ids)
-                    if self._dry_run or -(self._began_at + n + 1) not in gone
-                ]
-                self._anchor = left[-1] if left and done == len(chosen) else None
-            if done < len(chosen):
-                self._passed, self._anchor = 0, None  # another operator is here
-            if self._progress is not None:
-                self._progress(self._counts)
-            await self._keep_rate()
+    def _pass_by(self, ids: Sequence[bytes], chosen: Sequence[Letter], done: int) -> None:
+        """Remember how many entries stay at the right end, and the last of them."""
+        if done < len(chosen):
+            self._passed, self._anchor = 0, None  # another operator is here
+            return
+        gone = set() if self._dry_run else {letter.place for letter in chosen}
+        left = [one for n, one in enumerate(ids) if -(self._began_at + n + 1) not in gone]
+        if left:
+            self._passed += len(left)
+            self._anchor = left[-1]
 
     async def _next_ids(self) -> List[bytes]:
         """Return the next ids from the right, the oldest first, and find the place again."""
-        size = self._size
+        size = self._steps.size
         if self._limit is not None:
-            size = max(1, min(size, self._limit - self._counts.done))
+            size = max(1, min(size, self._limit - self.counts.done))
         if self._rate is not None:
             size = max(1, min(size, int(self._rate)))
         k = self._passed
@@ -177,11 +171,11 @@ class Clearing:
 
     # -- which of a page -------------------------------------------------------------------------
 
-    def _choose(self, ids: Sequence[bytes], documents: Sequence[Optional[bytes]]) -> List[_Letter]:
-        chosen: List[_Letter] = []
+    def _choose(self, ids: Sequence[bytes], documents: Sequence[Optional[bytes]]) -> List[Letter]:
+        chosen: List[Letter] = []
         counts = {"expired": 0, "unreadable": 0, "stale": 0, "other": 0}
         seen = 0
-        left = None if self._limit is None else self._limit - self._counts.done
+        left = None if self._limit is None else self._limit - self.counts.done
         for n, (member, document) in enumerate(zip(ids, documents)):
             if left is not None and len(chosen) >= left:
                 break
@@ -191,19 +185,19 @@ class Clearing:
             if what:
                 counts[what] += 1
                 continue
-            letter = _Letter(-(self._began_at + n + 1), member, document, job)
+            letter = Letter(-(self._began_at + n + 1), member, document, job)
             if self._routes is not None and job is not None:
                 target = self._routes.target(job)  # it may refuse to choose
                 if self._dry_run:
-                    self._count(target)
+                    self._steps.count(target)
             chosen.append(letter)
-        self._counts = replace(
-            self._counts,
-            looked_at=self._counts.looked_at + seen,
-            expired=self._counts.expired + counts["expired"],
-            unreadable=self._counts.unreadable + counts["unreadable"],
-            stale=self._counts.stale + counts["stale"],
-            other=self._counts.other + counts["other"],
+        self.counts = replace(
+            self.counts,
+            looked_at=self.counts.looked_at + seen,
+            expired=self.counts.expired + counts["expired"],
+            unreadable=self.counts.unreadable + counts["unreadable"],
+            stale=self.counts.stale + counts["stale"],
+            other=self.counts.other + counts["other"],
         )
         return chosen
 
@@ -220,78 +214,10 @@ class Clearing:
             return "other"
         return "unreadable" if kind is Kind.STUB and self._routes is not None else ""
 
-    # -- one page --------------------------------------------------------------------------------
-
-    async def _commit(self, chosen: Sequence[_Letter]) -> int:
-        """Carry out a page in steps of at most 1 MiB; return how many letters went."""
-        done = 0
-        begin = 0
-        while begin < len(chosen):
-            end, total = begin, 0
-            while end < len(chosen) and (end == begin or total < _BYTES):
-                total += len(chosen[end].document or b"")
-                end += 1
-            # What went before stood to the right, and has moved these to the right.
-            went = await self._step(chosen[begin:end], done)
-            done += went
-            if went < end - begin:
-                break
-            begin = end
-        return done
-
-    async def _step(self, letters: Sequence[_Letter], shift: int) -> int:
-        dead, keys = self._keys.dead, self._keys
-        command: Command
-        if self._routes is None:
-            purge = [
-                Purge(one.place + shift, one.member, keys.document(one.member),
-                      keys.stored_result(one.member), _sum(one.document))
-                for one in letters
-            ]  # fmt: skip
-            command, rights = purge_letters(dead, self._mark, purge), rights_to_purge(dead, purge)
-            task = "delete dead letters"
-        else:
-            move: List[Requeue] = []
-            for one in letters:
-                assert one.document is not None
-                assert one.job is not None
-                move.append(
-                    Requeue(one.place + shift, one.member, keys.document(one.member),
-                            keys.stored_result(one.member), self._routes.target(one.job),
-                            _sum(one.document), requeued(one.document))
-                )  # fmt: skip
-            command, rights = move_letters(dead, self._mark, move), rights_to_move(dead, move)
-            task = "requeue dead letters"
-        probe: Command = (b"EVAL", b"return 1", *_keys_of(command))
-        await check_rights(self._connection, [probe, *rights], task)
-        began = self._now()
-        (reply,) = await self._connection.run([command])
-        if isinstance(reply, ReplyError):
-            raise exc.ServerError(f"can't {task}: Redis refuses: {reply}", code=reply.code)
-        if self._routes is not None:
-            for number in reply:
-                self._count(command[5 + 3 * (number - 1) + 1])
-        if self._now() - began > _SLOW:
-            self._size = max(_SMALLEST, self._size // 2)
-        else:
-            self._size = min(_PAGE, self._size * 2)
-        return len(reply)
-
-    def _count(self, target: object) -> None:
-        name = target.decode("utf-8", "replace") if isinstance(target, bytes) else str(target)
-        self._targets[name] = self._targets.get(name, 0) + 1
-
     async def _keep_rate(self) -> None:
         if self._rate is not None and not self._dry_run:
-            ahead = self._began + self._counts.done / self._rate - self._now()
+            loop = asyncio.get_running_loop()
+            if self._began is None:
+                self._began = loop.time()
+            ahead = self._began + self.counts.done / self._rate - loop.time()
             await asyncio.sleep(max(0.0, ahead))
-
-
-def _keys_of(command: Command) -> Command:
-    count = command[2]
-    assert isinstance(count, int)
-    return command[2 : 3 + count]
-
-
-def _sum(document: Optional[bytes]) -> str:
-    return "" if document is None else hashlib.sha1(document).hexdigest()

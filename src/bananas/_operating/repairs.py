@@ -13,12 +13,7 @@ from .._tasks import start_task
 from .._types import NotGiven, Seconds
 from .._wire import Keys, utcnow
 from ..location import JobPlace
-from ..operating import (
-    CancelOutcome,
-    DeadLetterCounts,
-    DeleteOutcome,
-    RescheduleOutcome,
-)
+from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
 from ..repairs import RecoveryCounts
 from .clearing import Clearing
 from .connection import OperatingConnection
@@ -128,18 +123,15 @@ class Repairs:
         """Return which dead letters the caller means."""
         return LetterFilter.create(name, error, older_than, routing_key, all)
 
-    async def requeue_letters(
-        self, wanted: LetterFilter, routes: Optional[str], **options: Any
-    ) -> DeadLetterCounts:
-        """Give dead letters another try."""
-        chosen = Routes(self._keys, self._routing_key, routes)
-        return await self._clear(wanted, chosen, **options)
+    def requeuing(self, wanted: LetterFilter, routes: Optional[str], **options: Any) -> Clearing:
+        """Return a call that gives dead letters another try."""
+        return self._clearing(wanted, Routes(self._keys, self._routing_key, routes), **options)
 
-    async def purge_letters(self, wanted: LetterFilter, **options: Any) -> DeadLetterCounts:
-        """Delete dead letters."""
-        return await self._clear(wanted, None, **options)
+    def purging(self, wanted: LetterFilter, **options: Any) -> Clearing:
+        """Return a call that deletes dead letters."""
+        return self._clearing(wanted, None, **options)
 
-    async def _clear(
+    def _clearing(
         self,
         wanted: LetterFilter,
         routes: Optional[Routes],
@@ -147,13 +139,12 @@ class Repairs:
         limit: Optional[int],
         rate: Optional[float],
         dry_run: bool,
-        progress: Optional[Callable[[DeadLetterCounts], None]],
-    ) -> DeadLetterCounts:
+    ) -> Clearing:
         if limit is not None:
             limit = check_integer(limit, "limit", at_least=0)
         if rate is not None and not check_seconds(rate, "rate") > 0:
             raise ValueError("rate must be more than 0, or None")
-        clearing = Clearing(
+        return Clearing(
             self._connection,
             self._keys,
             wanted,
@@ -161,9 +152,7 @@ class Repairs:
             limit=limit,
             rate=rate,
             dry_run=bool(dry_run),
-            progress=check_callable(progress, "progress"),
         )
-        return await clearing.run()
 
     async def requeue(self, job_id: str, routes: Optional[str]) -> None:
         """Give a dead letter another try."""

@@ -11,6 +11,7 @@ import typer
 
 from .. import __version__
 from .changing import cancel, delete, requeue, reschedule
+from .clearing import purge, requeue_
 from .dead import dead, list_, show
 from .demo_command import demo
 from .explaining import explain
@@ -78,7 +79,7 @@ _add(_JOBS, submit, call, wait, watch, job, explain, result, cancel, reschedule,
 _add(_QUEUE, queues, jobs)
 _add(_TOOLS, demo, version)
 app.add_typer(dead, cls=FlagGroup, rich_help_panel=_QUEUE)
-_add(_DEAD, list_, show, to=dead)
+_add(_DEAD, list_, show, requeue_, purge, to=dead)
 
 
 def with_defaults(defaults: Mapping[str, str]) -> Dict[str, Any]:

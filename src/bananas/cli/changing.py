@@ -11,22 +11,15 @@ from .. import exceptions as exc
 from ..client import AsyncClient
 from . import options
 from .arguments import due_at
-from .confirming import confirm
+from .confirming import confirm, confirm_named
 from .output import json_line
 from .running import Target, run
 from .statuses import ERROR, NOT_FOUND, say
 
-__all__ = ["cancel", "delete", "requeue", "reschedule"]
+__all__ = ["SAID", "cancel", "delete", "requeue", "reschedule"]
 
 _REASON = typer.Option("", "--reason", metavar="TEXT", help="Why, for people.")
-_ROUTES = typer.Option(
-    None,
-    "--routes",
-    metavar="WORD",
-    help="[b]flat[/b] for the lists without a route, [b]document[/b] for the route that the "
-    "document names. To be said where it names one.",
-)
-_SAID = {
+SAID = {
     "cancelled": "cancelled",
     "deleted": "deleted",
     "requeued": "requeued",
@@ -43,6 +36,7 @@ _DONE = ("cancelled", "deleted", "requeued", "rescheduled")
 def cancel(
     job_ids: List[str] = options.JOB_IDS,
     reason: str = _REASON,
+    yes: bool = options.YES,
     redis: Optional[str] = options.REDIS,
     key_prefix: str = options.KEY_PREFIX,
     as_json: bool = options.JSON,
@@ -51,10 +45,11 @@ def cancel(
     """Take jobs out of the queue before they run.
 
     Prints what became of each: cancelled, taken, finished, missing or due. Ends with status 1 if
-    one was not cancelled, 5 if one is missing.
+    one was not cancelled, 5 if one is missing. At a terminal it asks first, unless --yes is given.
 
     Example: bananas cancel 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --reason "wrong size"
     """
+    confirm_named(f"Cancel {_jobs(job_ids)} for good?", yes=yes)
 
     async def one(client: AsyncClient, job_id: str) -> str:
         return str(await client.cancel(job_id, reason=reason))
@@ -90,7 +85,7 @@ def reschedule(
 
 def requeue(
     job_ids: List[str] = options.JOB_IDS,
-    routes: Optional[str] = _ROUTES,
+    routes: Optional[str] = options.ROUTES,
     redis: Optional[str] = options.REDIS,
     key_prefix: str = options.KEY_PREFIX,
     as_json: bool = options.JSON,
@@ -102,12 +97,11 @@ def requeue(
 
     Example: bananas requeue 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d
     """
-    if routes not in (None, "flat", "document"):
-        raise typer.BadParameter("--routes is flat or document")
+    chosen = options.check_routes(routes)
 
     async def one(client: AsyncClient, job_id: str) -> str:
         try:
-            await client.requeue(job_id, routes=routes)  # type: ignore[arg-type]
+            await client.requeue(job_id, routes=chosen)  # type: ignore[arg-type]
         except exc.JobNotFoundError:
             return "missing"
         return "requeued"
@@ -129,13 +123,16 @@ def delete(
 
     Example: bananas delete 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --yes
     """
-    which = f"job {job_ids[0]}" if len(job_ids) == 1 else f"{len(job_ids)} jobs"
-    confirm(f"Delete {which}, with all that is stored?", yes=yes)
+    confirm(f"Delete {_jobs(job_ids)}, with all that is stored?", yes=yes)
 
     async def one(client: AsyncClient, job_id: str) -> str:
         return str(await client.delete(job_id))
 
     _each(Target(redis, key_prefix), job_ids, one, "delete", as_json=as_json, quiet=quiet)
+
+
+def _jobs(job_ids: List[str]) -> str:
+    return f"job {job_ids[0]}" if len(job_ids) == 1 else f"{len(job_ids)} jobs"
 
 
 def _each(
@@ -157,7 +154,7 @@ def _each(
             if as_json:
                 json_line({"job_id": job_id, "outcome": outcome})
             elif outcome not in _DONE:
-                say(f"job {job_id}: {_SAID[outcome]}")
+                say(f"job {job_id}: {SAID[outcome]}")
             elif not quiet:
                 typer.echo(f"{job_id} {outcome}")
 

@@ -6,15 +6,32 @@ import sys
 
 import typer
 
-from .statuses import USAGE, end
+from .statuses import ERROR, INTERRUPTED, USAGE, end
 
-__all__ = ["confirm"]
+__all__ = ["confirm", "confirm_named", "refuse_unasked"]
+
+
+def refuse_unasked(question: str, *, yes: bool) -> None:
+    """End the command where a question was not answered with ``--yes``, and nobody can be asked."""
+    if not yes and not sys.stdin.isatty():
+        end(USAGE, f"{question} Nobody can be asked here: give --yes")
 
 
 def confirm(question: str, *, yes: bool) -> None:
     """Ask, unless the answer was given with ``--yes``; end the command where it is no."""
+    refuse_unasked(question, yes=yes)
     if yes:
         return
-    if not sys.stdin.isatty():
-        end(USAGE, f"{question} Nobody can be asked here: give --yes")
-    typer.confirm(question, abort=True, err=True)
+    try:
+        agreed = typer.confirm(question, err=True)
+    except typer.Abort:
+        typer.echo(err=True)
+        end(INTERRUPTED, "interrupted; nothing was done")
+    if not agreed:
+        end(ERROR, "nothing was done")
+
+
+def confirm_named(question: str, *, yes: bool) -> None:
+    """Ask at a terminal; a script that names each job by its id has said what it wants."""
+    if sys.stdin.isatty():
+        confirm(question, yes=yes)

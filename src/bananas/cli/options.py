@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Callable, List, Optional
 
 import typer
 
@@ -17,9 +17,22 @@ __all__ = [
     "QUIET",
     "REDIS",
     "ROUTE",
+    "ROUTES",
     "TIMEOUT",
     "YES",
+    "check_routes",
+    "words",
 ]
+
+
+def words(*choices: str) -> Callable[[str], List[str]]:
+    """Return what completes one of some words in a shell."""
+
+    def complete(incomplete: str) -> List[str]:
+        return [word for word in choices if word.startswith(incomplete)]
+
+    return complete
+
 
 REDIS: Any = typer.Option(
     None,
@@ -36,6 +49,14 @@ YES: Any = typer.Option(False, "--yes", "-y", help="Do it without asking.")
 ROUTE: Any = typer.Option(
     None, "--route", metavar="KEY", help="The routing key; the flat lists without it."
 )
+ROUTES: Any = typer.Option(
+    None,
+    "--routes",
+    metavar="WORD",
+    autocompletion=words("flat", "document"),
+    help="[b]flat[/b] for the lists without a route, [b]document[/b] for the route that the "
+    "document names. To be said where it names one.",
+)
 TIMEOUT: Any = typer.Option(
     "30", "--timeout", metavar="TIME", help="Wait no longer: seconds, 90s, 5m, 1h30m, or none."
 )
@@ -51,3 +72,10 @@ IN: Any = typer.Option(
 )
 JOB_ID: Any = typer.Argument(..., metavar="ID", help="The job's id.", show_default=False)
 JOB_IDS: Any = typer.Argument(..., metavar="ID...", help="The jobs' ids.", show_default=False)
+
+
+def check_routes(word: Optional[str]) -> Optional[str]:
+    """Return the value of ``--routes``, which is a word or none."""
+    if word not in (None, "flat", "document"):
+        raise typer.BadParameter("--routes is flat or document")
+    return word

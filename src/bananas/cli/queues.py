@@ -36,11 +36,13 @@ _EVERY = typer.Option("1", "--every", metavar="TIME", help="How often, with [b]-
 _LIMIT = typer.Option(100, "--limit", min=1, metavar="N", help="No more jobs than this.")
 _ALL = typer.Option(False, "--all", help="All jobs, however many.")
 _PLACE = typer.Argument(
-    ..., metavar="PLACE", help="queued, scheduled, retrying, taken or dead.", show_default=False
-)
+    ..., metavar="PLACE", help="queued, scheduled, retrying, taken or dead.", show_default=False,
+    autocompletion=options.words(*_PLACES),
+)  # fmt: skip
 _PRIORITY = typer.Option(
-    None, "--priority", metavar="WORD", help="Of queued jobs, only those of this priority."
-)
+    None, "--priority", metavar="WORD", help="Of queued jobs, only those of this priority.",
+    autocompletion=options.words(*(priority.value for priority in JobPriority)),
+)  # fmt: skip
 
 
 def queues(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from dataclasses import dataclass
 from typing import Any, Awaitable, Callable, Coroutine, Dict, List, Optional, TypeVar
@@ -83,7 +84,8 @@ def run_or_end(
 def _in_words_of_the_command(message: str, target: Target) -> str:
     from_outside = target.redis is None and os.environ.get("BANANAS_REDIS_URL")
     name = "BANANAS_REDIS_URL" if from_outside else "--redis"
-    return message.replace("redis_url", name, 1).replace("routing_key", "--route", 1)
+    message = message.replace("redis_url", name, 1).replace("routing_key", "--route", 1)
+    return re.sub(r"\broutes='(flat|document)'", r"--routes \1", message)
 
 
 async def interruptible(work: Coroutine[Any, Any, T]) -> List[T]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import List, Optional
+import asyncio
+import uuid
+from typing import List, NoReturn, Optional
 
 import typer
 
@@ -10,6 +12,7 @@ from ..client import AsyncClient
 from ..models import JobPriority, JobResult
 from . import options
 from .arguments import due_at, payload_of, timeout_of
+from .changing import SAID
 from .outcomes import show_outcome, status_of_result
 from .output import json_line
 from .running import Target, run
@@ -19,10 +22,21 @@ from .waiting_view import waiting
 __all__ = ["call", "submit"]
 
 _NAME = typer.Argument(..., help="The name of the handler that runs it.", show_default=False)
-_PRIORITY = typer.Option("normal", "--priority", metavar="WORD", help="high, normal or low.")
+_PRIORITY = typer.Option(
+    "normal", "--priority", metavar="WORD", help="high, normal or low.",
+    autocompletion=options.words(*(priority.value for priority in JobPriority)),
+)  # fmt: skip
 _DESCRIPTION = typer.Option("", "--description", metavar="TEXT", help="Free text, for people.")
 _MAX_RETRIES = typer.Option(
     3, "--max-retries", min=0, metavar="N", help="Attempts after which a failure is final."
+)
+_ON_TIMEOUT = typer.Option(
+    "leave",
+    "--on-timeout",
+    metavar="WORD",
+    autocompletion=options.words("leave", "cancel"),
+    help="What becomes of a job that has not ended in time, or at Ctrl-C: [b]leave[/b], or "
+    "[b]cancel[/b] if no worker has taken it.",
 )
 _ID = typer.Option(
     None, "--id", metavar="ID", help="An id of your choice: a job that exists is not queued again."
@@ -81,6 +95,7 @@ def call(
     payload: str = options.PAYLOAD,
     priority: str = _PRIORITY,
     timeout: str = options.TIMEOUT,
+    on_timeout: str = _ON_TIMEOUT,
     route: Optional[str] = options.ROUTE,
     job_id: Optional[str] = _ID,
     description: str = _DESCRIPTION,
@@ -92,27 +107,41 @@ def call(
 ) -> None:
     """Submit a job, wait until it has ended, and print what its handler returned.
 
-    Ends with status 3 if the job failed, 4 if it has not ended in time; it goes on then.
+    Ends with status 3 if the job failed, 4 if it has not ended in time; it goes on then, unless
+    --on-timeout says otherwise.
 
     Example: bananas call resize_image '{"width": 640}' --timeout 1m
+
+    Example: bananas call report @report.json --timeout 10m --on-timeout cancel
     """
     limit, value, level = timeout_of(timeout), payload_of(payload), priority_of(priority)
-    submitted: List[str] = []
+    cancels = on_timeout == "cancel"
+    if on_timeout not in ("leave", "cancel"):
+        raise typer.BadParameter("--on-timeout is leave or cancel")
+    chosen = str(uuid.uuid4()) if job_id is None else job_id
+    outcome: List[str] = []
 
     async def work(client: AsyncClient) -> JobResult[object]:
-        found = await client.submit_job(
-            name, value, level, description, job_id=job_id, max_retries=max_retries
-        )
-        submitted.append(found)
-        with waiting(f"waiting for {found}", quiet=quiet or as_json):
-            return await client.wait_for_result(found, limit)
+        with waiting(f"waiting for {chosen}", quiet=quiet or as_json):
+            try:
+                return await client.submit_and_wait(
+                    name, value, level, limit, description, job_id=chosen,
+                    max_retries=max_retries, on_timeout="cancel" if cancels else "leave",
+                )  # fmt: skip
+            except asyncio.CancelledError:
+                if cancels:  # the client is closed next, and does not wait for its own
+                    outcome.append(str(await client.cancel(chosen)))
+                raise
 
     def interrupted() -> str:
-        if not submitted:
-            return "interrupted; the job may be queued, once"
-        return f"interrupted; the job goes on. Wait for it with: bananas wait {submitted[0]}"
+        goes_on = f"the job goes on, if it is queued. Wait with: bananas wait {chosen}"
+        return f"interrupted; {f'job {chosen}: {SAID[outcome[0]]}' if outcome else goes_on}"
 
-    result = run(Target(redis, key_prefix, route), work, interrupted=interrupted)
+    _end(run(Target(redis, key_prefix, route), work, interrupted=interrupted), as_json, quiet)
+
+
+def _end(result: JobResult[object], as_json: bool, quiet: bool) -> NoReturn:
+    """Print what a handler returned, or why it failed, and end the command."""
     show_outcome(result, as_json=as_json, quiet=quiet, data_only=True)
     if result.is_failed:
         say(f"job {result.job_id} failed: {result.error}")

@@ -1,0 +1,215 @@
+"""The commands that empty the dead letters: dead requeue, and dead purge."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import Any, Dict, NamedTuple, Optional
+
+import typer
+
+from ..client import AsyncClient
+from ..exceptions import BananasError
+from ..operating import DeadLetterCounts
+from . import options
+from .arguments import span_of
+from .clearing_view import counts_table, progress_of
+from .confirming import confirm, refuse_unasked
+from .output import console, json_line
+from .running import Target, run
+from .statuses import USAGE, end, say
+
+__all__ = ["purge", "requeue_"]
+
+_ALL = typer.Option(False, "--all", help="All dead letters.")
+_NAME = typer.Option(None, "--name", metavar="N", help="Only those of this handler.")
+_ERROR = typer.Option(None, "--error", metavar="TEXT", help="Only those whose error holds TEXT.")
+_REGEX = typer.Option(False, "--regex", help="TEXT is a regular expression, as Python has them.")
+_OLDER_THAN = typer.Option(
+    None, "--older-than", metavar="TIME", help="Only those that died longer ago: 90s, 5m, 3d."
+)
+_ROUTE = typer.Option(
+    None, "--route", metavar="R", help="Only those whose document names this route; '' for none."
+)
+_LIMIT = typer.Option(None, "--limit", min=1, metavar="N", help="No more than this.")
+_RATE = typer.Option(None, "--rate", metavar="N", help="No more than this a second.")
+_DRY_RUN = typer.Option(False, "--dry-run", help="Only count them.")
+
+
+class _Task(NamedTuple):
+    """What is to be done, with the arguments of the client's method of that name."""
+
+    verb: str
+    done: str
+    arguments: Dict[str, Any]
+
+
+def requeue_(
+    every: bool = _ALL,
+    name: Optional[str] = _NAME,
+    error: Optional[str] = _ERROR,
+    regex: bool = _REGEX,
+    older_than: Optional[str] = _OLDER_THAN,
+    route: Optional[str] = _ROUTE,
+    routes: Optional[str] = options.ROUTES,
+    limit: Optional[int] = _LIMIT,
+    rate: Optional[float] = _RATE,
+    dry_run: bool = _DRY_RUN,
+    yes: bool = options.YES,
+    redis: Optional[str] = options.REDIS,
+    key_prefix: str = options.KEY_PREFIX,
+    as_json: bool = options.JSON,
+    quiet: bool = options.QUIET,
+) -> None:
+    """Give dead letters another try, the oldest first; each begins anew.
+
+    Counts them by the lists they go to, and asks, unless --yes is given. However it ends, no job
+    is lost or queued twice, and the same command again goes on.
+
+    Example: bananas dead requeue --name resize_image --dry-run
+
+    Example: bananas dead requeue --error "connection refused" --older-than 1h --rate 500 --yes
+    """
+    arguments = _which(every, name, error, regex, older_than, route)
+    arguments.update(limit=limit, rate=rate, routes=options.check_routes(routes))
+    task = _Task("requeue", "requeued", arguments)
+    _clear(Target(redis, key_prefix), task, dry_run, yes=yes, as_json=as_json, quiet=quiet)
+
+
+def purge(
+    every: bool = _ALL,
+    name: Optional[str] = _NAME,
+    error: Optional[str] = _ERROR,
+    regex: bool = _REGEX,
+    older_than: Optional[str] = _OLDER_THAN,
+    route: Optional[str] = _ROUTE,
+    limit: Optional[int] = _LIMIT,
+    rate: Optional[float] = _RATE,
+    dry_run: bool = _DRY_RUN,
+    yes: bool = options.YES,
+    redis: Optional[str] = options.REDIS,
+    key_prefix: str = options.KEY_PREFIX,
+    as_json: bool = options.JSON,
+    quiet: bool = options.QUIET,
+) -> None:
+    """Delete dead letters with their documents and results, the oldest first.
+
+    Counts them, and asks, unless --yes is given. However it ends, the same command again goes on.
+
+    Example: bananas dead purge --older-than 3d --dry-run
+
+    Example: bananas dead purge --all --yes --json
+    """
+    arguments = _which(every, name, error, regex, older_than, route)
+    arguments.update(limit=limit, rate=rate)
+    task = _Task("purge", "deleted", arguments)
+    _clear(Target(redis, key_prefix), task, dry_run, yes=yes, as_json=as_json, quiet=quiet)
+
+
+def _which(
+    every: bool,
+    name: Optional[str],
+    error: Optional[str],
+    regex: bool,
+    older_than: Optional[str],
+    route: Optional[str],
+) -> Dict[str, Any]:
+    """Return the arguments that say which dead letters are meant."""
+    found: Dict[str, Any] = {}
+    if name is not None:
+        found["name"] = name
+    if error is not None:
+        found["error"] = error
+    if older_than is not None:
+        found["older_than"] = span_of(older_than, "--older-than")
+    if route is not None:
+        found["routing_key"] = route or None
+    if every == bool(found):
+        choice = "--all, or which: --name, --error, --older-than, --route"
+        end(USAGE, f"say {choice}" + (", but not both" if every else ""))
+    if regex:
+        if error is None:
+            raise typer.BadParameter("--regex needs --error")
+        try:
+            found["error"] = re.compile(error)
+        except re.error as trouble:
+            raise typer.BadParameter(f"--error is no regular expression: {trouble}") from None
+    return found or {"all": True}
+
+
+def _clear(
+    target: Target, task: _Task, dry_run: bool, *, yes: bool, as_json: bool, quiet: bool
+) -> None:
+    """Count, ask, and do it, as far as each is wanted."""
+    question = f"{task.verb.capitalize()} dead letters?"
+    refuse_unasked(question, yes=yes or dry_run)
+
+    def show(counts: DeadLetterCounts) -> None:
+        if as_json:
+            json_line(counts.to_dict())
+        elif quiet:
+            typer.echo(str(counts.done))
+        else:
+            console().print(counts_table(counts, task.done))
+
+    if dry_run or not yes:
+        preview = _carry_out(target, task, show, dry_run=True, quiet=quiet or as_json)
+        if dry_run:
+            show(preview)
+            return
+        if not preview.done:
+            show(replace(preview, dry_run=False))
+            return
+        console(stderr=True).print(counts_table(preview, task.done))
+        confirm(f"{task.verb.capitalize()} {preview.done} dead letters?", yes=False)
+    show(_carry_out(target, task, show, dry_run=False, quiet=quiet or as_json))
+
+
+def _carry_out(
+    target: Target, task: _Task, show: Any, *, dry_run: bool, quiet: bool
+) -> DeadLetterCounts:
+    """Do it, or count; say what was done where it does not come to an end."""
+    so_far = DeadLetterCounts(dry_run=dry_run)
+
+    async def work(client: AsyncClient) -> DeadLetterCounts:
+        nonlocal so_far
+        total = (await client.queue.depths()).dead
+        what = "counting" if dry_run else task.done
+        with progress_of(what, total, task.arguments["limit"], quiet=quiet) as update:
+
+            def progress(counts: DeadLetterCounts) -> None:
+                nonlocal so_far
+                so_far = counts
+                update(counts)
+
+            method = getattr(client.dead_letters, task.verb)
+            found: DeadLetterCounts = await method(
+                **task.arguments, dry_run=dry_run, progress=progress
+            )
+            return found
+
+    async def reported(client: AsyncClient) -> DeadLetterCounts:
+        try:
+            return await work(client)
+        except (BananasError, ValueError):
+            if so_far.done and not dry_run:
+                show(so_far)
+                say(f"{so_far.done} were {task.done} before; the same command again goes on")
+            raise
+
+    def interrupted() -> str:
+        if dry_run:
+            return "interrupted; nothing was done"
+        show(so_far)
+        return _how_to_go_on(task, so_far.done)
+
+    return run(target, reported, interrupted=interrupted)
+
+
+def _how_to_go_on(task: _Task, done: int) -> str:
+    limit = task.arguments["limit"]
+    rest = "" if limit is None else f", with --limit {max(0, limit - done)} for the rest"
+    return (
+        f"interrupted; {done} were {task.done}, and perhaps the page that was under way. The same "
+        f"command again goes on{rest}"
+    )
