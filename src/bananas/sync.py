@@ -46,7 +46,7 @@ from .operating import (
     Explanation,
     RescheduleOutcome,
 )
-from .repairs import RecoveryCounts
+from .repairs import AuditReport, FindingKind, RecoveryCounts, RepairCounts
 
 __all__ = [
     "BlockingDeadLetters",
@@ -1076,11 +1076,109 @@ class Client(BlockingCalls):
             TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
 
         Ending it early leaves open whether the last page was recovered.
+
+        Examples:
+            ```python
+            counts = client.recover(timedelta(hours=1))
+            print(counts.requeued, "queued again; call it again at", counts.next_at)
+            ```
         """
         return self._run(
             lambda client: client.recover(
                 idle_for, limit=limit, routes=routes, dry_run=dry_run, progress=progress
             )
+        )
+
+    def doctor(
+        self,
+        *,
+        observe: Seconds = 10.0,
+        taken_for: Seconds = 3600.0,
+        routing_keys: Iterable[Optional[str]] = (),
+        progress: Optional[Callable[[str], None]] = None,
+    ) -> AuditReport:
+        """Audit all that is stored, and plan repairs; it changes nothing.
+
+        It finds ids without a document, jobs that stand in no place, dead letters that have
+        expired, results without a job, jobs that are taken for long, lists that nobody drains, a
+        scheduler that does not run, a ``maxmemory-policy`` that loses jobs, and rights that are
+        missing. It goes through all keys in short steps, and takes 50 MB of memory, however many
+        jobs there are.
+
+        Args:
+            observe: Seconds, 10 or more, or a timedelta, between two looks; 0 looks once, and finds
+                no jobs without a place, and nothing of workers or a scheduler.
+            taken_for: Seconds, or a timedelta, after which a taken job is reported.
+            routing_keys: More routes to look at; those that have jobs are found.
+            progress: Called with what is being done, in words; on the event loop's thread.
+
+        Returns:
+            What is amiss, with what is a guess and what ``repair`` would do.
+
+        Raises:
+            ValueError: An argument is refused.
+            ServerError: The user has no right to read what this takes, ``SCAN`` above all.
+            ConnectionError: Redis could not be reached.
+            TimeoutError: It did not answer within ``read_timeout``.
+
+        Ctrl-C changes nothing.
+
+        Examples:
+            ```python
+            report = client.doctor(observe=0)
+            print(report)
+            counts = client.repair(report)
+            ```
+        """
+        return self._run(
+            lambda client: client.doctor(
+                observe=observe, taken_for=taken_for, routing_keys=routing_keys, progress=progress
+            )
+        )
+
+    def repair(
+        self,
+        report: AuditReport,
+        *,
+        kinds: Optional[Iterable[FindingKind]] = None,
+        routes: Optional[Literal["flat", "document"]] = None,
+        progress: Optional[Callable[[RepairCounts], None]] = None,
+    ) -> RepairCounts:
+        """Carry out the repairs that ``doctor`` has planned.
+
+        Each is looked at once more in the step of the server that carries it out, and left alone if
+        it is not as it was. Interrupted at any moment, calling it again goes on.
+
+        Args:
+            report: What ``doctor`` returned.
+            kinds: Which kinds of findings; None is ``report.plan``, without what is only offered.
+                Jobs without a place are queued again only if ``"no place"`` is among them.
+            routes: Onto which lists those go: ``"flat"`` for those without a route, ``"document"``
+                for the route that the document of each names. It must be said where one names a
+                route and the client has none.
+            progress: Called with the counts so far; on the event loop's thread.
+
+        Returns:
+            How many were repaired, and how many had changed.
+
+        Raises:
+            ValueError: An argument is refused, or ``routes`` must be said; what was repaired before
+                stays so.
+            ServerError: The user has no right to EVAL, or to something else that this takes.
+            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
+            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+
+        Ending it early leaves open whether the last step was carried out.
+
+        Examples:
+            ```python
+            report = client.doctor(observe=0)
+            counts = client.repair(report)
+            print(counts.done)
+            ```
+        """
+        return self._run(
+            lambda client: client.repair(report, kinds=kinds, routes=routes, progress=progress)
         )
 
     def stats(self) -> ClientStats:

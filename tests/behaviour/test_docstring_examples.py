@@ -15,6 +15,7 @@ from bananas import AsyncClient, Client, JobSpec, JobType
 from bananas.operating import CancelOutcome
 from bananas.testing import LocalQueue, fail, succeed
 from tests.behaviour.broker import Broker
+from tests.support import wait_until
 
 _BLOCK = re.compile(r"^    ```python\n(.*?)^    ```$", re.DOTALL | re.MULTILINE)
 _PRINTED = re.compile(r"print\(.*\)  # (.*)")
@@ -58,9 +59,11 @@ def _job_for(name: str, client: Client) -> str:
     payload = {"name": "Ada"}
     if name in ("cancel", "reschedule"):
         return client.submit_job_scheduled("greet", payload, scheduled_for=timedelta(hours=1))
-    if name == "requeue":
-        return client.submit_and_wait("second", payload, max_retries=1).job_id
-    return client.submit_and_wait("greet", payload).job_id
+    handler = "second" if name == "requeue" else "greet"
+    job_id = client.submit_and_wait(handler, payload, max_retries=1).job_id
+    # A worker rewrites the document a moment after it has announced the result.
+    wait_until(lambda: client.locate(job_id).place in ("completed", "dead"), "the job has ended")
+    return job_id
 
 
 def test_every_method_has_an_example() -> None:

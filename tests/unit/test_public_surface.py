@@ -52,7 +52,7 @@ SURFACE = {
         "JobChange", "JobEntry", "QueueDepths", "RescheduleOutcome",
     ],
     "queue": ["ListedJobs", "RedisQueue"],
-    "repairs": ["RecoveryCounts"],
+    "repairs": ["AuditReport", "Finding", "FindingKind", "RecoveryCounts", "RepairCounts"],
     "result_backend": ["RedisResultBackend"],
     "sync": [
         "BlockingDeadLetters", "BlockingJobChanges", "BlockingListedJobs", "BlockingQueue",

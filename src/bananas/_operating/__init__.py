@@ -2,6 +2,7 @@
 
 from .clearing import Clearing
 from .connection import HeldConnection, OperatingConnection, Runs
+from .doctor import Doctor
 from .listed_jobs import ListedJobs
 from .operator import Operator
 from .pages import PAGE_BYTES, PAGE_IDS, read_page
@@ -11,6 +12,7 @@ __all__ = [
     "PAGE_BYTES",
     "PAGE_IDS",
     "Clearing",
+    "Doctor",
     "HeldConnection",
     "ListedJobs",
     "OperatingConnection",

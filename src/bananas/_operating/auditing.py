@@ -1,0 +1,275 @@
+"""Audits the keys of a deployment, in pages."""
+
+from __future__ import annotations
+
+from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Set
+
+from .. import exceptions as exc
+from .._redis import Command
+from .._wire import Keys
+from ..models import Job, JobStatus
+from ..repairs import AuditReport, Finding
+from .connection import OperatingConnection
+from .listing import ask
+from .lost_jobs import digest
+from .pages import PAGE_IDS, read_sizes, read_step, step_of
+from .places import Place, ids_without_document, place_pages
+from .server_findings import server_findings
+from .server_look import look_at_server, missing_commands
+from .taken_age import TakenAge
+
+__all__ = ["Audit", "is_unfinished"]
+
+_EXAMPLES = 10
+_KEYS_A_STEP = 1000
+# So many entries of the places are kept in memory at a time; more take several passes.
+_ENTRIES_A_PASS = 1_000_000
+_UNFINISHED = (JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.PROCESSING)
+# A document without any of these has ended; all others are read as Go reads them.
+_WORDS = (b"pending", b'"scheduled"', b"processing", b"\\u")
+
+
+def is_unfinished(document: Optional[bytes]) -> bool:
+    """Whether a document is of a job that has not ended."""
+    if document is None or not any(word in document for word in _WORDS):
+        return False
+    try:
+        return Job.from_json(document).status in _UNFINISHED
+    except exc.SerializationError:
+        return False
+
+
+class _Tally:
+    """Counts what is amiss of one kind, and keeps some of the ids."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.examples: List[str] = []
+
+    def add(self, members: Sequence[bytes]) -> None:
+        """Count some more."""
+        self.count += len(members)
+        for member in members[: _EXAMPLES - len(self.examples)]:
+            self.examples.append(member.decode("utf-8", "surrogateescape"))
+
+
+class Audit:
+    """One call, which reads and changes nothing.
+
+    Args:
+        connection: Carries the commands.
+        keys: The names of everything.
+        places: Where an id may stand.
+        observe: Seconds between the two looks; 0 looks once.
+        taken_for: Seconds after which a taken job is reported.
+        pause: Waits between the looks.
+        progress: Called with what is being done, in words.
+    """
+
+    def __init__(
+        self,
+        connection: OperatingConnection,
+        keys: Keys,
+        places: Sequence[Place],
+        *,
+        observe: float,
+        taken_for: float,
+        pause: Callable[[float], Awaitable[object]],
+        progress: Optional[Callable[[str], None]],
+    ) -> None:
+        self._connection = connection
+        self._keys = keys
+        self._places = places
+        self._observe = observe
+        self._pause = pause
+        self._progress = progress
+        self._taken = TakenAge(connection, keys, taken_for)
+        self._missing: Dict[Place, _Tally] = {place: _Tally() for place in places}
+        self._orphans = _Tally()  # results without a job
+        self._lasting = 0  # those of them that do not expire
+        self._suspects: Dict[bytes, bytes] = {}
+        self._documents = self._results = self._entries = 0
+
+    async def run(self) -> AuditReport:
+        """Look, wait, and look again at what seemed amiss."""
+        conn, keys = self._connection, self._keys
+        rights = await missing_commands(conn, keys)
+        first = await look_at_server(conn, keys, self._places)
+        sizes = await conn.run([_length(place) for place in self._places], again=True)
+        total = sum(size for size in sizes if isinstance(size, int))
+        passes = 1 + total // _ENTRIES_A_PASS
+        for number in range(passes):
+            await self._pass(number, passes)
+        second = None
+        if self._observe:
+            self._say(f"waiting {self._observe:g} s before the second look")
+            await self._pause(self._observe)
+            second = await look_at_server(conn, keys, self._places)
+            await self._look_again()
+        else:
+            self._suspects.clear()
+        findings = [*self._findings(), *server_findings(self._places, first, second, rights)]
+        return AuditReport(
+            findings=tuple(findings),
+            documents=self._documents,
+            results=self._results,
+            entries=self._entries,
+            observed=self._observe,
+            placeless=tuple(
+                (member.decode("utf-8", "surrogateescape"), sum_.decode())
+                for member, sum_ in self._suspects.items()
+            ),
+        )
+
+    def _say(self, words: str) -> None:
+        if self._progress is not None:
+            self._progress(words)
+
+    # -- the first look --------------------------------------------------------------------------
+
+    async def _pass(self, number: int, passes: int) -> None:
+        """Look at the ids of one part, by their hash: first at the places, then at the documents.
+
+        A job that is submitted meanwhile is a suspect, which the second look clears.
+        """
+        placed: Set[int] = set()
+        for place in self._places:
+            self._say(f"reading {place.words}")
+            async for ids, _ in place_pages(self._connection, place):
+                placed.update(one for one in map(hash, ids) if one % passes == number)
+                if number == 0:
+                    self._entries += len(ids)
+                    await self._look_at(place, ids)
+        self._say("reading the documents")
+        pattern = self._keys.everything
+        cursor = b"0"
+        while True:
+            command: Command = (b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _KEYS_A_STEP)
+            cursor, names = await ask(self._connection, command)
+            jobs = _members(names, self._keys.document(b""))
+            if number == 0:
+                self._documents += len(jobs)
+                await self._look_at_results(_members(names, self._keys.stored_result(b"")))
+            await self._suspect(
+                [one for one in jobs if hash(one) % passes == number and hash(one) not in placed]
+            )
+            if cursor == b"0":
+                return
+
+    async def _look_at(self, place: Place, ids: Sequence[bytes]) -> None:
+        missing = await ids_without_document(self._connection, self._keys, ids)
+        self._missing[place].add(missing)
+        if place.kind == "taken":
+            await self._taken.look_at(ids)
+
+    async def _suspect(self, ids: Sequence[bytes]) -> None:
+        """Keep those whose document says that they have not ended."""
+        for start in range(0, len(ids), PAGE_IDS):
+            left = list(ids[start : start + PAGE_IDS])
+            sizes = await read_sizes(self._connection, self._keys, left)
+            while left:
+                count = step_of(sizes)
+                documents = await read_step(self._connection, self._keys, left[:count])
+                for member, document in zip(left, documents):
+                    if is_unfinished(document):
+                        self._suspects[member] = digest(document)
+                left, sizes = left[count:], sizes[count:]
+
+    async def _look_at_results(self, ids: Sequence[bytes]) -> None:
+        self._results += len(ids)
+        orphans = await ids_without_document(self._connection, self._keys, ids)
+        if orphans:
+            self._orphans.add(orphans)
+            reads: List[Command] = [
+                (b"TTL", self._keys.stored_result(member)) for member in orphans
+            ]
+            self._lasting += (await self._connection.run(reads, again=True)).count(-1)
+
+    # -- the second look -------------------------------------------------------------------------
+
+    async def _look_again(self) -> None:
+        """Keep the suspects that are as they were, and stand nowhere."""
+        self._say("looking again")
+        await self._keep_unchanged()
+        for place in self._places:
+            if not self._suspects:
+                return
+            async for ids, _ in place_pages(self._connection, place):
+                for member in ids:
+                    self._suspects.pop(member, None)
+        await self._keep_unchanged()
+
+    async def _keep_unchanged(self) -> None:
+        ids = list(self._suspects)
+        for start in range(0, len(ids), PAGE_IDS):
+            left = ids[start : start + PAGE_IDS]
+            sizes = await read_sizes(self._connection, self._keys, left)
+            while left:
+                count = step_of(sizes)
+                page = left[:count]
+                documents = await read_step(self._connection, self._keys, page)
+                results = await self._connection.run(
+                    [(b"EXISTS", self._keys.stored_result(member)) for member in page], again=True
+                )
+                for member, document, result in zip(page, documents, results):
+                    if digest(document) != self._suspects[member] or result != 0:
+                        del self._suspects[member]
+                left, sizes = left[count:], sizes[count:]
+
+    # -- the report ------------------------------------------------------------------------------
+
+    def _findings(self) -> List[Finding]:
+        found: List[Finding] = []
+        for place, tally in self._missing.items():
+            if not tally.count:
+                continue
+            is_dead = place.kind == "dead"
+            found.append(
+                Finding(
+                    "expired dead letter" if is_dead else "no document",
+                    f"{tally.count} ids in {place.words} have no document",
+                    "submit the jobs anew if they still matter: name and payload are gone",
+                    tally.count,
+                    place.key.decode("utf-8", "replace"),
+                    tuple(tally.examples),
+                    repair="remove the ids",
+                )
+            )
+        if self._suspects:
+            tally = _Tally()
+            tally.add(list(self._suspects))
+            found.append(
+                Finding(
+                    "no place",
+                    f"{tally.count} jobs have not ended, and stand in no place: no worker finds "
+                    "them",
+                    "find out what took them away; then have them repaired, or submit them anew",
+                    tally.count,
+                    examples=tuple(tally.examples),
+                    repair="queue the jobs again, or schedule those that have a time",
+                    is_offer=True,
+                )
+            )
+        if self._orphans.count:
+            found.append(self._orphan_finding())
+        return [*found, *self._taken.findings()]
+
+    def _orphan_finding(self) -> Finding:
+        tally = self._orphans
+        return Finding(
+            "result without job",
+            f"{tally.count} results have no document beside them; {self._lasting} of them never "
+            "expire",
+            "nothing need be done: results that expire go by themselves",
+            tally.count,
+            examples=tuple(tally.examples),
+            repair="let those that never expire expire" if self._lasting else "",
+        )
+
+
+def _length(place: Place) -> Command:
+    return (b"ZCARD" if place.kind == "scheduled" else b"LLEN", place.key)
+
+
+def _members(names: Sequence[bytes], prefix: bytes) -> List[bytes]:
+    return [name[len(prefix) :] for name in names if name.startswith(prefix)]

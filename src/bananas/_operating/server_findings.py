@@ -1,0 +1,113 @@
+"""Decides what two looks at the server say of workers, of a scheduler, and of the server."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence
+
+from ..repairs import Finding
+from .places import Place
+from .server_look import ServerLook
+
+__all__ = ["server_findings"]
+
+_EXAMPLES = 10
+
+
+def server_findings(
+    places: Sequence[Place],
+    first: ServerLook,
+    second: Optional[ServerLook],
+    rights: Dict[str, List[str]],
+) -> List[Finding]:
+    """Return what is amiss.
+
+    Args:
+        places: The places, for what they are called.
+        first: The first look.
+        second: The second one; None where there was none.
+        rights: The commands that the user may not use, by what they are needed for.
+    """
+    found = [*_policy(first)]
+    if second is not None:
+        found += _lists(places, first, second)
+        found += _scheduler(first, second)
+    for task, commands in rights.items():
+        found.append(
+            Finding(
+                "missing right",
+                f"the user of this connection may not use {', '.join(commands)}",
+                f"grant them, or use another user, to {task}",
+                len(commands),
+            )
+        )
+    return found
+
+
+def _policy(look: ServerLook) -> List[Finding]:
+    if look.policy in ("", "noeviction"):
+        return []
+    lost = "results and ended documents" if look.policy.startswith("volatile") else "waiting jobs"
+    when = (
+        "when maxmemory is reached" if look.max_memory else "as soon as a maxmemory is set and full"
+    )
+    return [
+        Finding(
+            "evicts",
+            f"maxmemory-policy is {look.policy}: Redis deletes {lost} {when}",
+            "set it: CONFIG SET maxmemory-policy noeviction, and in the configuration file",
+        )
+    ]
+
+
+def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> List[Finding]:
+    found: List[Finding] = []
+    for place in places:
+        before, after = first.heads.get(place.key), second.heads.get(place.key)
+        if before is None or after is None or before[0] != after[0] or after[1] < before[1]:
+            continue
+        found.append(
+            Finding(
+                "not drained",
+                f"nothing has left {place.words} between the two looks; {after[1]} jobs wait there",
+                "start workers for it, or have them do their work: workers that are busy with "
+                "long jobs, or with lists of higher priority, look the same",
+                after[1],
+                place.key.decode("utf-8", "replace"),
+                (after[0].decode("utf-8", "surrogateescape"),),
+                is_guess=True,
+            )
+        )
+    return found
+
+
+def _scheduler(first: ServerLook, second: ServerLook) -> List[Finding]:
+    left = set(second.overdue)
+    overdue = [member for member in first.overdue if member in left]
+    examples = tuple(member.decode("utf-8", "surrogateescape") for member in overdue[:_EXAMPLES])
+    is_known = first.scheduler_looks is not None and second.scheduler_looks is not None
+    looked = first.scheduler_looks != second.scheduler_looks
+    if is_known and not looked:
+        more = f", and {len(overdue)} jobs or more are overdue" if overdue else ""
+        return [
+            Finding(
+                "no scheduler",
+                f"nobody has looked for due jobs between the two looks{more}",
+                "start the scheduler: without it no scheduled job runs, and no retry",
+                max(1, len(overdue)),
+                examples=examples,
+                is_guess=not overdue,
+            )
+        ]
+    if overdue:
+        return [
+            Finding(
+                "no scheduler",
+                f"{len(overdue)} jobs or more were overdue at both looks, and nobody has queued "
+                "them",
+                "look whether the scheduler runs, and whether it keeps up",
+                len(overdue),
+                examples=examples,
+                is_guess=True,
+            )
+        ]
+    return []
