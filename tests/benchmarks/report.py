@@ -11,19 +11,38 @@ from . import svg
 from .figures import FIGURES, Figure, ratios, spread
 from .responder import ROOT
 
-__all__ = ["as_text", "draw_growth", "draw_ratios", "growth_as_text", "markdown"]
+__all__ = ["as_text", "draw_growth", "draw_ratios", "growth_as_text", "growth_markdown", "markdown"]
 
 Results = Dict[str, Any]
 Curves = Dict[str, Any]
 
 TABLE = ROOT / "docs" / "explanation" / "_performance_table.md"
+GROWTH = ROOT / "docs" / "explanation" / "_performance_growth.md"
 ASSETS = ROOT / "docs" / "assets"
 HEAD = ["workload", "figure", "median", "spread", "goal", "in this run"]
-GROWTH_HEAD = ["figure", "of", "ratio to the baseline", "ratio to the first of its kind"]
+GROWTH_HEAD = ["what", "at", "times as fast as the baseline", "times as fast as the first"]
+WRITTEN = "<!-- Written by python -m tests.benchmarks.report; change that. -->"
+#: What each figure is called where no letters and numbers can be looked up.
+WORDS = {
+    ("E1", "rate"): "asyncio: one submit at a time",
+    ("E2", "rate"): "asyncio: 100 tasks that submit",
+    ("E3", "rate"): "asyncio: 10,000 jobs in one call",
+    ("S1", "rate"): "blocking: one submit at a time",
+    ("S2", "rate"): "blocking: 8 threads that submit",
+    ("SP", "rate"): "blocking: one submit at a time, client and server on one core",
+    ("SR", "rate"): "blocking: one read at a time",
+    ("SI", "rate"): "blocking: one submit with a `job_id` at a time",
+    ("W1", "time"): "from the stored result to your code",
+    ("RT", "time"): "submit and wait, answered at once",
+    ("W2", "cpu"): "10,000 waits at once: CPU (times less)",
+    ("W2", "lag"): "10,000 waits at once: from the last result to the last waiter",
+    ("W2", "memory"): "10,000 waits at once: memory (times less)",
+    ("M1", "time"): "the import, beside that of `redis.asyncio`",
+}
 GROWN = {
-    "tasks": ("jobs/s, by tasks that submit at once", "rate"),
-    "bytes": ("jobs/s one at a time, by bytes of payload", "rate"),
-    "waits": ("CPU for a wait, by waits at once", "cpu"),
+    "tasks": ("tasks that submit at once", "rate"),
+    "bytes": ("bytes of payload, one submit at a time", "rate"),
+    "waits": ("waits at once: CPU for each (times less)", "cpu"),
 }
 
 
@@ -50,18 +69,28 @@ def shown(results: Results) -> List[Figure]:
 # -- the documentation: ratios only, since times are those of one machine --------------------------
 
 
-def markdown(results: Results, growth: Results) -> str:
-    """Everything that the documentation includes."""
-    parts = ["<!-- Written by python -m tests.benchmarks.report; change that. -->"]
+def markdown(results: Results) -> str:
+    """The tables of the page about performance, with the plot first."""
+    parts = [WRITTEN, _picture("Times as fast as the baseline", "performance")]
     parts += [_made_with(results["environment"]), _ratio_table(results)]
     if results.get("peers"):
-        parts.append(_peer_table(results["peers"]))
-    parts.append(_picture("Times as fast as the baseline", "performance"))
-    if growth:
-        parts += ["### How cost grows", _table(GROWTH_HEAD, _growth_rows(growth["scaling"]))]
-        parts.append(_flat(growth["scaling"]))
-        parts.append(_picture("How cost grows", "performance_growth"))
+        parts.append(_peer_table(results))
     return "\n\n".join(parts) + "\n"
+
+
+def growth_markdown(growth: Results) -> str:
+    """How cost grows, with the plot first."""
+    curves = growth["scaling"]
+    table = _table(GROWTH_HEAD, _growth_rows(curves))
+    return "\n\n".join([WRITTEN, _picture("How cost grows", "performance_growth"), table,
+                         _flat(curves)]) + "\n"  # fmt: skip
+
+
+def _times(ratio: float) -> str:
+    """How many times as fast, or as cheap: more is better, whatever is measured."""
+    if ratio < 1:
+        return f"{ratio:.2f}"
+    return f"{ratio:.1f}" if ratio < 10 else f"{ratio:,.0f}"
 
 
 def _picture(words: str, name: str) -> str:
@@ -86,28 +115,35 @@ def _ratio_table(results: Results) -> str:
     for figure in shown(results):
         if figure.name == "connections":  # a number of its own, and the same in every run
             continue
-        found = spread(ratios(results["rounds"][figure.workload], figure.name))
-        rounded = f"{found.least:.2f} – {found.most:.2f}"
-        rows.append([figure.workload, figure.text, f"**{found.median:.2f}**", rounded])
-    return _table(["", "what is measured", "ratio to the baseline", "spread"], rows)
+        found = spread(_speeds(results["rounds"][figure.workload], figure))
+        rounded = f"{_times(found.least)} – {_times(found.most)}"
+        words = WORDS[figure.workload, figure.name]
+        rows.append([words, f"**{_times(found.median)}**", rounded])
+    return _table(["what", "times as fast as the baseline", "spread"], rows)
 
 
-def _peer_table(found: Dict[str, Any]) -> str:
+def _peer_table(results: Results) -> str:
+    """How many times as fast this client is as each of the other queues."""
     names = ("E1", "E2", "E3", "S1", "S2", "RT")
+    peers = results["peers"]
     rows = []
-    for peer, report in found.items():
-        cells = []
-        for name in names:
-            rounds = report["rounds"].get(name)
-            figure = "time" if name == "RT" else "rate"
-            ratio = spread(ratios(rounds, figure, peer)).median if rounds else None
-            cells.append("–" if ratio is None else f"{ratio:.2f}")
-        rows.append([report["versions"], *cells])
+    for figure in shown(results):
+        if figure.workload not in names:
+            continue
+        ours = spread(_speeds(results["rounds"][figure.workload], figure)).median
+        cells = [WORDS[figure.workload, figure.name]]
+        for peer, report in peers.items():
+            rounds = report["rounds"].get(figure.workload)
+            theirs = spread(_speeds(rounds, figure, peer)).median if rounds else None
+            cells.append("–" if theirs is None else _times(ours / theirs))
+        rows.append(cells)
     intro = (
-        "Other queues in the same run, each with its documented defaults (– where it has no such "
-        "call; RT is a time, less is better, with a worker of its own that has nothing else to do):"
+        "Other queues in the same run, each with its documented settings and a worker of its own "
+        "that has nothing else to do: "
+        + "; ".join(report["versions"] for report in peers.values())
+        + ". This client is so many times as fast as (– where the other has no such call):"
     )
-    return f"{intro}\n\n{_table(['', *names], rows)}"
+    return f"{intro}\n\n{_table(['', *peers], rows)}"
 
 
 def _growth_rows(curves: Curves) -> List[List[str]]:
@@ -115,9 +151,10 @@ def _growth_rows(curves: Curves) -> List[List[str]]:
     for name, (words, figure) in GROWN.items():
         for point in curves[name]:
             both = ratios(point["rounds"], figure)
-            ratio = f"{spread(both).median:.2f}" if both else "–"
+            found = [spread(both).median] if both else []
             itself = _ours(name, point) / _ours(name, curves[name][0])
-            rows.append([words, f"{point['at']:,}", ratio, f"{itself:.2f}"])
+            cells = [_times(one if figure == "rate" else 1 / one) for one in [*found, itself]]
+            rows.append([words, f"{point['at']:,}", *(["–"] * (2 - len(cells))), *cells])
     return rows
 
 
@@ -223,7 +260,9 @@ def main() -> None:
     drawn = {"performance": draw_ratios(results)}
     if growth:
         drawn["performance_growth"] = draw_growth(growth["scaling"])
-    written = {TABLE: markdown(results, growth)}
+    written = {TABLE: markdown(results)}
+    if growth:
+        written[GROWTH] = growth_markdown(growth)
     for name, picture in drawn.items():
         written[ASSETS / f"{name}.svg"] = picture
         written[ASSETS / f"{name}_dark.svg"] = svg.dark(picture)

@@ -147,12 +147,19 @@ def test_a_run_can_be_reported() -> None:
     grown = [{"at": at, "rounds": [{"ours": {"growth": -5.0}}]} for at in (10, 100)]
     curves = {"tasks": points, "bytes": points, "waits": points, "jobs": grown}
     printed = report.as_text(results) + report.growth_as_text(curves)
-    written = report.markdown(results, {"scaling": curves})
+    written = report.markdown(results)
     for figure in FIGURES:
         assert figure.text in printed
-        assert figure.text in written or figure.name == "connections"
+        if figure.name != "connections":
+            assert f"\n| {report.WORDS[figure.workload, figure.name]} | **" in written
     assert "3.00 ×" in printed
-    assert "| saq 1 | 3.00 | – | – | – | – | 0.50 |" in written
+    assert "| asyncio: one submit at a time | **3.0** | 3.0 – 3.0 |" in written
+    assert "| from the stored result to your code | **2.0** | 2.0 – 2.0 |" in written
+    assert "nothing else to do: saq 1. This client" in written
+    assert "\n|  | saq |\n| --- | --- |\n| asyncio: one submit at a time | 1.0 |\n" in written
+    assert "| asyncio: 100 tasks that submit | – |" in written
+    grows = report.growth_markdown({"scaling": curves})
+    assert "| tasks that submit at once | 100 | 3.0 | 1.0 |" in grows
     assert report.draw_ratios(results).count("<circle") == 12 + 2
     assert report.draw_growth(curves).count("<circle") == 3 * 2
 

@@ -5,26 +5,47 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
-from typing import Dict, List, Set, Tuple
+from typing import Dict, List, NamedTuple, Set, Tuple
 
 import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "explanation" / "guarantees.md"
-
-Row = Tuple[str, str, str]
-
-
-def _rows() -> List[Row]:
-    """Return promise, limits and tests of each row."""
-    lines = PAGE.read_text(encoding="utf-8").splitlines()
-    cells = [line.strip("|").split("|") for line in lines if line.startswith("| ")]
-    rows = [tuple(cell.strip() for cell in row) for row in cells]
-    return [(row[0], row[1], row[2]) for row in rows if row != ("promise", "limits", "tests")]
+_CARD = re.compile(
+    r'^### (?P<title>.+)\n\n!!! success ""\n\n'
+    r"(?P<promise>(?:    \S.*\n)+)\n"
+    r"(?P<limits>(?:    \S.*\n)+)\n"
+    r'    \?\?\? abstract "Tests \((?P<count>\d+)\)"\n\n'
+    r"(?P<tests>(?:        - `[\w/]+\.py::\w+`\n)+)",
+    re.MULTILINE,
+)
 
 
-def _tests_of(cell: str) -> List[Tuple[str, str]]:
-    return re.findall(r"`([\w/]+\.py)::(\w+)`", cell)
+class Card(NamedTuple):
+    """A promise, what limits it, and its tests: file and function of each."""
+
+    title: str
+    promise: str
+    limits: str
+    count: int
+    tests: List[Tuple[str, str]]
+
+
+def _text(block: str) -> str:
+    return " ".join(block.split())
+
+
+def _cards(page: str) -> List[Card]:
+    return [
+        Card(
+            found["title"],
+            _text(found["promise"]),
+            _text(found["limits"]),
+            int(found["count"]),
+            re.findall(r"`([\w/]+\.py)::(\w+)`", found["tests"]),
+        )
+        for found in _CARD.finditer(page)
+    ]
 
 
 def _functions(path: Path) -> Set[str]:
@@ -38,22 +59,29 @@ def _functions(path: Path) -> Set[str]:
     }
 
 
-ROWS = _rows()
+TEXT = PAGE.read_text(encoding="utf-8")
+CARDS = _cards(TEXT)
 NAMED: Dict[str, Set[str]] = {}
-for _, _, _cell in ROWS:
-    for _file, _function in _tests_of(_cell):
+for _card in CARDS:
+    for _file, _function in _card.tests:
         NAMED.setdefault(_file, set()).add(_function)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=[row[0][:40] for row in ROWS])
-def test_a_promise_has_limits_and_tests(row: Row) -> None:
-    """Each row is a promise, what limits it, and at least one test."""
-    promise, limits, tests = row
-    assert promise.endswith(".")
-    assert limits.endswith(".")
-    found = _tests_of(tests)
-    assert found
-    assert tests == "<br>".join(f"`{file}::{function}`" for file, function in found)
+def test_every_promise_is_a_card() -> None:
+    """Each heading of the third level has a promise, limits and folded tests, in this form."""
+    headings = re.findall(r"^### (.+)$", TEXT, re.MULTILINE)
+    assert headings
+    assert [card.title for card in CARDS] == headings
+    assert "\n|" not in TEXT
+
+
+@pytest.mark.parametrize("card", CARDS, ids=[card.title for card in CARDS])
+def test_a_promise_has_limits_and_tests(card: Card) -> None:
+    """Each card is a promise, what limits it, and as many tests as it says."""
+    assert card.promise.endswith(".")
+    assert card.limits.startswith("**Limits.** ")
+    assert card.limits.endswith(".")
+    assert card.count == len(card.tests)
 
 
 @pytest.mark.parametrize("file", sorted(NAMED))

@@ -1,4 +1,4 @@
-"""The state machines go where the page on the architecture draws them, and nowhere else."""
+"""The state machines go where the page of internals draws them, and nowhere else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from bananas._waits.registry import State as WaitState
 
 Transitions = Set[Tuple[str, str]]
 
-_PAGE = Path(__file__).parents[2] / "docs/explanation/architecture.md"
+_PAGE = Path(__file__).parents[2] / "docs/explanation/internals.md"
 _STEPS = 400
 # From here on the rare ones come soon. It only saves time.
 _SEEDS = range(2230, 4230)
