@@ -34,6 +34,7 @@ LAYERS = [
     ["client", "_blocking"],
     ["_blocking_calls", "_sync_parts", "sync", "_awaited_calls"],
     ["_framework_settings", "_framework_client"],
+    ["health"],
     [""],
     ["testing", "cli", "__main__"],
     ["_http", "_starlette", "fastapi", "aiohttp"],

@@ -44,6 +44,7 @@ SURFACE = {
         "while_connected",
     ],
     "flask": ["Bananas"],
+    "health": ["Health", "liveness", "readiness"],
     "job_type": ["JobType"],
     "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],

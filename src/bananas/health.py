@@ -1,0 +1,152 @@
+"""Liveness and readiness of a client, with reasons, for the probes of a service."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+from dataclasses import asdict, dataclass
+from typing import Any, Coroutine, Dict, List, Optional, Tuple, Union, overload
+
+from . import exceptions as exc
+from ._arguments import check_timeout
+from ._types import Seconds
+from .client import AsyncClient, ClientStats
+from .sync import Client
+
+__all__ = ["Health", "liveness", "readiness"]
+
+#: The listener replaces a connection before it has been silent for two intervals.
+_INTERVALS = 4
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a probe has found.
+
+    Attributes:
+        ok: Whether all is well.
+        reasons: Why not, each in a few words, without a password; empty where all is well.
+        stats: The counters and states of the client; None of a closed client.
+    """
+
+    ok: bool
+    reasons: Tuple[str, ...] = ()
+    stats: Optional[ClientStats] = None
+
+    @property
+    def http_status(self) -> int:
+        """The status of an HTTP answer: 200, or 503."""
+        return 200 if self.ok else 503
+
+    def to_dict(self) -> Dict[str, Any]:
+        """Return it as what JSON has a form for."""
+        return {
+            "status": "ok" if self.ok else "failing",
+            "reasons": list(self.reasons),
+            "stats": None if self.stats is None else asdict(self.stats),
+        }
+
+
+def liveness(client: Union[AsyncClient, Client]) -> Health:
+    """Say whether a client can still work; where it can't, only a new process helps.
+
+    It does no I/O. A Redis that can't be reached is no reason: the client connects again by itself.
+
+    Args:
+        client: Of either kind; ``AsyncClient`` in the thread of its event loop.
+
+    Returns:
+        Not ``ok`` where the client is closed, its event loop has ended, or the loop is held up so
+        long that the listener did not get to replace a silent connection.
+    """
+    try:
+        _refuse_closed(client)
+        stats = client._connections.stats() if isinstance(client, Client) else client.stats()
+    except exc.ClientClosedError as error:
+        return Health(False, (str(error),))
+    reasons = _stuck(client, stats)
+    return Health(not reasons, tuple(reasons), stats)
+
+
+@overload
+def readiness(client: Client, timeout: Seconds = ...) -> Health: ...
+
+
+@overload
+def readiness(client: AsyncClient, timeout: Seconds = ...) -> Coroutine[Any, Any, Health]: ...
+
+
+def readiness(
+    client: Union[AsyncClient, Client], timeout: Seconds = 2.0
+) -> Union[Health, Coroutine[Any, Any, Health]]:
+    """Say whether a client can submit and read now: Redis is asked, in one round trip.
+
+    It makes the connection if there is none. Of an ``AsyncClient`` it is awaited; of a ``Client``
+    it blocks.
+
+    Args:
+        client: Of either kind.
+        timeout: Limit in seconds, or a timedelta; less than the limit of the probe.
+
+    Returns:
+        Not ``ok`` where Redis can't be reached, refuses, is no primary or does not answer in time,
+        or where ``liveness`` is not.
+
+    Raises:
+        ValueError: ``timeout`` is refused.
+        RuntimeError: A ``Client`` is asked on a thread whose event loop runs.
+    """
+    limit = check_timeout(timeout)
+    if not isinstance(client, Client):
+        return _ready(client, limit)
+    reasons: List[str] = []
+    try:
+        reasons += client._run(lambda inner: _unreachable(inner, limit))
+    except exc.BananasError as error:
+        reasons.append(str(error))
+    return _with_liveness(client, reasons)
+
+
+async def _ready(client: AsyncClient, limit: Optional[float]) -> Health:
+    alive = liveness(client)
+    if not alive.ok:
+        return alive
+    return _with_liveness(client, await _unreachable(client, limit))
+
+
+def _with_liveness(client: Union[AsyncClient, Client], reasons: List[str]) -> Health:
+    alive = liveness(client)
+    found = tuple(dict.fromkeys((*alive.reasons, *reasons)))
+    return Health(not found, found, alive.stats)
+
+
+async def _unreachable(client: AsyncClient, limit: Optional[float]) -> List[str]:
+    """Return why Redis can't be used, if it can't."""
+    try:
+        await asyncio.wait_for(client.connect(), limit)
+    except exc.BananasError as error:
+        return [str(error)]
+    except (asyncio.TimeoutError, builtins.TimeoutError):
+        return [f"Redis has not answered within {limit:g} s"]
+    return []
+
+
+def _refuse_closed(client: Union[AsyncClient, Client]) -> None:
+    if isinstance(client, Client):
+        client._connections.refuse_closed()
+    else:
+        client._queue._pipeline.refuse_closed()
+
+
+def _stuck(client: Union[AsyncClient, Client], stats: ClientStats) -> List[str]:
+    """Return why the client can't go on, as far as can be seen without asking anybody."""
+    if isinstance(client, Client):
+        settings, loop = client._connections.here.client._settings, None
+    else:
+        settings, loop = client._settings, getattr(client._queue._pipeline, "loop", None)
+    if loop is not None and loop.is_closed():
+        return ["the client's event loop has ended; make a new client in the next one"]
+    silence = stats.last_pong_age
+    if silence is not None and silence > _INTERVALS * settings.ping_interval:
+        return [f"the listener has not had its turn for {silence:.0f} s: the event loop is held up"]
+    return []
