@@ -188,7 +188,11 @@ def test_a_refused_password_is_one_line(real_broker: Broker, bananas_command: Ba
 def test_a_wrong_url_is_one_line(bananas_command: Bananas) -> None:
     """A URL that is none is one line that names the option, and status 2."""
     done = bananas_command("demo", "--redis", "http://localhost")
-    assert done == (2, "", "bananas: --redis must start with redis://, rediss:// or unix://\n")
+    assert (done.status, done.out) == (2, "")
+    assert done.err == (
+        "bananas: --redis must start with redis://, rediss:// or unix://, "
+        "such as redis://localhost:6379\n"
+    )
 
 
 def test_no_worker_needs_a_redis(bananas_command: Bananas) -> None:

@@ -28,7 +28,10 @@ _PYTEST += ["-p", "pytest_asyncio.plugin"]
 _RUNNER = str(Path(__file__).with_name("blocks.py"))
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What a page shows right below a block is what the block prints.
-_SHOWN_OUTPUT = re.compile(r"^```python\n(.*?)^```\n+```text\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_SHOWN_OUTPUT = re.compile(
+    r"^```python\n(.*?)^```\n+(?:<!-- fmt: on -->\n+)?```text\n(.*?)^```$",
+    re.DOTALL | re.MULTILINE,
+)
 _SNIPPET = re.compile(r'--8<-- "([^":]+)(?::([0-9]+):([0-9]+))?"')
 
 

@@ -59,7 +59,7 @@ def _by_url(url: str, argument: str) -> Endpoint:
                 else f"{argument} must start with redis:// or rediss://, {_PAIR}"
             )
         elif "must start with" in text:
-            text = f"{text}, {_PAIR}"
+            text = f"{text.partition(', such as')[0]}, {_PAIR}"
         raise ValueError(text) from None
 
 

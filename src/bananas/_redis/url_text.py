@@ -10,6 +10,7 @@ __all__ = ["check_scheme", "check_text"]
 
 _QUOTES = "\"'`\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f\u00ab\u00bb\u2039\u203a"
 _START = "must start with redis://, rediss:// or unix://"
+_EXAMPLE = ", such as redis://localhost:6379"
 _TLS_SCHEMES = (
     "redis+tls", "redis+ssl", "redis-tls", "redis-ssl", "redistls", "redisssl", "valkeys",
     "valkey+tls", "valkey+ssl", "tls", "ssl", "stls", "aredis+ssl",
@@ -39,8 +40,8 @@ def check_scheme(scheme: str, separator: str, rest: str) -> None:
         Refused: It is another's; the text shows none of it.
     """
     if not separator:
-        unix = f"; {UNIX}" if scheme.startswith(("/", "unix:", "redis:/")) else ""
-        raise Refused(_START + unix)
+        is_path = scheme.startswith(("/", "unix:", "redis:/"))
+        raise Refused(_START + (f"; {UNIX}" if is_path else _EXAMPLE))
     if "sentinel" in scheme:
         raise Refused(MANY_HOSTS)
     if "cluster" in scheme:
@@ -55,7 +56,7 @@ def check_scheme(scheme: str, separator: str, rest: str) -> None:
     if scheme in _PLAIN_SCHEMES:
         raise Refused(f"{_START}; write redis:// for Valkey and plain TCP too")
     if scheme not in ("redis", "rediss", "unix"):
-        raise Refused(_START)
+        raise Refused(_START + _EXAMPLE)
     if re.match(r"[A-Za-z][\w+.-]*://", rest):
         raise Refused("has its scheme twice")
 
