@@ -8,7 +8,7 @@ BananasError
 ├── TimeoutError               (also the builtin) the caller's deadline passed
 ├── ServerError                Redis answered a command with an error
 │   └── JobRejectedError       a job was refused; nothing of it is left behind
-├── JobNotFoundError           there is no job with this id; not raised by the package so far
+├── JobNotFoundError           there is no such job, and the call needs one
 ├── ResultNotFoundError        the job ended, and its result is gone
 ├── JobFailedError             the job ran and failed; raised by JobResult.get_result()
 │   └── JobCancelledError      it was cancelled, and did not run to its end
@@ -172,10 +172,10 @@ class JobRejectedError(ServerError):
 
 
 class JobNotFoundError(BananasError):
-    """There is no job with this id.
+    """There is no job with this id, and the call needs one.
 
-    Nothing in this package raises it so far: reads return None for a job that is not there, and a
-    wait goes on, since the job may come. It has its place in the tree for callers' own use.
+    ``wait_for_result(..., must_exist=True)`` and ``requeue`` raise it. Reads return None for such a
+    job, and a wait without ``must_exist`` goes on, since the job may come.
     """
 
 
@@ -198,7 +198,7 @@ class JobCancelledError(JobFailedError):
 
 
 class JobExistsError(BananasError):
-    """A job with this id exists already, and the caller asked not to be given it."""
+    """A job with this id already exists and you passed ``if_exists="raise"``."""
 
 
 class SerializationError(BananasError, ValueError):
