@@ -52,6 +52,7 @@ SURFACE = {
         "CancelOutcome", "ChangeKind", "DeadLetterCounts", "DeleteOutcome", "Explanation",
         "JobChange", "JobEntry", "QueueDepths", "RescheduleOutcome",
     ],
+    "prometheus": ["BananasCollector"],
     "queue": ["ListedJobs", "RedisQueue"],
     "repairs": ["AuditReport", "Finding", "FindingKind", "RecoveryCounts", "RepairCounts"],
     "result_backend": ["RedisResultBackend"],
