@@ -55,7 +55,7 @@ def test_the_page_shows_the_files_as_they_are() -> None:
 def test_the_page_fits_its_box() -> None:
     """The Python and the Go of the page need no scrolling sideways on a desktop."""
     code = [block for name, block in shown() if name.endswith((".py", ".go"))]
-    assert max(len(line) for block in code for line in block.splitlines()) <= 100
+    assert max(len(line) for block in code for line in block.splitlines()) <= 76
 
 
 # -- the requests --------------------------------------------------------------------------------
@@ -64,11 +64,11 @@ def test_the_page_fits_its_box() -> None:
 def requests() -> List[Tuple[List[str], str]]:
     """Return the requests of the page, each as its words and the JSON that it shows."""
     found = re.findall(
-        r"^\$ (curl [^|\n]*) \| python3 -m json.tool\n(.*?)(?=^\$|^```)",
+        r"^\$ (curl [^|]*) \\\n    \| python3 -m json.tool\n(.*?)(?=^\$|^```)",
         PAGE,
         re.DOTALL | re.MULTILINE,
     )
-    return [(shlex.split(command), output) for command, output in found]
+    return [(shlex.split(command.replace("\\\n", "")), output) for command, output in found]
 
 
 @pytest.mark.bananas(background=False)

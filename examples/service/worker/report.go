@@ -1,7 +1,8 @@
 // Package reports has the handler of the job "report".
 //
-// A sketch, which nothing here compiles: the signature, the import of package job, and how a
-// worker registers the handler are in the documentation of the Go project.
+// A sketch, which nothing here compiles: the signature, the import of
+// package job, and how a worker registers the handler are in the
+// documentation of the Go project.
 package reports
 
 import (
@@ -17,9 +18,10 @@ type Order struct {
 
 // Report runs for each job named "report".
 //
-// A plain handler like this one stores no data: the service answers "report": null. An error fails
-// the attempt, and the worker tries again. It may run twice for one job, so it must be idempotent:
-// here, it writes the same file again.
+// A plain handler like this one stores no data: the service answers
+// "report": null. An error fails the attempt, and the worker tries again.
+// It may run twice for one job, so it must be idempotent: here, it writes
+// the same file again.
 func Report(ctx context.Context, j *job.Job) error {
 	var order Order
 	if err := j.UnmarshalPayload(&order); err != nil {
