@@ -110,6 +110,23 @@ def test_fastapi_with_two_workers(real_broker: Broker) -> None:
     assert "Traceback" not in child.errors
 
 
+def test_aiohttp_without_a_redis() -> None:
+    """A process alone serves, and ends at once when told to, though a stream is open."""
+    port = free_port()
+    service = Http(port)
+    folder = EXAMPLES / "aiohttp_service"
+    env = environment(PORT=str(port))
+    with Child(python("service.py"), cwd=folder, env=env) as child, ended_in_good_order(child):
+        wait_until(service.is_up, "the service is up", PATIENCE)
+        status, body, headers = service.ask("POST /reports", {"month": "2025-01"})
+        assert (status, body["place"]) == (202, "queued")
+        assert service.ask(f"GET {headers['Location']}")[:2] == (200, {"pages": 3})
+        with service.open(f"GET {headers['Location']}/events") as stream:
+            assert json.loads(event(stream)["data"])["result"] == {"pages": 3}
+    assert child.process.returncode == 0
+    assert "Traceback" not in child.errors
+
+
 def test_the_tests_of_the_fastapi_service(
     bananas_queue: LocalQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:

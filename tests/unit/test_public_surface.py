@@ -18,6 +18,11 @@ SURFACE = {
         "JobStatus", "JobType", "Location", "OutcomeUnknownError", "ResultNotFoundError",
         "SerializationError", "ServerError", "TimeoutError", "__version__",
     ],
+    "aiohttp": [
+        "CLIENT", "IdempotencyKeyReusedError", "accepted", "bananas_context", "client_of",
+        "error_middleware", "idempotent_job_id", "job_events", "submit_once", "wait_for_job",
+        "while_connected",
+    ],
     "client": ["AsCompleted", "AsyncClient", "ClientStats", "JobChanges"],
     "dead_letters": ["DeadLetters"],
     "django": [

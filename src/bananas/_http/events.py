@@ -38,6 +38,7 @@ class JobEvents:
         stopping: Is done when the server is about to stop, with which the stream ends.
         with_result: Whether the last event has the job's result.
         show_errors: Whether events have what the worker recorded of failures.
+        only_headers: Whether the caller wants no event (HEAD).
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class JobEvents:
         stopping: Stopping = None,
         with_result: bool = False,
         show_errors: bool = False,
+        only_headers: bool = False,
     ) -> None:
         self._client = client
         self._job_id = job_id
@@ -60,6 +62,7 @@ class JobEvents:
         self._stopping = stopping
         self._with_result = with_result
         self._show_errors = show_errors
+        self._only_headers = only_headers
         self._changes: Optional[JobChanges] = None
         self._step: Optional[asyncio.Future[JobChange]] = None
         self._is_over = False
@@ -92,7 +95,9 @@ class JobEvents:
     async def __anext__(self) -> bytes:
         if not self._begun:
             self._begun = True
-            return _RETRY
+            if not self._only_headers:
+                return _RETRY
+            self._is_over = True
         while not self._is_over:
             assert self._changes is not None
             if self._step is None:

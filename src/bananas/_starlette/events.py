@@ -54,6 +54,7 @@ async def job_events(
         stopping=stopping_of(request),
         with_result=with_result,
         show_errors=show_errors,
+        only_headers=request.method == "HEAD",
     )
     return _EventStream(events) if await events.open() else Response(status_code=204)
 
