@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import textwrap
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
@@ -149,7 +150,7 @@ def test_what_was_wrong_is_named() -> None:
 async def test_the_code_that_is_shown_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """In the end there is the code of one job, which does what it says, and the next step."""
     lines = finished(Progress(JOB))
-    assert lines[-1] == demo_story.NEXT
+    assert lines[-2:] == demo_story.next_step().splitlines()
     assert max(map(len, lines)) <= 60
     code = "\n".join(line for line in lines if line.startswith("  "))
     async with LocalQueue() as queue:
@@ -159,6 +160,19 @@ async def test_the_code_that_is_shown_runs(capsys: pytest.CaptureFixture[str]) -
         await names["main"]()
     said = capsys.readouterr().out.strip()
     assert code.endswith(f"# {said}")
+
+
+def test_the_next_step_names_the_python_at_hand(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Where the environment is not active, its Python is named by its path, in 60 columns."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.executable", str(tmp_path / ".venv" / "bin" / "python"))
+    line = demo_story.next_step().splitlines()[0]
+    assert line == "Next, in the clone: .venv/bin/python examples/hello_async.py"
+    assert len(line) <= 60
+    monkeypatch.setattr("sys.executable", "/usr/bin/python3")
+    assert "clone: python examples" in demo_story.next_step()
 
 
 @pytest.mark.parametrize(

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Optional, Sequence, Tuple
 
 from .demo_jobs import Progress
 
-__all__ = ["CODE", "NEXT", "ended", "nobody_works", "step", "stopped", "waiting"]
+__all__ = ["CODE", "ended", "next_step", "nobody_works", "step", "stopped", "waiting"]
 
 # A line of the story has 60 columns: the time, the job's title, and this.
 _WIDTH = 35
+_LONGEST_PATH = len(".venv/bin/python")
 _GOOD, _WAITING, _RUNNING, _RETRYING, _BAD = "green", "blue", "cyan", "yellow", "bold red"
 
 #: What a program has to do that wants one of these jobs done.
@@ -23,8 +27,15 @@ async with AsyncClient() as client:
     print(result.get_result())  # {'attempt': 1}
 """
 
-#: Where a reader goes from here, in a clone.
-NEXT = "Next: python examples/hello_async.py, then docs/tutorial.md"
+
+def next_step() -> str:
+    """Say where a reader goes from here, with the Python that runs the demo."""
+    python = Path(sys.executable)
+    name = "python"
+    if Path.cwd() in python.parents and shutil.which(name) != str(python):
+        path = str(python.relative_to(Path.cwd()))
+        name = path if len(path) <= _LONGEST_PATH else name
+    return f"Next, in the clone: {name} examples/hello_async.py\nThen: docs/tutorial.md"
 
 
 def step(row: Progress) -> Tuple[str, str]:

@@ -12,7 +12,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from .demo_jobs import Progress
-from .demo_story import CODE, NEXT, step, waiting
+from .demo_story import CODE, next_step, step, waiting
 
 __all__ = ["View"]
 
@@ -94,7 +94,7 @@ class View:
         code = Syntax(CODE, "python", theme="ansi_dark", background_color="default").highlight(CODE)
         for line in code.split("\n", allow_blank=False):
             self._print(Text("  ").append_text(line))
-        self._print(Text(f"\n{NEXT}"))
+        self._print(Text(f"\n{next_step()}"))
 
     def _print_step(self, row: Progress, at: float) -> None:
         said, style = step(row)
