@@ -47,9 +47,7 @@ async def test_a_client_submits_and_waits(broker: Broker) -> None:
             assert (await client.submit_and_wait("greet", {})).get_result() == "hello"
             assert await client.submit_job("greet", {}, job_id="mine") == "mine"
             assert (await client.submit_and_wait("break", {}, max_retries=1)).error == "no"
-            later = await client.submit_job_scheduled(
-                "greet", {}, scheduled_for=timedelta(hours=1)
-            )
+            later = await client.submit_job_scheduled("greet", {}, scheduled_for=timedelta(hours=1))
             with pytest.raises(ServerError, match="no right to"):
                 await client.cancel(later)
 
