@@ -53,6 +53,7 @@ SURFACE = {
     "job_type": ["JobType"],
     "location": ["JobPlace", "Location"],
     "models": ["Job", "JobPriority", "JobResult", "JobSpec", "JobStatus"],
+    "opentelemetry": ["instrument", "uninstrument"],
     "operating": [
         "CancelOutcome", "ChangeKind", "DeadLetterCounts", "DeleteOutcome", "Explanation",
         "JobChange", "JobEntry", "QueueDepths", "RescheduleOutcome",

@@ -1,0 +1,90 @@
+"""OpenTelemetry: spans and metrics for the submits, waits and reads of a client."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Optional, Tuple, Type, TypeVar, Union
+
+from ._telemetry import (
+    MeterProvider,
+    Telemetry,
+    TracedAsyncClient,
+    TracedClient,
+    TracerProvider,
+)
+from .client import AsyncClient
+from .sync import Client
+
+__all__ = ["instrument", "uninstrument"]
+
+C = TypeVar("C", bound=Union[AsyncClient, Client])
+
+#: One for each pair of providers, since instruments are made once.
+_made: Dict[Tuple[Optional[TracerProvider], Optional[MeterProvider]], Telemetry] = {}
+#: The class of an instrumented client, by its own class.
+_classes: Dict[type, type] = {}
+
+
+def instrument(
+    client: C,
+    *,
+    tracer_provider: Optional[TracerProvider] = None,
+    meter_provider: Optional[MeterProvider] = None,
+    context_member: Optional[str] = None,
+) -> C:
+    """Record what a client is asked for from now on, as spans and metrics.
+
+    The client gets a class in front of its own, whose methods record what the others do; a client
+    that is not instrumented pays nothing. No span and no metric has a payload, a result, or the
+    text of an error.
+
+    Args:
+        client: Of either kind.
+        tracer_provider: Makes the tracer; None is the global one.
+        meter_provider: Makes the instruments; None is the global one.
+        context_member: The member of a payload that gets the trace context for the Go handler, an
+            object with ``traceparent``; None leaves payloads as they are. Only payloads that are
+            objects get it, and only where they have no such member.
+
+    Returns:
+        The client itself.
+
+    Raises:
+        ValueError: It is instrumented already, or ``context_member`` is empty.
+        TypeError: It is no client.
+    """
+    own: type = type(client)
+    traced: type = TracedAsyncClient
+    if isinstance(client, Client):
+        traced = TracedClient
+    elif not isinstance(client, AsyncClient):
+        raise TypeError(f"client must be an AsyncClient or a Client, not {own.__name__}")
+    if isinstance(client, traced):
+        raise ValueError("the client is instrumented already; uninstrument() it first")
+    if context_member is not None and not context_member:
+        raise ValueError("context_member must be the name of a member, or None")
+    telemetry = _made.get((tracer_provider, meter_provider))
+    if telemetry is None:
+        fresh = Telemetry(tracer_provider, meter_provider)
+        telemetry = _made.setdefault((tracer_provider, meter_provider), fresh)
+    target: Any = client
+    target._telemetry = telemetry
+    target._context_member = context_member
+    target.__class__ = _class_before(own, traced)
+    telemetry.watch(client)
+    return client
+
+
+def uninstrument(client: Union[AsyncClient, Client]) -> None:
+    """Record nothing of a client any more; one that is not instrumented is left as it is."""
+    if isinstance(client, (TracedAsyncClient, TracedClient)):
+        client._telemetry.forget(client)
+        target: Any = client
+        target.__class__ = type(client).__bases__[1]
+
+
+def _class_before(own: Type[Any], traced: type) -> type:
+    found = _classes.get(own)
+    if found is None:
+        about = {"__module__": own.__module__, "__doc__": own.__doc__}
+        found = _classes.setdefault(own, type(own.__name__, (traced, own), about))
+    return found
