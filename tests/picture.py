@@ -20,7 +20,7 @@ COLUMNS = 60
 COMMAND = "$ python -m bananas demo"
 
 # The paper, the ink, and black, red, green, yellow, blue, magenta, cyan and white.
-LIGHT = ("f6f8fa", "24292f", "24292f b31d28 116329 7d4e00 0950ae 8250df 146373 57606a")
+LIGHT = ("f6f8fa", "0d1117", "0d1117 b31d28 116329 7d4e00 0950ae 8250df 146373 57606a")
 DARK = ("161b22", "e6edf3", "e6edf3 ff7b72 56d364 e3b341 79c0ff d2a8ff 56d4dd b1bac4")
 # As rich has it, without the window's buttons and without a font from elsewhere.
 FORMAT = """\
