@@ -54,19 +54,20 @@ async def test_a_client_submits_and_waits(broker: Broker) -> None:
 
 async def test_an_operator_looks_and_repairs(broker: Broker) -> None:
     """The second user explains, counts, lists, changes and deletes jobs."""
-    with LocalQueue(broker.url) as queue:
+    with LocalQueue(broker.url, background=False) as queue:
         queue.handle("break", fail("no"))
         async with AsyncClient(_url(broker, "operator:secret2")) as client:
             later = timedelta(hours=1)
             job_id = await client.submit_job_scheduled("greet", {}, scheduled_for=later)
-            dead = await client.submit_and_wait("break", {}, max_retries=1)
+            dead = await client.submit_job("break", {}, max_retries=1)
+            await queue.run_until_idle_async()
             assert (await client.explain(job_id)).situation == "scheduled"
             assert (await client.queue.depths(discover=True)).scheduled == 1
-            assert [entry.id async for entry in client.queue.jobs("dead")] == [dead.job_id]
+            assert [entry.id async for entry in client.queue.jobs("dead")] == [dead]
             assert await client.reschedule(job_id, 2 * later) == "rescheduled"
             assert await client.cancel(job_id) == "cancelled"
             assert await client.delete(job_id) == "deleted"
             assert (await client.recover(later)).done == 0
             assert (await client.dead_letters.requeue(all=True)).done == 1
-            await client.wait_for_result(dead.job_id)
+            await queue.run_until_idle_async()
             assert (await client.dead_letters.purge(all=True)).done == 1
