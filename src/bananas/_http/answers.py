@@ -106,7 +106,14 @@ def log_answer(error: exc.BananasError, answer: Answer) -> None:
     if answer.status < 500 and not isinstance(error, exc.OutcomeUnknownError):
         return
     text = f"job {error.job_id} failed" if isinstance(error, exc.JobFailedError) else str(error)
-    _logger.warning("answered %d to a request: %s: %s", answer.status, type(error).__name__, text)
+    kind = type(error).__name__
+    facts = {
+        "bananas_event": "answered_with_error",
+        "http_status": answer.status,
+        "error_type": kind,
+        "job_id": error.job_id,
+    }
+    _logger.warning("answered %d to a request: %s: %s", answer.status, kind, text, extra=facts)
 
 
 def _waiting(error: exc.BananasError, place: Optional[JobPlace], **members: str) -> Answer:

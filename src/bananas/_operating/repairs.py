@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from datetime import datetime, timedelta
 from typing import Any, Callable, Optional, Pattern, Set, Union
@@ -94,12 +95,14 @@ class Repairs:
         loop = asyncio.get_running_loop()
         task = start_task(loop, self._remover.cancel(job_id, ""), "bananas cancel")
         self._handed_over.add(task)
-        task.add_done_callback(self._cancelled)
+        task.add_done_callback(functools.partial(self._cancelled, job_id))
 
-    def _cancelled(self, task: asyncio.Task[Any]) -> None:
+    def _cancelled(self, job_id: str, task: asyncio.Task[Any]) -> None:
         self._handed_over.discard(task)
         if not task.cancelled() and task.exception() is not None:
-            _logger.warning("a job that nobody waits for was not cancelled: %s", task.exception())
+            facts = {"bananas_event": "not_cancelled", "job_id": job_id}
+            text = "job %s, which nobody waits for, was not cancelled: %s"
+            _logger.warning(text, job_id, task.exception(), extra=facts)
 
     async def reschedule(self, job_id: str, when: Union[datetime, timedelta]) -> RescheduleOutcome:
         """Have a job run at another time."""

@@ -21,6 +21,7 @@ from .state import CLOSED, CONNECTING
 __all__ = ["LARGE", "Owner"]
 
 _log = logging.getLogger("bananas")
+_DEFECT = {"bananas_event": "internal_error"}
 
 # An attempt to connect that somebody else has cancelled is made again after so many seconds, if no
 # call comes before. At once, it would outlive the loop that is being shut down.
@@ -174,7 +175,7 @@ class Owner:
             self._on_defect(error)
 
     def _on_defect(self, error: Exception) -> None:
-        _log.exception("internal error in the pipeline")
+        _log.exception("internal error in the pipeline", extra=_DEFECT)
         assert self.loop is not None
         self.core.fail_all(exc.BananasError(f"internal error: {error!r}"), self.loop.time())
 

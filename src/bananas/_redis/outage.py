@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Optional
+from typing import Any, Dict, Optional
 
 from .. import exceptions as exc
 from .endpoint import Endpoint
@@ -35,7 +35,11 @@ class Outage:
         if self._began is None:
             self._began = time.monotonic()
             _log.warning(
-                "lost the connection to Redis at %s (%s): %s", endpoint, self._purpose, reason
+                "lost the connection to Redis at %s (%s): %s",
+                endpoint,
+                self._purpose,
+                reason,
+                extra=self._facts("connection_lost", endpoint),
             )
 
     def refused(self, reason: exc.ConnectionError) -> None:
@@ -44,14 +48,19 @@ class Outage:
             self._began = time.monotonic()
         if not self._reported:
             self._reported = True
-            _log.warning("no connection (%s): %s", self._purpose, reason)
+            facts = self._facts("no_connection", self._endpoint)
+            _log.warning("no connection (%s): %s", self._purpose, reason, extra=facts)
 
     def ended(self, endpoint: Endpoint, run_id: Optional[str]) -> None:
         """Note that there is a connection again, or for the first time."""
         if self._began is not None:
             took = time.monotonic() - self._began
             _log.info(
-                "connected to Redis at %s (%s), after %.1f s without", endpoint, self._purpose, took
+                "connected to Redis at %s (%s), after %.1f s without",
+                endpoint,
+                self._purpose,
+                took,
+                extra={**self._facts("connected", endpoint), "seconds": round(took, 3)},
             )
         before = self._endpoint
         if before is not None and (endpoint != before or run_id != self._run_id):
@@ -60,7 +69,13 @@ class Outage:
                 endpoint,
                 self._purpose,
                 before,
+                extra=self._facts("another_server", endpoint),
             )
         self._endpoint, self._run_id = endpoint, run_id
         self._began = None
         self._reported = False
+
+    def _facts(self, event: str, endpoint: Optional[Endpoint]) -> Dict[str, Any]:
+        """Return the fields of a record, for logs that programs read."""
+        address = None if endpoint is None else str(endpoint)
+        return {"bananas_event": event, "redis_address": address, "purpose": self._purpose}

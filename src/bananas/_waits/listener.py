@@ -17,6 +17,8 @@ from .subscriptions import Subscriptions
 __all__ = ["Listener"]
 
 _log = logging.getLogger("bananas")
+_DEFECT = {"bananas_event": "internal_error"}
+_REFUSED = {"bananas_event": "notifications_refused"}
 
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 2.0
@@ -188,7 +190,7 @@ class Listener:
         except LinkLost as error:
             self._outage.lost(link.endpoint, error)
         except Exception:  # a defect of ours must not end the owner
-            _log.exception("internal error in the listener")
+            _log.exception("internal error in the listener", extra=_DEFECT)
         finally:
             self._forget_link()
             await link.aclose()
@@ -211,7 +213,7 @@ class Listener:
         heard = self._subscriptions.read(replies)
         if heard.refusal is not None:
             # No right to subscribe, say: the waits go on with the periodic reads.
-            _log.warning("Redis refuses to notify of results: %s", heard.refusal)
+            _log.warning("Redis refuses to notify of results: %s", heard.refusal, extra=_REFUSED)
         if heard.confirmed:
             self._on_confirmed(heard.confirmed)
         if heard.notified:

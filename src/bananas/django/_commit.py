@@ -121,7 +121,13 @@ def _send(submit: PreparedSubmit, robust: bool) -> None:
     except Exception as error:
         spec = submit.spec
         text = "after the commit, job %s (%s) could not be submitted: %s"
-        _logger.exception(text, spec.job_id, spec.name, error)
+        facts = {
+            "bananas_event": "not_submitted",
+            "job_id": spec.job_id,
+            "job_name": spec.name,
+            "error_type": type(error).__name__,
+        }
+        _logger.exception(text, spec.job_id, spec.name, error, extra=facts)
         submit_failed.send_robust(JobSpec, spec=spec, error=error)
         if not robust:
             raise

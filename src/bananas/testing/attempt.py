@@ -283,7 +283,8 @@ def _log(job_id: str, name: str, error: BaseException) -> None:
         frames = frames.tb_next
     lines = traceback.format_exception(type(error), error, frames)
     text = without_surrogates("".join(lines).rstrip())
-    _logger.error("job %s: its handler for %s has raised\n%s", job_id, name, text)
+    facts = {"bananas_event": "handler_raised", "job_id": job_id, "job_name": name}
+    _logger.error("job %s: its handler for %s has raised\n%s", job_id, name, text, extra=facts)
 
 
 def _later(now: datetime, attempts: int) -> datetime:
