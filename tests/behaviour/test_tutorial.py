@@ -9,6 +9,7 @@ import re
 import shlex
 import sys
 from datetime import timedelta
+from http import HTTPStatus
 from types import ModuleType
 from typing import Any, Dict, Iterator, List, Tuple
 
@@ -108,7 +109,9 @@ def assert_like(expected: Dict[str, Any], answer: Dict[str, Any]) -> None:
     """Compare an answer with that of the page, which may end a long text with three dots."""
     assert answer.keys() == expected.keys()
     for name, value in expected.items():
-        if str(value).endswith("..."):
+        if name == "title":  # other versions of Python have other words for a status
+            assert answer[name] == HTTPStatus(expected["status"]).phrase
+        elif str(value).endswith("..."):
             assert answer[name].startswith(value[:-3])
         else:
             assert answer[name] == value
