@@ -55,6 +55,7 @@ __all__ = ["AsCompleted", "AsyncClient", "ClientStats", "JobChanges"]
 Self = TypeVar("Self", bound="AsyncClient")
 P = TypeVar("P")
 R = TypeVar("R")
+#: When a job is due: an aware datetime, or a timedelta from now.
 Due = Union[datetime, timedelta]
 
 

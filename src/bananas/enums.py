@@ -13,10 +13,15 @@ __all__ = ["JobPriority", "JobStatus"]
 class JobStatus(str, enum.Enum):
     """What the job document says of a job; a job that a worker holds still reads ``PENDING``."""
 
+    #: It is queued, a worker runs it, or it waits for its retry.
     PENDING = "pending"
+    #: No worker writes it; a job that runs reads ``PENDING``.
     PROCESSING = "processing"
+    #: It has completed.
     COMPLETED = "completed"
+    #: It has failed for good.
     FAILED = "failed"
+    #: It was submitted for a time, and has not been tried yet.
     SCHEDULED = "scheduled"
 
     def __str__(self) -> str:
@@ -26,8 +31,11 @@ class JobStatus(str, enum.Enum):
 class JobPriority(str, enum.Enum):
     """Which of the three lists a job waits in; workers empty them in this order."""
 
+    #: Taken first.
     HIGH = "high"
+    #: Taken when no high one waits; the default.
     NORMAL = "normal"
+    #: Taken when no other one waits.
     LOW = "low"
 
     # Equal strings have equal hashes; Enum's own hash is a Python call, in the way of every submit.
