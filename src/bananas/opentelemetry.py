@@ -6,6 +6,7 @@ from typing import Any, Dict, Optional, Tuple, Type, TypeVar, Union
 
 from ._telemetry import (
     MeterProvider,
+    Recorder,
     Telemetry,
     TracedAsyncClient,
     TracedClient,
@@ -67,8 +68,13 @@ def instrument(
         fresh = Telemetry(tracer_provider, meter_provider)
         telemetry = _made.setdefault((tracer_provider, meter_provider), fresh)
     target: Any = client
-    target._telemetry = telemetry
-    target._context_member = context_member
+    settings = (
+        client._connections.here.client._settings
+        if isinstance(client, Client)
+        else client._settings
+    )
+    endpoint = None if settings.sentinels else settings.endpoint
+    target._recorder = Recorder(telemetry, endpoint, context_member)
     target.__class__ = _class_before(own, traced)
     telemetry.watch(client)
     return client
@@ -77,7 +83,7 @@ def instrument(
 def uninstrument(client: Union[AsyncClient, Client]) -> None:
     """Record nothing of a client any more; one that is not instrumented is left as it is."""
     if isinstance(client, (TracedAsyncClient, TracedClient)):
-        client._telemetry.forget(client)
+        client._recorder.forget(client)
         target: Any = client
         target.__class__ = type(client).__bases__[1]
 

@@ -137,6 +137,7 @@ async def test_every_call(kind: str, queue: LocalQueue, recorded: Recorded) -> N
         found = dict(span.attributes or {})
         assert found["messaging.message.id"] == job_id or job_id is None
         assert found["messaging.system"] == "bananas"
+        assert f"{found['server.address']}:{found['server.port']}" in queue.url
         assert found["messaging.operation.name"] == operation
         assert found["messaging.operation.type"] == kind_of_operation
         assert found["messaging.destination.name"] == "work"

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 
 from .. import exceptions as exc
 from .._extras import missing_extra
+from .._redis import Endpoint
 from .._version import __version__
 from ..client import AsyncClient, ClientStats
 from ..models import JobResult
@@ -25,7 +26,7 @@ except ModuleNotFoundError as error:
         raise
     raise missing_extra("bananas.opentelemetry", "opentelemetry-api", "otel") from error
 
-__all__ = ["Call", "MeterProvider", "Telemetry", "TracerProvider"]
+__all__ = ["Call", "MeterProvider", "Recorder", "Telemetry", "TracerProvider"]
 
 _SYSTEM = "bananas"
 #: What the conventions ask for, in seconds.
@@ -64,7 +65,7 @@ class Telemetry:
             description="Results that were returned to callers.",
         )
         self._clients: weakref.WeakSet[Union[AsyncClient, Client]] = weakref.WeakSet()
-        self._submits: Dict[str, _Submitted] = {}
+        self.submits: Dict[str, _Submitted] = {}
         self._observe(meter)
 
     def _observe(self, meter: metrics.Meter) -> None:
@@ -115,63 +116,15 @@ class Telemetry:
             total = sum(getattr(one, f"results_by_{name}") for one in stats)
             yield Observation(total, {"bananas.result.found_by": name})
 
-    @contextlib.contextmanager
-    def submit(
-        self, operation: str, name: Optional[str], member: Optional[str] = None, jobs: int = 1
-    ) -> Iterator[Call]:
-        """Record a call that sends jobs.
-
-        Args:
-            operation: The method.
-            name: What all its jobs are called; None where that differs.
-            member: The member of payloads that gets the trace context; None is none.
-            jobs: How many jobs it sends, where that is known before.
-        """
-        call = Call(self, operation, "send", name, member)
-        call.sends = jobs
-        with self._recorded(call, SpanKind.PRODUCER):
-            yield call
-
-    @contextlib.contextmanager
-    def receive(self, operation: str, job_id: object) -> Iterator[Call]:
-        """Record a call that takes the result of a job, and link it to the job's submit."""
-        submitted = self._submits.get(job_id) if isinstance(job_id, str) else None
-        call = Call(self, operation, "receive", None if submitted is None else submitted.name)
-        links = [] if submitted is None else [trace.Link(submitted.context)]
-        with self._recorded(call, SpanKind.CLIENT, links):
-            if isinstance(job_id, str):
-                call.identify(job_id)
-            yield call
-
-    @contextlib.contextmanager
-    def _recorded(
-        self, call: Call, kind: SpanKind, links: Iterable[trace.Link] = ()
-    ) -> Iterator[None]:
-        began = time.perf_counter()
-        span = self.tracer.start_span(
-            call.title, kind=kind, attributes=call.attributes, links=list(links)
-        )
-        call.span = span
-        try:
-            # Messages may have what a handler says of itself: the type alone is told.
-            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                yield
-        except BaseException as error:
-            call.failed(error)
-            raise
-        finally:
-            call.count(time.perf_counter() - began)
-            span.end()
-
     def remember(self, job_id: str, name: Optional[str], span: trace.Span) -> None:
         """Remember which span has submitted a job; the oldest ones are forgotten."""
         context = span.get_span_context()
         if not context.is_valid:
             return
-        self._submits[job_id] = _Submitted(name, context)
-        if len(self._submits) > _REMEMBERED:
+        self.submits[job_id] = _Submitted(name, context)
+        if len(self.submits) > _REMEMBERED:
             with contextlib.suppress(StopIteration, KeyError, RuntimeError):  # other threads do too
-                del self._submits[next(iter(self._submits))]
+                del self.submits[next(iter(self.submits))]
 
 
 class _Submitted:
@@ -198,34 +151,109 @@ class _Sum:
         yield Observation(sum(getattr(one, self._field) for one in self._telemetry.stats()))
 
 
+class Recorder:
+    """Records the calls of one client.
+
+    Args:
+        telemetry: Where they are recorded.
+        endpoint: Where the client finds Redis; None where Sentinel knows.
+        member: The member of payloads that gets the trace context; None leaves payloads alone.
+    """
+
+    def __init__(
+        self, telemetry: Telemetry, endpoint: Optional[Endpoint], member: Optional[str]
+    ) -> None:
+        self._telemetry = telemetry
+        self.member = member
+        self.server: Dict[str, Any] = {}
+        if endpoint is not None:
+            self.server["server.address"] = endpoint.path or endpoint.host
+            if not endpoint.path:
+                self.server["server.port"] = endpoint.port
+
+    def forget(self, client: Union[AsyncClient, Client]) -> None:
+        """Observe a client no more."""
+        self._telemetry.forget(client)
+
+    def remember(self, job_id: str, name: Optional[str], span: trace.Span) -> None:
+        """Remember which span has submitted a job."""
+        self._telemetry.remember(job_id, name, span)
+
+    def count(self, call: Call, seconds: float) -> None:
+        """Add a call to the metrics."""
+        telemetry = self._telemetry
+        telemetry.duration.record(seconds, call.attributes)
+        if call.sends:
+            telemetry.sent.add(call.sends, call.attributes)
+        if call.takes:
+            telemetry.consumed.add(call.takes, call.attributes)
+
+    @contextlib.contextmanager
+    def submit(self, operation: str, name: Optional[str], *, jobs: int = 1) -> Iterator[Call]:
+        """Record a call that sends jobs.
+
+        Args:
+            operation: The method.
+            name: What all its jobs are called; None where that differs.
+            jobs: How many jobs it sends, where that is known before.
+        """
+        call = Call(self, operation, "send", name)
+        call.sends = jobs
+        with self._recorded(call, SpanKind.PRODUCER):
+            yield call
+
+    @contextlib.contextmanager
+    def receive(self, operation: str, job_id: object) -> Iterator[Call]:
+        """Record a call that takes the result of a job, and link it to the job's submit."""
+        submitted = self._telemetry.submits.get(job_id) if isinstance(job_id, str) else None
+        call = Call(self, operation, "receive", None if submitted is None else submitted.name)
+        links = [] if submitted is None else [trace.Link(submitted.context)]
+        with self._recorded(call, SpanKind.CLIENT, links):
+            if isinstance(job_id, str):
+                call.identify(job_id)
+            yield call
+
+    @contextlib.contextmanager
+    def _recorded(
+        self, call: Call, kind: SpanKind, links: Iterable[trace.Link] = ()
+    ) -> Iterator[None]:
+        began = time.perf_counter()
+        span = self._telemetry.tracer.start_span(
+            call.title, kind=kind, attributes=call.attributes, links=list(links)
+        )
+        call.span = span
+        try:
+            # Messages may have what a handler says of itself: the type alone is told.
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                yield
+        except BaseException as error:
+            call.failed(error)
+            raise
+        finally:
+            self.count(call, time.perf_counter() - began)
+            span.end()
+
+
 class Call:
     """One call that is being recorded.
 
     Args:
-        telemetry: Where it is recorded.
+        recorder: That of the client.
         operation: The method.
         kind: The conventions' word for what it does.
         name: What its jobs are called; None where that is not known.
-        member: The member of payloads that gets the trace context.
     """
 
-    def __init__(
-        self,
-        telemetry: Telemetry,
-        operation: str,
-        kind: str,
-        name: Optional[str],
-        member: Optional[str] = None,
-    ) -> None:
+    def __init__(self, recorder: Recorder, operation: str, kind: str, name: Optional[str]) -> None:
         name = name if isinstance(name, str) else None
-        self._telemetry = telemetry
+        self._recorder = recorder
         self._name = name
-        self._member = member
         self.title = operation if name is None else f"{operation} {name}"
         self.attributes: Dict[str, Any] = {
             "messaging.system": _SYSTEM,
             "messaging.operation.name": operation,
             "messaging.operation.type": kind,
+            **recorder.server,
         }
         if name is not None:
             self.attributes["messaging.destination.name"] = name
@@ -235,11 +263,12 @@ class Call:
 
     def carry(self, payload: Any) -> Any:
         """Return a payload with the trace context, if that is wanted and the payload an object."""
-        if self._member is None or not isinstance(payload, dict) or self._member in payload:
+        member = self._recorder.member
+        if member is None or not isinstance(payload, dict) or member in payload:
             return payload
         context: Dict[str, str] = {}
         propagate.inject(context)
-        return {**payload, self._member: context} if context else payload
+        return {**payload, member: context} if context else payload
 
     def identify(self, job_id: str) -> None:
         """Name the job; in the span alone, since an id is no label."""
@@ -248,7 +277,7 @@ class Call:
     def submitted(self, job_id: str) -> str:
         """Note that a job was sent, and return its id."""
         self.identify(job_id)
-        self._telemetry.remember(job_id, self._name, self.span)
+        self._recorder.remember(job_id, self._name, self.span)
         return job_id
 
     def submitted_all(self, job_ids: List[str]) -> List[str]:
@@ -256,7 +285,7 @@ class Call:
         self.sends = len(job_ids)
         self.span.set_attribute("messaging.batch.message_count", len(job_ids))
         for job_id in job_ids:
-            self._telemetry.remember(job_id, None, self.span)
+            self._recorder.remember(job_id, None, self.span)
         return job_ids
 
     def took(self, result: Optional[JobResult[Any]]) -> None:
@@ -276,12 +305,3 @@ class Call:
             self.identify(job_id)
         if not isinstance(error, (asyncio.CancelledError, CancelledError, GeneratorExit)):
             self.span.set_status(Status(StatusCode.ERROR, kind))
-
-    def count(self, seconds: float) -> None:
-        """Add the call to the metrics."""
-        telemetry, attributes = self._telemetry, self.attributes
-        telemetry.duration.record(seconds, attributes)
-        if self.sends:
-            telemetry.sent.add(self.sends, attributes)
-        if self.takes:
-            telemetry.consumed.add(self.takes, attributes)

@@ -9,7 +9,7 @@ from .._types import JSONValue, Seconds
 from ..client import AsyncClient
 from ..job_type import JobType
 from ..models import JobResult, JobSpec
-from .recording import Call, Telemetry
+from .recording import Call, Recorder
 
 __all__ = ["TracedAsyncClient", "options_of", "specs_with_context"]
 
@@ -17,12 +17,11 @@ __all__ = ["TracedAsyncClient", "options_of", "specs_with_context"]
 class TracedAsyncClient(AsyncClient):
     """The class that an instrumented client has, in front of its own."""
 
-    _telemetry: Telemetry
-    _context_member: Optional[str]
+    _recorder: Recorder
 
     async def submit_job(self, name: str, payload: JSONValue, *args: Any, **options: Any) -> str:
         """Submit a job, recorded."""
-        with self._telemetry.submit("submit_job", name, self._context_member) as call:
+        with self._recorder.submit("submit_job", name) as call:
             payload = call.carry(payload)
             return call.submitted(await super().submit_job(name, payload, *args, **options))
 
@@ -30,7 +29,7 @@ class TracedAsyncClient(AsyncClient):
         self, name: str, payload: JSONValue, *args: Any, **options: Any
     ) -> str:
         """Schedule a job, recorded."""
-        with self._telemetry.submit("submit_job_scheduled", name, self._context_member) as call:
+        with self._recorder.submit("submit_job_scheduled", name) as call:
             payload = call.carry(payload)
             job_id = await super().submit_job_scheduled(name, payload, *args, **options)
             return call.submitted(job_id)
@@ -39,8 +38,8 @@ class TracedAsyncClient(AsyncClient):
         self, specs: Union[Iterable[JobSpec], AsyncIterable[JobSpec]], **options: Any
     ) -> List[str]:
         """Submit many jobs, recorded as one batch."""
-        with self._telemetry.submit("submit_jobs", None, self._context_member, 0) as call:
-            if self._context_member is not None:
+        with self._recorder.submit("submit_jobs", None, jobs=0) as call:
+            if self._recorder.member is not None:
                 if isinstance(specs, AsyncIterable):
                     specs = _with_context(call, specs)
                 else:
@@ -51,7 +50,7 @@ class TracedAsyncClient(AsyncClient):
         self, name: str, payload: JSONValue, *args: Any, **options: Any
     ) -> JobResult[Any]:
         """Submit a job and wait for it, recorded as one call."""
-        with self._telemetry.submit("submit_and_wait", name, self._context_member) as call:
+        with self._recorder.submit("submit_and_wait", name) as call:
             payload = call.carry(payload)
             result = await super().submit_and_wait(name, payload, *args, **options)
             call.submitted(result.job_id)
@@ -60,12 +59,12 @@ class TracedAsyncClient(AsyncClient):
 
     async def submit(self, job_type: JobType[Any, Any], payload: Any, **options: Any) -> str:
         """Submit a typed job, recorded."""
-        if self._context_member is None:
-            with self._telemetry.submit("submit", job_type.name) as call:
+        if self._recorder.member is None:
+            with self._recorder.submit("submit", job_type.name) as call:
                 return call.submitted(await super().submit(job_type, payload, **options))
         if_exists = options.pop("if_exists", "return")
         spec = job_type.spec(payload, **options)
-        with self._telemetry.submit("submit", spec.name, self._context_member) as call:
+        with self._recorder.submit("submit", spec.name) as call:
             sent, due = options_of(spec, call), spec.scheduled_for
             if due is None:
                 return call.submitted(await super().submit_job(**sent, if_exists=if_exists))
@@ -84,7 +83,7 @@ class TracedAsyncClient(AsyncClient):
     ) -> Any:
         """Submit a typed job and wait for it, recorded as one call."""
         spec = job_type.spec(payload, job_id=job_id)
-        with self._telemetry.submit("call", spec.name, self._context_member) as call:
+        with self._recorder.submit("call", spec.name) as call:
             sent = options_of(spec, call)
             result = await super().submit_and_wait(**sent, timeout=timeout)
             call.submitted(result.job_id)
@@ -93,14 +92,14 @@ class TracedAsyncClient(AsyncClient):
 
     async def wait_for_result(self, job_id: str, *args: Any, **options: Any) -> JobResult[Any]:
         """Wait for a job, recorded."""
-        with self._telemetry.receive("wait_for_result", job_id) as call:
+        with self._recorder.receive("wait_for_result", job_id) as call:
             result = await super().wait_for_result(job_id, *args, **options)
             call.took(result)
             return result
 
     async def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
         """Read a result, recorded."""
-        with self._telemetry.receive("get_result", job_id) as call:
+        with self._recorder.receive("get_result", job_id) as call:
             result = await super().get_result(job_id)
             call.took(result)
             return result
