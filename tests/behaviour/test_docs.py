@@ -174,6 +174,17 @@ def test_the_picture_of_the_demo_is_as_it_is_now(name: str) -> None:
     assert "url(" not in picture
 
 
+def test_the_page_about_the_installation_lists_every_extra() -> None:
+    """A reader finds each extra in one table."""
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = project.partition("[project.optional-dependencies]\n")[2].partition("\n[")[0]
+    page = (ROOT / "docs" / "how-to" / "install.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) != []
+    assert set(re.findall(r"^(\w+) = ", extras, re.MULTILINE)) == set(
+        re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)
+    )
+
+
 def test_the_errors_page_tells_of_every_error() -> None:
     """The page about errors names every error that leaves the package."""
     page = (ROOT / "docs" / "how-to" / "errors.md").read_text(encoding="utf-8")
