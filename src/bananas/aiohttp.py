@@ -11,6 +11,7 @@ from ._extras import missing_extra
 
 try:
     from aiohttp import web
+    from aiohttp.typedefs import Handler, Middleware
 except ModuleNotFoundError as _error:
     raise missing_extra("bananas.aiohttp", str(_error.name), "aiohttp") from None
 
@@ -49,8 +50,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 #: The key of the client: ``request.config_dict[CLIENT]``, in mounted applications too.
 CLIENT: web.AppKey[AsyncClient] = web.AppKey("bananas_client", AsyncClient)
