@@ -393,6 +393,20 @@ def demo_picture(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """Look at every page of the site in a headless browser; arguments choose pages."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    browser = next(filter(None, map(shutil.which, names)), None)
+    if browser is None:
+        session.skip("there is no browser here: install chromium, for example")
+    session.install("-e", ".", *group("docs"), *group("site"))
+    built = str(Path(session.create_tmp()).resolve() / "site")
+    quiet = {"NO_MKDOCS_2_WARNING": "1"}  # an advertisement
+    session.run("mkdocs", "build", "--quiet", "--strict", "--site-dir", built, env=quiet)
+    session.run("python", "-m", "tests.site_check", built, "--browser", browser, *session.posargs)
+
+
+@nox.session
 def examples(session: nox.Session) -> None:
     """Run every example, as a reader would."""
     found = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/test_examples*.py"))

@@ -1,0 +1,1 @@
+"""Looks at every page of the built site in a browser; ``nox -s site`` runs it."""
