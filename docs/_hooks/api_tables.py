@@ -96,6 +96,8 @@ def listed(kind: str, path: str) -> Iterator[Tuple[str, str]]:
     owner = owner.final_target if owner.is_alias else owner
     names = public_members(owner) if kind == "members" else [str(one) for one in owner.exports]
     for name in names:
+        if name.startswith("__"):  # __version__ has no text of its own to link to
+            continue
         text = owner.members[name].docstring
         yield name, first_sentence(text.value if text else "")
 
