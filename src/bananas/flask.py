@@ -15,10 +15,10 @@ from .sync import Client
 try:
     from flask import Flask, current_app, jsonify, url_for
     from flask.wrappers import Response
-except ModuleNotFoundError as error:
-    if error.name != "flask":
+except ModuleNotFoundError as _error:
+    if _error.name != "flask":
         raise
-    raise missing_extra("bananas.flask", "flask", "flask") from error
+    raise missing_extra("bananas.flask", "flask", "flask") from _error
 
 __all__ = ["Bananas"]
 

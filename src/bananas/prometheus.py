@@ -21,10 +21,10 @@ from .sync import Client
 try:
     from prometheus_client import Metric
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
-except ModuleNotFoundError as error:
-    if error.name != "prometheus_client":
+except ModuleNotFoundError as _error:
+    if _error.name != "prometheus_client":
         raise
-    raise missing_extra("bananas.prometheus", "prometheus-client", "prometheus") from error
+    raise missing_extra("bananas.prometheus", "prometheus-client", "prometheus") from _error
 
 __all__ = ["BananasCollector"]
 

@@ -45,7 +45,10 @@ from bananas import (
     __version__,
 )
 from bananas.client import ClientStats
+from bananas.health import Health, liveness, readiness
+from bananas.opentelemetry import instrument, uninstrument
 from bananas.operating import JobEntry, QueueDepths
+from bananas.prometheus import BananasCollector
 from bananas.queue import ListedJobs, RedisQueue
 from bananas.result_backend import RedisResultBackend
 from bananas.sync import BlockingQueue, BlockingResultBackend, CompletedResults
@@ -367,3 +370,15 @@ def typed_jobs_blocking(client: Client, report: Report, thumbnail: Thumbnail) ->
 
     queue.handle(THUMBNAIL, make)
     queue.handle(THUMBNAIL, make_async)
+
+
+async def observed(client: AsyncClient, blocking: Client) -> None:
+    """Of one client readiness is awaited; what is instrumented keeps its type."""
+    assert_type(liveness(client), Health)
+    assert_type(readiness(blocking), Health)
+    assert_type(await readiness(client, timedelta(seconds=1)), Health)
+    assert_type(instrument(client, context_member="trace"), AsyncClient)
+    assert_type(instrument(blocking), Client)
+    uninstrument(client)
+    BananasCollector(client, depths=True, routing_keys=["gpu", None])
+    readiness(object())  # type: ignore[call-overload]

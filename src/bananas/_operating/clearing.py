@@ -56,7 +56,7 @@ class Clearing:
         self._limit = limit
         self._rate = rate
         self._dry_run = dry_run
-        self.counts = DeadLetterCounts(dry_run=dry_run)
+        self.counts: DeadLetterCounts = DeadLetterCounts(dry_run=dry_run)
         self._steps = LetterSteps(connection, keys, routes)
         self._done_before = 0
         self._passed = 0  # entries at the right end that stay

@@ -20,7 +20,7 @@ class BananasConfig(AppConfig):
 
     name = "bananas.django"
     label = "bananas"
-    verbose_name = "Bananas"
+    verbose_name: str = "Bananas"
 
     def ready(self) -> None:
         """Register what is called by Django."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -24,7 +24,7 @@ class Command(BaseCommand):
     """Passes what follows on to the command line, with URL, prefix and route of the settings."""
 
     help = "Submit jobs, see what becomes of them, and put them right: bananas --help says how."
-    requires_system_checks = ()
+    requires_system_checks: Tuple[str, ...] = ()
 
     def run_from_argv(self, argv: List[str]) -> None:
         """Run it as ``manage.py`` does: all options are those of the command line."""
