@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from asyncio import sleep
 from typing import Awaitable, Callable, Iterable, List, Optional, Set
 
 from .. import exceptions as exc
@@ -55,7 +55,7 @@ class Doctor:
         self._keys = keys
         self._routing_key = routing_key
         self._failure_ttl = failure_ttl
-        self.pause: Callable[[float], Awaitable[object]] = asyncio.sleep
+        self.pause: Callable[[float], Awaitable[object]] = sleep
 
     async def audit(
         self,

@@ -14,10 +14,12 @@ from .changing import cancel, delete, requeue, reschedule
 from .clearing import purge, requeue_
 from .dead import dead, list_, show
 from .demo_command import demo
+from .doctoring import doctor
 from .explaining import explain
 from .flags import FlagCommand, FlagGroup
 from .queues import jobs, queues
 from .reading import job, result
+from .recovering import recover
 from .submitting import call, submit
 from .versions import version
 from .waiting import wait
@@ -76,7 +78,7 @@ def _add(panel: str, *commands: Callable[..., Any], to: typer.Typer = app) -> No
 
 
 _add(_JOBS, submit, call, wait, watch, job, explain, result, cancel, reschedule, requeue, delete)
-_add(_QUEUE, queues, jobs)
+_add(_QUEUE, queues, jobs, recover, doctor)
 _add(_TOOLS, demo, version)
 app.add_typer(dead, cls=FlagGroup, rich_help_panel=_QUEUE)
 _add(_DEAD, list_, show, requeue_, purge, to=dead)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Any, Callable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Iterator, List, Optional, Protocol, Tuple
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -11,7 +11,21 @@ from rich.table import Table
 from ..operating import DeadLetterCounts
 from .output import console, facts
 
-__all__ = ["counts_table", "progress_of"]
+__all__ = ["Counts", "counts_table", "progress_of"]
+
+
+class Counts(Protocol):
+    """What any work on many jobs counts."""
+
+    @property
+    def done(self) -> int:
+        """How many were done."""
+        ...
+
+    @property
+    def looked_at(self) -> int:
+        """How many were looked at."""
+        ...
 
 
 def counts_table(counts: DeadLetterCounts, done: str) -> Table:
@@ -36,12 +50,12 @@ def counts_table(counts: DeadLetterCounts, done: str) -> Table:
 @contextmanager
 def progress_of(
     what: str, total: int, limit: Optional[int], *, quiet: bool
-) -> Iterator[Callable[[DeadLetterCounts], None]]:
+) -> Iterator[Callable[[Counts], None]]:
     """Show a bar on stderr while the body runs, where that is a terminal.
 
     Args:
         what: What is done.
-        total: How many dead letters there are.
+        total: How many jobs there are.
         limit: After how many it ends; None is all.
         quiet: Whether nothing is to be shown.
 
@@ -57,7 +71,7 @@ def progress_of(
         end = total if limit is None else min(limit, total)
         shown_task = progress.add_task(f"{what} 0", total=end)
 
-        def update(counts: DeadLetterCounts) -> None:
+        def update(counts: Counts) -> None:
             completed = counts.looked_at if limit is None else counts.done
             progress.update(
                 shown_task, completed=min(completed, end), description=f"{what} {counts.done}"

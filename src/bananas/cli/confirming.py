@@ -8,7 +8,7 @@ import typer
 
 from .statuses import ERROR, INTERRUPTED, USAGE, end
 
-__all__ = ["confirm", "confirm_named", "refuse_unasked"]
+__all__ = ["agreed", "confirm", "confirm_named", "refuse_unasked"]
 
 
 def refuse_unasked(question: str, *, yes: bool) -> None:
@@ -22,13 +22,17 @@ def confirm(question: str, *, yes: bool) -> None:
     refuse_unasked(question, yes=yes)
     if yes:
         return
+    if not agreed(question):
+        end(ERROR, "nothing was done")
+
+
+def agreed(question: str) -> bool:
+    """Ask at a terminal, and return whether the answer is yes; Ctrl-C ends the command."""
     try:
-        agreed = typer.confirm(question, err=True)
+        return typer.confirm(question, err=True)
     except typer.Abort:
         typer.echo(err=True)
         end(INTERRUPTED, "interrupted; nothing was done")
-    if not agreed:
-        end(ERROR, "nothing was done")
 
 
 def confirm_named(question: str, *, yes: bool) -> None:
