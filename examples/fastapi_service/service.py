@@ -94,6 +94,7 @@ if __name__ == "__main__":
     from bananas.testing import LocalQueue, fail, slow, succeed
 
     with LocalQueue() as queue:  # neither Redis nor a Go worker is needed to try this
-        queue.handle("report", slow(1, then=fail("no paper", times=1, then=succeed({"pages": 3}))))
+        failing_once = fail("no paper", times=1, then=succeed({"pages": 3}))
+        queue.handle("report", slow(1, then=failing_once))
         os.environ["BANANAS_REDIS_URL"] = queue.url
         uvicorn.run(app, port=int(os.environ.get("PORT", "8000")))

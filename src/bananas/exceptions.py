@@ -2,10 +2,10 @@
 
 ```text
 BananasError
-├── ConnectionError            (also the builtin) Redis can't be reached; nothing was applied
+├── ConnectionError            (the builtin, too) Redis can't be reached; nothing was done
 │   └── AuthenticationError    Redis refuses the credentials; trying again is pointless
 ├── OutcomeUnknownError        a submit may or may not have been applied; carries the id
-├── TimeoutError               (also the builtin) the caller's deadline passed
+├── TimeoutError               (the builtin, too) the caller's deadline passed
 ├── ServerError                Redis answered a command with an error
 │   └── JobRejectedError       a job was refused; nothing of it is left behind
 ├── JobNotFoundError           there is no such job, and the call needs one

@@ -32,6 +32,8 @@ _SHOWN_OUTPUT = re.compile(
     r"^```python\n(.*?)^```\n+(?:<!-- fmt: on -->\n+)?```text\n(.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
+# In a tab, a block is indented.
+_IN_A_TAB = re.compile(r"^( +)```(?:python|text)\n.*?^\1```$", re.DOTALL | re.MULTILINE)
 _SNIPPET = re.compile(r'--8<-- "([^":]+)(?::([0-9]+):([0-9]+))?"')
 
 
@@ -39,13 +41,15 @@ def _name(page: Path) -> str:
     return str(page.relative_to(ROOT)).replace("\\", "/").replace("docs/", "", 1)
 
 
+def _read(page: Path) -> str:
+    """Return the text of a page, with what stands in tabs as it would stand outside."""
+    text = page.read_text(encoding="utf-8")
+    return _IN_A_TAB.sub(lambda found: textwrap.dedent(found[0]), text)
+
+
 def _blocks(*, snippets: bool) -> List[Tuple[str, str]]:
     """Return the blocks of Python, each with its page; those that are included, or those not."""
-    found = [
-        (_name(page), block)
-        for page in _PAGES
-        for block in _BLOCK.findall(page.read_text(encoding="utf-8"))
-    ]
+    found = [(_name(page), block) for page in _PAGES for block in _BLOCK.findall(_read(page))]
     return [pair for pair in found if bool(_SNIPPET.search(pair[1])) is snippets]
 
 
@@ -61,7 +65,7 @@ _SHOWN = _RUN + [
 _OUTPUT = {
     (_name(page), code): output
     for page in _PAGES
-    for code, output in _SHOWN_OUTPUT.findall(page.read_text(encoding="utf-8"))
+    for code, output in _SHOWN_OUTPUT.findall(_read(page))
 }
 
 
