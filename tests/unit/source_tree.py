@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import functools
 from pathlib import Path
-from typing import Dict, Iterator, Set
+from typing import Dict, Iterator, List, Set
 
 import bananas
 
-__all__ = ["ROOT", "docstrings", "imports", "modules"]
+__all__ = ["ROOT", "docstrings", "imports", "listed_names", "modules"]
 
 ROOT = Path(bananas.__file__).parent
 
@@ -64,3 +64,11 @@ def docstrings(tree: ast.Module) -> Set[ast.AST]:
         for node in ast.walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
+
+
+def listed_names(source: Path) -> List[str]:
+    """Return what a module has in ``__all__``, without importing it."""
+    for node in ast.parse(source.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
+            return [str(name) for name in ast.literal_eval(node.value)]
+    return []

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import re
-from pathlib import Path
-from typing import List, Set
+from typing import Set
 
-from tests.unit.source_tree import ROOT
+from tests.unit.source_tree import ROOT, listed_names
 
 _DOCS = ROOT.parent.parent / "docs"
 _PAGES = [_DOCS / "reference" / "api.md", *(_DOCS / "reference" / "api").glob("*.md")]
@@ -24,23 +22,15 @@ def _shown() -> Set[str]:
     return {name for page in _PAGES for name in _SHOWN.findall(page.read_text(encoding="utf-8"))}
 
 
-def _names(source: Path) -> List[str]:
-    """Return the public names of a module, read and not imported."""
-    for node in ast.parse(source.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__":
-            return [str(name) for name in ast.literal_eval(node.value)]
-    return []
-
-
 def test_every_public_name_is_on_a_page() -> None:
     """A reader finds each name of the core; a module that is shown shows all of its own."""
     shown = _shown()
     assert {f"bananas.{module}" for module in _WHOLE} <= shown
     last_words = {name.rpartition(".")[2] for name in shown} | {"__version__"}
     for module in ("exceptions", "operating"):
-        last_words.update(_names(ROOT / f"{module}.py"))
-    public = {name for module in _CORE for name in _names(ROOT / f"{module}.py")}
-    assert public | set(_names(ROOT / "__init__.py")) <= last_words
+        last_words.update(listed_names(ROOT / f"{module}.py"))
+    public = {name for module in _CORE for name in listed_names(ROOT / f"{module}.py")}
+    assert public | set(listed_names(ROOT / "__init__.py")) <= last_words
 
 
 def test_what_is_integrated_is_on_a_page() -> None:
