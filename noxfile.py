@@ -403,7 +403,7 @@ def site(session: nox.Session) -> None:
     built = str(Path(session.create_tmp()).resolve() / "site")
     quiet = {"NO_MKDOCS_2_WARNING": "1"}  # an advertisement
     session.run("mkdocs", "build", "--quiet", "--strict", "--site-dir", built, env=quiet)
-    session.run("python", "-m", "tests.site_check", built, "--browser", browser, *session.posargs)
+    session.run("python", "-m", "tests.site_check", "--browser", browser, built, *session.posargs)
 
 
 @nox.session
