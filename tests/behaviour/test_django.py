@@ -22,6 +22,7 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient as AsyncHTTP
 from django.test import Client as HTTP
+from django.test.runner import DiscoverRunner
 from django.test.utils import override_settings
 
 from bananas import (
@@ -126,6 +127,14 @@ def test_gunicorn_preload(site: Tuple[Broker, str], worker: LocalQueue, tmp_path
             fetched = ask(port, "GET", ordered.headers["Location"])
             assert fetched.json == {"report": "the report of 2025-03"}
         server.end()
+
+
+def test_the_tests_of_the_example_pass(site: object) -> None:
+    """As ``manage.py test`` runs them, on a database and a queue of their own."""
+    with redirect_stderr(io.StringIO()) as report:
+        failures = DiscoverRunner(verbosity=1, interactive=False).run_tests(["shop"])
+    assert failures == 0, report.getvalue()
+    assert "Ran 1 test" in report.getvalue()
 
 
 async def test_an_error_becomes_the_answer(
