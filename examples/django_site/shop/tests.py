@@ -8,6 +8,8 @@ from .local_worker import make_report
 
 
 class ReportTest(TestCase):
+    """A report from order to answer."""
+
     def test_a_report_is_ordered_and_fetched(self) -> None:
         with LocalQueue() as queue, override_settings(BANANAS={"URL": queue.url}):
             queue.handle("report", make_report)
