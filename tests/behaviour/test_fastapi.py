@@ -38,6 +38,7 @@ from bananas.fastapi import (
 from tests.behaviour.asgi import Exchange, ask
 from tests.behaviour.broker import Broker
 from tests.behaviour.go_worker import GoWorker
+from tests.support import FaultProxy, Hold, Signal, command
 from tests.support.ports import free_port
 
 on_the_embedded_broker = pytest.mark.parametrize("broker", ["embedded"], indirect=True)
@@ -216,6 +217,27 @@ async def test_an_unreachable_queue() -> None:
         assert (reply.json["error"], reply.json["status"]) == ("unreachable", 503)
         for secret in (b"geheim", b"127.0.0.1", b"hidden"):
             assert secret not in reply.body
+
+
+async def test_an_unknown_outcome(proxy: FaultProxy, real_broker: Broker) -> None:
+    """The id goes back to the caller, who may order again with the same key: there is one job."""
+    release, key = Signal(), {"Idempotency-Key": "order-1"}
+    app = make_app(proxy.url(), submit_timeout=2)
+    async with running(app) as client:
+        await client.connect()
+        held = proxy.on(command(b"MULTI"), Hold(release))
+        sent = Exchange(app, "POST /jobs", key, {"n": 1})
+        await held.wait_async()
+        proxy.mute()
+        reply = await sent.reply()
+        assert (reply.status, reply.json["place"]) == (202, None)
+        assert reply.headers["location"] == f"/jobs/{reply.json['job_id']}"
+        proxy.resume()
+        release.set()
+        proxy.cut_all()
+        again = await ask(app, "POST /jobs", key, {"n": 1})
+        assert again.json["job_id"] == reply.json["job_id"]
+        assert real_broker.queued("queue:normal") == [reply.json["job_id"]]
 
 
 @on_the_embedded_broker
