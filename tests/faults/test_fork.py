@@ -17,6 +17,7 @@ import pytest
 from tests.support import RawClient, RedisServer, wait_until
 from tests.support.ports import HOST, free_port
 
+from .letters import bury
 from .programs.forking import ACTS, STATES
 from .programs.raw_fork import ACTS as RAW_ACTS
 from .programs.raw_fork import STATES as RAW_STATES
@@ -44,13 +45,16 @@ def test_fork_without_hooks(redis_server: RedisServer, state: str) -> None:
         program.end()
 
 
-def test_fork_inside_an_iterable(redis_server: RedisServer) -> None:
-    """The parent goes on with its submit of many, and the child is told not to."""
+def test_fork_inside_a_call(redis_server: RedisServer) -> None:
+    """The parent goes on with its submit or requeue of many, and the child is told not to."""
+    bury(redis_server, [f"dead{number}" for number in range(400)])
     with Program("forking_specs", redis_server.url()) as program:
         program.expect("refused")
         program.expect("submitted 1300")
+        program.expect("refused")
+        program.expect("requeued 400")
         program.end_well()
-    assert redis_server.command("LLEN", "bananas:queue:normal") == 1300
+    assert redis_server.command("LLEN", "bananas:queue:normal") == 1700
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

@@ -31,6 +31,7 @@ def work(client: Client, redis: RawClient) -> None:
     assert job.payload == {"pid": os.getpid()}
     finish(redis, [job_id])
     assert client.wait_for_result(job_id, _LIMIT).get_result() == job_id
+    assert client.explain(job_id).name == "work"
 
 
 # In which state the parent is.
@@ -50,7 +51,7 @@ class Idle:
 
 
 class Busy(Idle):
-    """Threads submit and read, and others wait."""
+    """Threads submit, read and explain, and others wait."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
@@ -75,6 +76,7 @@ class Busy(Idle):
             job = self.client.get_job(job_id)
             assert job is not None
             assert job.id == job_id
+            assert self.client.explain(job_id).name == "work"
 
     def _wait(self, job_id: str) -> None:
         assert self.client.wait_for_result(job_id, _LIMIT).get_result() == job_id

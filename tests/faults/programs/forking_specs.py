@@ -1,14 +1,16 @@
-"""Forks inside the iterable that it submits."""
+"""Forks inside the iterable that it submits, and while it is told how far a requeue is."""
 
 from __future__ import annotations
 
 import os
 import sys
 import warnings
-from typing import Iterator
+from typing import Callable, Iterator, List, TypeVar
 
 from bananas import Client, JobSpec
+from bananas.operating import DeadLetterCounts
 
+T = TypeVar("T")
 FIRST, MORE = 700, 600
 
 
@@ -23,19 +25,34 @@ def specs() -> Iterator[JobSpec]:
         yield JobSpec("work", number)
 
 
-def main(url: str) -> None:
-    """Submit, and print what each of the two processes came to."""
-    warnings.simplefilter("ignore", DeprecationWarning)  # there is a thread: that is the point
+def refused_in_the_child(call: Callable[[], T]) -> T:
+    """Return what a call that forks comes to; in the child, print that it was refused."""
     parent = os.getpid()
-    client = Client(url)
     try:
-        ids = client.submit_jobs(specs())
+        return call()
     except RuntimeError as error:
         assert "forked" in str(error)
         assert os.getpid() != parent
         print("refused", flush=True)
         os._exit(0)
+
+
+def main(url: str) -> None:
+    """Submit and requeue, and print what each of the two processes came to."""
+    warnings.simplefilter("ignore", DeprecationWarning)  # there is a thread: that is the point
+    client = Client(url)
+    ids = refused_in_the_child(lambda: client.submit_jobs(specs()))
     print(f"submitted {len(ids)}", flush=True)
+    children: List[int] = []
+
+    def progress(counts: DeadLetterCounts) -> None:
+        if not children:
+            children.append(os.fork())
+            if children[0]:
+                os.waitpid(children[0], 0)
+
+    found = refused_in_the_child(lambda: client.dead_letters.requeue(all=True, progress=progress))
+    print(f"requeued {found.done}", flush=True)
     client.close()
 
 
