@@ -1082,7 +1082,9 @@ class AsyncClient(InProcess):
         Raises:
             ValueError: An argument is refused.
         """
-        return JobChanges(self._waits, check_job_id(job_id), check_timeout(timeout), self._life)
+        return JobChanges(
+            self._waits, check_text(job_id, "job_id"), check_timeout(timeout), self._life
+        )
 
     # -- operating -------------------------------------------------------------------------------
 

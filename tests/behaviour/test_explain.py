@@ -218,3 +218,11 @@ async def test_many_at_once(async_client: AsyncClient) -> None:
     ids: List[str] = [await async_client.submit_job("work", n) for n in range(20)]
     found = await asyncio.gather(*(async_client.explain(job_id) for job_id in ids))
     assert [one.position for one in found] == list(range(20))
+
+
+async def test_a_route_that_nobody_names(async_client: AsyncClient, broker: Broker) -> None:
+    """A job on a list that neither its document nor the client names is found there."""
+    job_id = await async_client.submit_job("work", 1)
+    broker.command("RENAME", f"{QUEUE}normal", "bananas:route:elsewhere:queue:normal")
+    found = await async_client.explain(job_id)
+    assert (found.place, found.routing_key, found.position) == (JobPlace.QUEUED, "elsewhere", 0)

@@ -115,3 +115,13 @@ def test_blocking(real_broker: Broker, real_worker: GoWorker) -> None:
         with client.watch("other") as changes:
             assert next(changes).kind == "missing"
         wait_until(lambda: client.stats().waits == 0, "no wait is left")
+
+
+@pytest.mark.parametrize("job_id", ["", "odd: \u00e9\n"])
+async def test_any_id_that_is_found(async_client: AsyncClient, broker: Broker, job_id: str) -> None:
+    """Ids that a submit would refuse are watched too."""
+    broker.command("SET", f"bananas:job:{job_id}", '{"name":"work","status":"pending"}')
+    broker.command("LPUSH", "bananas:queue:normal", job_id)
+    changes = async_client.watch(job_id, LIMIT)
+    assert (await changes.__anext__()).kind == "queued"
+    await changes.aclose()

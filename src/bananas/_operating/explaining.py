@@ -10,10 +10,11 @@ from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
 from .._stored import result_of
 from .._wire import Keys
-from ..enums import JobPriority
+from ..enums import JobPriority, JobStatus
 from ..models import Job, JobResult
 from ..operating import Explanation
 from .connection import Runs
+from .depths import discover_routes
 from .diagnosis import diagnose
 from .facts import Facts, Standing
 
@@ -21,6 +22,7 @@ __all__ = ["explain"]
 
 # So far back a list is searched in the snapshot: 2 ms of the server's time.
 _SEARCHED = 100_000
+_FINAL = (JobStatus.COMPLETED, JobStatus.FAILED)
 
 
 async def explain(
@@ -52,7 +54,22 @@ async def _snapshot(conn: Runs, keys: Keys, job_id: str, route: Optional[str]) -
     (text,) = await conn.run([(b"GET", keys.document(member))], again=True)
     job, _ = _read(text)
     # Which lists to look at, the document says; all else is read at one moment.
-    look = _look(keys, member, [route, None if job is None else job.routing_key, None])
+    routes = [route, None if job is None else job.routing_key, None]
+    facts = await _read_facts(conn, keys, job_id, routes)
+    if facts.job is not None and not _stands(facts):
+        # Before a job is said to stand nowhere, the routes that nobody named are looked at too.
+        others = await _other_routes(conn, keys, routes)
+        if others:
+            facts = await _read_facts(conn, keys, job_id, [*routes, *others])
+    (info,) = await conn.run([(b"INFO", b"commandstats")], again=True)
+    return facts._replace(scheduler_looks=_looks_of_schedulers(info))
+
+
+async def _read_facts(
+    conn: Runs, keys: Keys, job_id: str, routes: Sequence[Optional[str]]
+) -> Facts:
+    member = job_id.encode("utf-8", "surrogateescape")
+    look = _look(keys, member, routes)
     replies = await conn.run([(b"MULTI",), *look.commands, (b"EXEC",)], again=True)
     found = replies[-1]
     if not isinstance(found, list):  # a right is missing: each command is tried by itself
@@ -60,8 +77,23 @@ async def _snapshot(conn: Runs, keys: Keys, job_id: str, route: Optional[str]) -
     facts = _facts(job_id, look, found)
     if _may_be_further_back(facts):
         facts = await _search_all(conn, facts, look, member)
-    (info,) = await conn.run([(b"INFO", b"commandstats")], again=True)
-    return facts._replace(scheduler_looks=_looks_of_schedulers(info))
+    return facts
+
+
+async def _other_routes(
+    conn: Runs, keys: Keys, known: Sequence[Optional[str]]
+) -> Sequence[Optional[str]]:
+    try:
+        return [one for one in await discover_routes(conn, keys) if one not in known]
+    except exc.ServerError:  # without the right to look, those known are all
+        return []
+
+
+def _stands(facts: Facts) -> bool:
+    """Whether a job stands in a place of the queue, or has ended and needs none."""
+    has_ended = facts.job is not None and facts.job.status in _FINAL
+    stands = facts.is_taken or facts.is_dead or facts.score is not None
+    return has_ended or stands or facts.standing is not None
 
 
 def _look(keys: Keys, member: bytes, routes: Sequence[Optional[str]]) -> _Look:
