@@ -43,7 +43,7 @@ async def follow_report(request: web.Request) -> web.StreamResponse:
 
 def make_app() -> web.Application:
     app = web.Application(middlewares=[error_middleware(job_route="read_report")])
-    app.cleanup_ctx.append(bananas_context())  # BANANAS_REDIS_URL, or redis://localhost:6379
+    app.cleanup_ctx.append(bananas_context())  # BANANAS_REDIS_URL, or localhost:6379
     app.add_routes(routes)
     return app
 

@@ -44,7 +44,7 @@ class Report:
 
 REPORT = JobType("report", payload=Order, result=Report)
 
-app = FastAPI(lifespan=bananas_lifespan())  # BANANAS_REDIS_URL, or else redis://localhost:6379
+app = FastAPI(lifespan=bananas_lifespan())  # BANANAS_REDIS_URL, or else localhost:6379
 install_error_handlers(app, job_route="read_report")
 
 

@@ -36,7 +36,7 @@ _FIRST = 3
 def search(browser: Browser, base: str) -> Iterator[str]:
     """Give each word that does not find what it should."""
     page = browser.new_page(viewport={"width": 1280, "height": 800})
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(60_000)
     for word, expected in EXPECTED.items():
         page.goto(base)
         page.locator(".md-search__input").fill(word)
