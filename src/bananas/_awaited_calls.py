@@ -200,6 +200,9 @@ class AwaitedClient(AsyncClient):
     reschedule = _in_the_loops_thread(AsyncClient.reschedule)
     delete = _in_the_loops_thread(AsyncClient.delete)
     requeue = _in_the_loops_thread(AsyncClient.requeue)
+    recover = _in_the_loops_thread(AsyncClient.recover)
+    doctor = _in_the_loops_thread(AsyncClient.doctor)
+    repair = _in_the_loops_thread(AsyncClient.repair)
 
     async def close(self) -> None:
         """Close the blocking client, in a thread."""

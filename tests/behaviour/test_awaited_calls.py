@@ -62,6 +62,10 @@ async def _completed(client: AsyncClient) -> List[str]:
         return [result.job_id async for result in results]
 
 
+async def _repaired(client: AsyncClient) -> Any:
+    return await client.repair(await client.doctor(observe=0))
+
+
 async def _specs(*names: str) -> Any:
     for name in names:
         yield JobSpec(name, 1)
@@ -92,6 +96,9 @@ CALLS: Dict[Type[Any], Dict[str, Callable[[Any], Awaitable[Any]]]] = {
         "reschedule": lambda c: c.reschedule("b", timedelta(hours=1)),
         "delete": lambda c: c.delete("b"),
         "requeue": lambda c: c.requeue("d"),
+        "recover": lambda c: c.recover(3600, dry_run=True),
+        "doctor": lambda c: c.doctor(observe=0),
+        "repair": _repaired,
     },
     RedisQueue: {
         "enqueue": lambda q: q.enqueue(Job.create("work", 1)),
