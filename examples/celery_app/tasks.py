@@ -1,4 +1,4 @@
-"""Celery tasks that leave a part of their work to Go workers: ``celery -A tasks worker``."""
+"""Celery tasks that leave work to Go workers: ``celery -A tasks worker``."""
 
 import os
 from functools import lru_cache

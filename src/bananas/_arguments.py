@@ -213,6 +213,13 @@ def plain(value: Any) -> str:
     return value if type(value) is str else str.__str__(value)
 
 
+def check_on_timeout(value: str) -> bool:
+    """Return whether a job that has not ended in time is to be cancelled."""
+    if value not in ("leave", "cancel"):
+        raise ValueError("on_timeout must be 'leave' or 'cancel'")
+    return value == "cancel"
+
+
 def kind_of(value: object) -> str:
     """Return the name of a value's type, and what was probably forgotten."""
     name = type(value).__name__

@@ -24,7 +24,7 @@ from typing import (
 from ._arguments import check_job_id, check_job_ids, check_timeout
 from ._blocking import Connections
 from ._in_process import InProcess
-from ._operating import ListedJobs, Operator, Repairs
+from ._operating import ListedJobs, OperatingCalls
 from ._pipeline import AutoPipeline, Entry, NotQueued
 from ._redis import Command, Reply
 from ._types import Seconds
@@ -169,15 +169,15 @@ class AwaitedClient(AsyncClient):
         settings, calls = self._settings, self._calls
         pipeline = cast(AutoPipeline, calls)
         # The methods that would use them are replaced.
-        operator, repairs, waits = cast(Operator, None), cast(Repairs, None), cast(Waits, None)
+        operating, waits = cast(OperatingCalls, None), cast(Waits, None)
         queue = _Queue(
             pipeline,
             keys,
-            operator,
+            operating,
             routing_key=settings.routing_key,
             json_default=settings.json_default,
         )
-        dead_letters = _DeadLetters(operator, repairs)
+        dead_letters = _DeadLetters(operating)
         results = _Results(
             pipeline,
             keys,

@@ -138,9 +138,8 @@ class BlockingQueue(BlockingPart):
         Args:
             routing_keys: More routes whose lists are counted, None for the flat ones; the client's
                 own always are.
-            discover: Whether to look for other routes too. That goes through all keys of Redis, in
-                short steps: half a second for a million. A route whose lists are empty can't be
-                found.
+            discover: Whether to look for other routes too, through all keys of Redis, in short
+                steps: half a second for a million. A route with empty lists can't be found.
 
         Raises:
             ValueError: A routing key is refused.

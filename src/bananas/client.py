@@ -25,10 +25,10 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import check_job_id, check_job_ids, check_text, check_timeout
+from ._arguments import check_job_id, check_job_ids, check_on_timeout, check_text, check_timeout
 from ._in_process import InProcess
 from ._life import Life
-from ._operating import Doctor, OperatingConnection, Operator, Repairs, check_on_timeout
+from ._operating import OperatingCalls, OperatingConnection
 from ._pipeline import AutoPipeline, Entry
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider, Settings, open_link, sentinel_endpoints
 from ._surroundings import refuse_green_threads
@@ -96,7 +96,6 @@ class AsyncClient(InProcess):
     Submits and reads share one connection, and all waits share a second one, however many there
     are. Documents of more than 1 MiB, and operating calls such as ``explain`` and ``cancel``, have
     one of their own each, opened when it is needed.
-    Calls that inspect or repair the queue have a third one, made by the first of them.
     Use it as ``async with AsyncClient(url) as client``, or call ``connect()`` and ``close()``;
     a client that did neither connects with its first call. It may be entered and left in
     different tasks, and called from any number of tasks at once.
@@ -281,17 +280,16 @@ class AsyncClient(InProcess):
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
         )
-        self._operator = Operator(
-            operating, self._pipeline, self._waits, keys, routing_key=settings.routing_key
-        )
-        self._repairs = Repairs(
-            operating, keys, routing_key=settings.routing_key, failure_ttl=settings.failure_ttl
-        )
-        self._doctor = Doctor(
-            operating, keys, routing_key=settings.routing_key, failure_ttl=settings.failure_ttl
+        self._operating = OperatingCalls(
+            operating,
+            self._pipeline,
+            self._waits,
+            keys,
+            routing_key=settings.routing_key,
+            failure_ttl=settings.failure_ttl,
         )
         self._life = Life(repr(self), self._pipeline, operating, self._waits)
-        self._operator.life = self._life
+        self._operating.life = self._life
         self._make_parts(keys)
 
     def _make_parts(self, keys: Keys) -> None:
@@ -299,12 +297,12 @@ class AsyncClient(InProcess):
         self._queue = RedisQueue(
             self._pipeline,
             keys,
-            self._operator,
+            self._operating,
             routing_key=settings.routing_key,
             json_default=settings.json_default,
             life=self._life,
         )
-        self._dead_letters = DeadLetters(self._operator, self._repairs, self._life)
+        self._dead_letters = DeadLetters(self._operating, self._life)
         self._results = RedisResultBackend(
             self._pipeline,
             keys,
@@ -663,10 +661,10 @@ class AsyncClient(InProcess):
         except exc.TimeoutError as error:
             if not cancels:
                 raise
-            await self._repairs.cancel_overdue(entry.job_id, error)
+            await self._operating.repairs.cancel_overdue(entry.job_id, error)
         except asyncio.CancelledError:
             if cancels:
-                self._repairs.cancel_later(entry.job_id)
+                self._operating.repairs.cancel_later(entry.job_id)
             raise
         return await self._waits.wait(entry.job_id, 0, any_attempt=any_attempt)  # it has ended
 
@@ -957,7 +955,7 @@ class AsyncClient(InProcess):
 
         Cancelling it changes nothing.
         """
-        return await self._operator.explain(job_id, observe)
+        return await self._operating.operator.explain(job_id, observe)
 
     async def wait_for_result(
         self,
@@ -1123,7 +1121,7 @@ class AsyncClient(InProcess):
 
         Ending it early leaves open whether the job is cancelled.
         """
-        return await self._repairs.cancel(job_id, reason)
+        return await self._operating.repairs.cancel(job_id, reason)
 
     async def reschedule(self, job_id: str, when: Union[datetime, timedelta]) -> RescheduleOutcome:
         """Have a job that waits run at another time: a scheduled one, a retry, or a queued one.
@@ -1152,7 +1150,7 @@ class AsyncClient(InProcess):
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost twice.
             TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
         """
-        return await self._repairs.reschedule(job_id, when)
+        return await self._operating.repairs.reschedule(job_id, when)
 
     async def delete(self, job_id: str) -> DeleteOutcome:
         """Delete a job that has finished, with its result and its dead letter.
@@ -1174,7 +1172,7 @@ class AsyncClient(InProcess):
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
             TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
         """
-        return await self._repairs.delete(job_id)
+        return await self._operating.repairs.delete(job_id)
 
     async def requeue(
         self, job_id: str, *, routes: Optional[Literal["flat", "document"]] = None
@@ -1203,7 +1201,7 @@ class AsyncClient(InProcess):
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        await self._repairs.requeue(job_id, routes)
+        await self._operating.repairs.requeue(job_id, routes)
 
     async def recover(
         self,
@@ -1256,7 +1254,7 @@ class AsyncClient(InProcess):
             print(counts.requeued, "queued again; call it again at", counts.next_at)
             ```
         """
-        return await self._repairs.recover(
+        return await self._operating.repairs.recover(
             idle_for, routes, limit=limit, dry_run=dry_run, progress=progress
         )
 
@@ -1301,7 +1299,7 @@ class AsyncClient(InProcess):
             counts = await client.repair(report)
             ```
         """
-        return await self._doctor.audit(
+        return await self._operating.doctor.audit(
             routing_keys, observe=observe, taken_for=taken_for, progress=progress
         )
 
@@ -1346,7 +1344,7 @@ class AsyncClient(InProcess):
             print(counts.done)
             ```
         """
-        return await self._doctor.repair(report, kinds, routes, progress)
+        return await self._operating.doctor.repair(report, kinds, routes, progress)
 
     def stats(self) -> ClientStats:
         """Return counters and states for a health check; does no I/O.

@@ -6,7 +6,7 @@ from typing import Callable, Literal, Optional, Pattern, Union
 
 from ._arguments import check_callable
 from ._in_process import InProcess
-from ._operating import Clearing, ListedJobs, Operator, Repairs
+from ._operating import Clearing, ListedJobs, OperatingCalls
 from ._types import NOT_GIVEN, NotGiven, Seconds
 from .operating import DeadLetterCounts
 
@@ -19,15 +19,13 @@ class DeadLetters(InProcess):
     Made by a client, as ``client.dead_letters``.
 
     Args:
-        operator: Lists them.
-        repairs: Changes them.
+        operating: Lists and changes them.
         life: The client's, which must not end before this is forgotten.
     """
 
-    def __init__(self, operator: Operator, repairs: Repairs, life: object = None) -> None:
+    def __init__(self, operating: OperatingCalls, life: object = None) -> None:
         self._life = life
-        self._operator = operator
-        self._repairs = repairs
+        self._operating = operating
 
     def __repr__(self) -> str:
         return "<DeadLetters>"
@@ -57,8 +55,8 @@ class DeadLetters(InProcess):
         Raises:
             ValueError: An argument is refused.
         """
-        wanted = self._repairs.letters(name, error, older_than, routing_key, None)
-        return self._operator.dead_letters(wanted, limit)
+        wanted = self._operating.repairs.letters(name, error, older_than, routing_key, None)
+        return self._operating.operator.dead_letters(wanted, limit)
 
     async def requeue(
         self,
@@ -125,8 +123,10 @@ class DeadLetters(InProcess):
         routes: Optional[str],
         dry_run: bool,
     ) -> Clearing:
-        wanted = self._repairs.letters(name, error, older_than, routing_key, all)
-        return self._repairs.requeuing(wanted, routes, limit=limit, rate=rate, dry_run=dry_run)
+        wanted = self._operating.repairs.letters(name, error, older_than, routing_key, all)
+        return self._operating.repairs.requeuing(
+            wanted, routes, limit=limit, rate=rate, dry_run=dry_run
+        )
 
     async def purge(
         self,
@@ -185,5 +185,5 @@ class DeadLetters(InProcess):
         rate: Optional[float],
         dry_run: bool,
     ) -> Clearing:
-        wanted = self._repairs.letters(name, error, older_than, routing_key, all)
-        return self._repairs.purging(wanted, limit=limit, rate=rate, dry_run=dry_run)
+        wanted = self._operating.repairs.letters(name, error, older_than, routing_key, all)
+        return self._operating.repairs.purging(wanted, limit=limit, rate=rate, dry_run=dry_run)

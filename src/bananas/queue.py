@@ -34,7 +34,7 @@ from ._arguments import (
 )
 from ._chunks import Chunk, Chunks
 from ._in_process import InProcess
-from ._operating import ListedJobs, Operator
+from ._operating import ListedJobs, OperatingCalls
 from ._pipeline import AutoPipeline, Entry, NotQueued
 from ._redis import Reply, ReplyError
 from ._stored import read_all
@@ -77,7 +77,7 @@ class RedisQueue(InProcess):
     Args:
         pipeline: Carries the commands.
         keys: The names of everything.
-        operator: Looks into what is there.
+        operating: Looks into what is there.
         routing_key: The route of jobs that name none; None for the flat lists.
         json_default: Converts what JSON has no form for in the payload of a new job.
         life: The client's, which must not end before this is forgotten.
@@ -87,7 +87,7 @@ class RedisQueue(InProcess):
         self,
         pipeline: AutoPipeline,
         keys: Keys,
-        operator: Operator,
+        operating: OperatingCalls,
         *,
         routing_key: Optional[str] = None,
         json_default: Optional[Default] = None,
@@ -97,7 +97,7 @@ class RedisQueue(InProcess):
         self._pipeline = pipeline
         self._submitter: Submits = pipeline
         self._keys = keys
-        self._operator = operator
+        self._operating = operating
         self._routing_key = routing_key
         self._json_default = json_default
         self._now: Callable[[], datetime] = utcnow
@@ -221,9 +221,8 @@ class RedisQueue(InProcess):
         Args:
             routing_keys: More routes whose lists are counted, None for the flat ones; the client's
                 own always are.
-            discover: Whether to look for other routes too. That goes through all keys of Redis, in
-                short steps: half a second for a million. A route whose lists are empty can't be
-                found.
+            discover: Whether to look for other routes too, through all keys of Redis, in short
+                steps: half a second for a million. A route with empty lists can't be found.
 
         Raises:
             ValueError: A routing key is refused.
@@ -231,7 +230,7 @@ class RedisQueue(InProcess):
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        return await self._operator.depths(routing_keys, discover=discover)
+        return await self._operating.operator.depths(routing_keys, discover=discover)
 
     def jobs(
         self,
@@ -263,7 +262,8 @@ class RedisQueue(InProcess):
         Raises:
             ValueError: An argument is refused.
         """
-        return self._operator.jobs(place, routing_key=routing_key, priority=priority, limit=limit)
+        operator = self._operating.operator
+        return operator.jobs(place, routing_key=routing_key, priority=priority, limit=limit)
 
     # -- submitting, on the way from the client --------------------------------------------------
 

@@ -24,14 +24,13 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import check_job_ids, check_timeout
+from ._arguments import check_job_ids, check_on_timeout, check_timeout
 from ._blocking_calls import (
     BlockingCalls,
     BlockingJobChanges,
     BlockingListedJobs,
     CompletedResults,
 )
-from ._operating import check_on_timeout
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider
 from ._sync_parts import BlockingDeadLetters, BlockingQueue, BlockingResultBackend
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds

@@ -22,7 +22,7 @@ LIST, RESULT = "bananas:queue:normal", "bananas:result:"
 async def client(real_broker: Broker) -> AsyncIterator[AsyncClient]:
     """A client of the real Redis, for which the time between two looks takes none."""
     async with AsyncClient(real_broker.url) as client:
-        client._doctor.pause = _nothing
+        client._operating.doctor.pause = _nothing
         yield client
 
 
@@ -36,7 +36,7 @@ def between(client: AsyncClient, act: Callable[[], object]) -> None:
     async def pause(seconds: float) -> None:
         act()
 
-    client._doctor.pause = pause
+    client._operating.doctor.pause = pause
 
 
 def store(broker: Broker, job_id: str, **members: Any) -> None:
@@ -118,7 +118,7 @@ async def test_an_id_whose_document_came_back_stays(
     """Each is looked at once more in the step that removes it."""
     real_broker.command("RPUSH", LIST, "back", "gone")
     report = await client.doctor(observe=0)
-    connection = client._operator.connection
+    connection = client._operating.operator.connection
     run = connection.run
 
     async def interfering(commands: Any, **options: Any) -> Any:
@@ -196,7 +196,7 @@ async def test_a_busy_worker_raises_no_alarm(real_broker: Broker, client: AsyncC
     store(real_broker, "lost")
     for number in range(30):
         await client.submit_job("work", 1, job_id=f"job{number}")
-    connection = client._operator.connection
+    connection = client._operating.operator.connection
     run = connection.run
 
     async def interfering(commands: Any, **options: Any) -> Any:

@@ -13,7 +13,8 @@ class ReportTest(TestCase):
     def test_a_report_is_ordered_and_fetched(self) -> None:
         with LocalQueue() as queue, override_settings(BANANAS={"URL": queue.url}):
             queue.handle("report", make_report)
-            # The transaction of a TestCase is never committed: this calls what waits for it.
+            # The transaction of a TestCase is never committed:
+            # this calls what waits for it.
             with self.captureOnCommitCallbacks(execute=True):
                 ordered = self.client.post("/reports", {"month": "2025-01"})
             fetched = self.client.get(ordered["Location"])

@@ -24,16 +24,9 @@ from .recovering import Recovery
 from .removing import Remover
 from .routes import Routes
 
-__all__ = ["Repairs", "check_on_timeout"]
+__all__ = ["Repairs"]
 
 _logger = logging.getLogger("bananas")
-
-
-def check_on_timeout(value: str) -> bool:
-    """Return whether a job that has not ended in time is to be cancelled."""
-    if value not in ("leave", "cancel"):
-        raise ValueError("on_timeout must be 'leave' or 'cancel'")
-    return value == "cancel"
 
 
 class Repairs:

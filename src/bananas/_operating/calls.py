@@ -1,0 +1,99 @@
+"""OperatingCalls: makes what carries out a client's operating calls, with the first of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from .._pipeline import AutoPipeline
+from .._waits import Waits
+from .._wire import Keys
+from .connection import OperatingConnection
+
+if TYPE_CHECKING:
+    from .doctor import Doctor
+    from .operator import Operator
+    from .repairs import Repairs
+
+__all__ = ["OperatingCalls"]
+
+
+class OperatingCalls:
+    """Has what inspects, explains and repairs the queue of one client, each made when first used.
+
+    Most programs never make such a call; to import what carries them out would take about as long
+    as to import all the rest of the package.
+
+    Args:
+        connection: Carries the commands.
+        pipeline: Carries reads of one job.
+        waits: Knows of each awaited job.
+        keys: The names of everything.
+        routing_key: The client's own route; None for the flat lists.
+        failure_ttl: Seconds that the result of a job is kept that one of the calls ends.
+    """
+
+    def __init__(
+        self,
+        connection: OperatingConnection,
+        pipeline: AutoPipeline,
+        waits: Waits,
+        keys: Keys,
+        *,
+        routing_key: Optional[str],
+        failure_ttl: int,
+    ) -> None:
+        self._connection = connection
+        self._pipeline = pipeline
+        self._waits = waits
+        self._keys = keys
+        self._routing_key = routing_key
+        self._failure_ttl = failure_ttl
+        self._operator: Optional[Operator] = None
+        self._repairs: Optional[Repairs] = None
+        self._doctor: Optional[Doctor] = None
+        #: The client's life, which a listing must not outlive.
+        self.life: object = None
+
+    @property
+    def operator(self) -> Operator:
+        """What inspects and explains."""
+        if self._operator is None:
+            from .operator import Operator
+
+            self._operator = Operator(
+                self._connection,
+                self._pipeline,
+                self._waits,
+                self._keys,
+                routing_key=self._routing_key,
+            )
+            self._operator.life = self.life
+        return self._operator
+
+    @property
+    def repairs(self) -> Repairs:
+        """What changes jobs."""
+        if self._repairs is None:
+            from .repairs import Repairs
+
+            self._repairs = Repairs(
+                self._connection,
+                self._keys,
+                routing_key=self._routing_key,
+                failure_ttl=self._failure_ttl,
+            )
+        return self._repairs
+
+    @property
+    def doctor(self) -> Doctor:
+        """What audits the queue."""
+        if self._doctor is None:
+            from .doctor import Doctor
+
+            self._doctor = Doctor(
+                self._connection,
+                self._keys,
+                routing_key=self._routing_key,
+                failure_ttl=self._failure_ttl,
+            )
+        return self._doctor
