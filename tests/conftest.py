@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import inspect
 import os
 import signal
@@ -29,7 +28,6 @@ __all__ = [
     "pytest_configure",
     "pytest_configure_node",
     "pytest_report_header",
-    "pytest_runtestloop",
     "pytest_unconfigure",
     "pytest_xdist_auto_num_workers",
     "redis_server",
@@ -65,15 +63,6 @@ def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
         params = getattr(getattr(item, "callspec", None), "params", {})
         if fixtures & _REAL_SERVERS or params.get("broker") in ("real", "redis_server"):
             item.add_marker(pytest.mark.real_server)
-
-
-@pytest.hookimpl(hookwrapper=True)
-def pytest_runtestloop() -> Iterator[None]:
-    """Spare the collector what lives longer than all tests: many collect, to see what is left."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def pytest_unconfigure() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import random
+import traceback
 from typing import Any, Awaitable, Callable, Dict, List
 
 import hypothesis
@@ -137,6 +138,7 @@ class Machine(RuleBasedStateMachine):
         calls, self.calls = self.calls, []
         for outcome in await asyncio.gather(*calls, return_exceptions=True):
             if isinstance(outcome, BaseException):
+                traceback.print_exception(type(outcome), outcome, outcome.__traceback__)
                 raise outcome
 
     def teardown(self) -> None:
@@ -144,6 +146,10 @@ class Machine(RuleBasedStateMachine):
             self.trouble.end()
             self.thread.run(self._end)
             self.record.check(self.server)
+        except BaseException:
+            # Hypothesis says no more than "flaky" of what does not happen again.
+            traceback.print_exc()
+            raise
         finally:
             self.thread.run(lambda: self.client.close())
             self.thread.stop()
