@@ -251,7 +251,10 @@ def quick(session: nox.Session) -> None:
     check_style(session)
     session.run("mypy")
     chosen = session.posargs or ["tests/unit", "tests/behaviour", "-m", "not real_server"]
-    env = kept_bytecode(session)
+    # These tests hardly wait: more processes than this only read all tests once more.
+    busy = str(2 * (os.cpu_count() or 1))
+    count = os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", busy)
+    env = {**kept_bytecode(session), "PYTEST_XDIST_AUTO_NUM_WORKERS": count}
     session.run("python", "-m", "pytest", *workers(chosen), *chosen, env=env)
 
 

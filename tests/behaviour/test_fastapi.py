@@ -366,10 +366,10 @@ async def test_events_of_a_job(app: FastAPI, worker: GoWorker) -> None:
             failed = parsed(await exchange.chunk())
             assert (failed["event"], failed["data"]["attempts"]) == ("attempt-failed", 1)
             assert "last_error" not in failed["data"]
-            worker.store_success(job_id, "[7]")
+            worker.store_success(job_id, '[7, {"n": 1e400}]')
             worker.complete(job_id)
             last = parsed(await exchange.chunk())
-            assert (last["event"], last["data"]["result"]) == ("finished", [7])
+            assert (last["event"], last["data"]["result"]) == ("finished", [7, {"n": None}])
             assert await exchange.chunk() == ""
         assert client.stats().waits == 0
         path = f"GET /jobs/{job_id}/events"

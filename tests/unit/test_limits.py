@@ -11,8 +11,8 @@ MODULE, CLASS, FUNCTION = 400, 250, 40
 #: The two facades, whose methods are one short line each, and what is generated.
 FACADES = {"client", "sync", "_sync_parts"}
 LONG_CLASSES = {"client.AsyncClient", "sync.Client"}
-#: Generated; and commands, each of whose options has a text of several lines.
-LONG_FUNCTIONS = {"sync.from_sentinel", "cli.demo_command.demo", "cli.waiting.wait"}
+#: Generated; and a command, each of whose options has a text of several lines.
+LONG_FUNCTIONS = {"sync.from_sentinel", "cli.demo_command.demo"}
 SOURCES = modules()
 Definition = Union[ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef]
 

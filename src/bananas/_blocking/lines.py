@@ -126,7 +126,7 @@ class Lines:
         """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
         Raises:
-            exceptions.ConnectionError: There is none to be had.
+            exceptions.ConnectionError: No connection can be made.
         """
         use = _Use(self._clock())
         try:
@@ -318,7 +318,7 @@ class Lines:
         """Open a line for a submit; return False where that is for the loop.
 
         Raises:
-            exceptions.ConnectionError: There is none to be had, and the loop would find no other.
+            exceptions.ConnectionError: No connection can be made, by the loop either.
         """
         try:
             return self._open_one(use)

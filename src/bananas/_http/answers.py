@@ -122,7 +122,7 @@ def _waiting(error: exc.BananasError, place: Optional[JobPlace], **members: str)
 
 
 def _has_ended(error: exc.TimeoutError) -> bool:
-    """Whether waiting for the job again is of no use."""
+    """Whether the job will not end any more: it is missing, or was cancelled."""
     return error.whereabouts in (JobPlace.MISSING, JobPlace.CANCELLED)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Any, Dict, Optional, Set
 
 from .. import exceptions as exc
@@ -176,4 +177,16 @@ def _name(kind: str) -> str:
 def _event(kind: str, data: Dict[str, Any], event_id: str = "") -> bytes:
     """Return an event; JSON text has no line breaks."""
     first = f"id: {event_id}\n" if event_id else ""
-    return f"{first}event: {_name(kind)}\ndata: {json.dumps(data)}\n\n".encode()
+    text = json.dumps(_finite(data), allow_nan=False)
+    return f"{first}event: {_name(kind)}\ndata: {text}\n\n".encode()
+
+
+def _finite(value: Any) -> Any:
+    """Replace numbers beyond a double by null: no browser reads what ``json`` writes for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return value

@@ -38,7 +38,8 @@ async def job_events(
         timeout: Limit in seconds, or a timedelta, after which the stream ends with the event
             ``timeout``; None is no limit.
         keep_alive: Seconds of silence after which a comment is sent, for proxies.
-        with_result: Whether the event ``finished`` has the result of a success.
+        with_result: Whether the event ``finished`` has the result of a success; a number beyond a
+            double is null there.
         show_errors: Whether events have what the worker recorded of failures.
 
     Raises:

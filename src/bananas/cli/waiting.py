@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import typer
 
 from .. import exceptions as exc
-from ..client import AsyncClient
+from ..client import AsCompleted, AsyncClient
 from ..models import JobResult
 from . import options
 from .arguments import timeout_of
@@ -59,21 +59,8 @@ def wait(
         if must_exist:
             await _refuse_missing(client, ids)
         with waiting(f"waiting for {len(ids)} of {len(ids)}", quiet=quiet or as_json):
-            await _follow(client)
-
-    async def _follow(client: AsyncClient) -> None:
-        results = client.as_completed(ids, limit, wait_for_retries=not any_attempt)
-        async with results:
-            while True:
-                try:
-                    ended(await results.__anext__())
-                except StopAsyncIteration:
-                    return
-                except (exc.TimeoutError, exc.ResultNotFoundError) as error:
-                    for job_id in error.job_ids:
-                        statuses[job_id] = status_of(error)
-                    left = [job_id for job_id in error.job_ids if job_id not in str(error)]
-                    say(f"{error} {' '.join(left)}".rstrip())
+            results = client.as_completed(ids, limit, wait_for_retries=not any_attempt)
+            statuses.update(await _without_result(results, ended))
 
     def interrupted() -> str:
         left = [job_id for job_id in ids if job_id not in statuses]
@@ -84,6 +71,24 @@ def wait(
 
     run(Target(redis, key_prefix), work, interrupted=interrupted)
     raise typer.Exit(max(statuses.values(), default=0))
+
+
+async def _without_result(
+    results: AsCompleted, ended: Callable[[JobResult[Any]], None]
+) -> Dict[str, int]:
+    """Hand over each result, and return the statuses of the jobs that have none."""
+    statuses: Dict[str, int] = {}
+    async with results:
+        while True:
+            try:
+                ended(await results.__anext__())
+            except StopAsyncIteration:
+                return statuses
+            except (exc.TimeoutError, exc.ResultNotFoundError) as error:
+                for job_id in error.job_ids:
+                    statuses[job_id] = status_of(error)
+                left = [job_id for job_id in error.job_ids if job_id not in str(error)]
+                say(f"{error} {' '.join(left)}".rstrip())
 
 
 async def _refuse_missing(client: AsyncClient, ids: List[str]) -> None:
