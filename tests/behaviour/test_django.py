@@ -69,7 +69,8 @@ def site(
         django.setup()
         project.ALLOWED_HOSTS.append("testserver")
         call_command("migrate", run_syncdb=True, verbosity=0)
-        yield embedded_session, database
+        # Made anew, where a process runs other tests in between, it keeps its first settings.
+        yield embedded_session, str(project.DATABASES["default"]["NAME"])
         connection.close()
 
 

@@ -52,8 +52,10 @@ return {documents, queued}
 def queued_once(server: RedisServer, *job_ids: str) -> None:
     """Check that these jobs, and no others, stand once in one place and have a document."""
     found = Inventory(server)
-    assert found.queued == Counter(set(job_ids))
-    assert found.documents == set(job_ids)
+    wanted = Counter(set(job_ids))
+    missing, more = wanted - found.queued, found.queued - wanted
+    assert found.queued == wanted, f"missing {missing}, and more than wanted {more}"
+    assert found.documents == set(job_ids), f"{found.documents} have a document"
 
 
 def nothing_left(server: RedisServer, *allowed: str) -> None:

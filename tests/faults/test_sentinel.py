@@ -67,7 +67,10 @@ async def _fail_over(
 ) -> None:
     async with _client(free_port(), sentinel.port, connect_timeout=connect_timeout) as client:
         await client.submit_job("work", None, job_id="before")
-        assert primary.command("WAIT", 1, 10_000) == 1
+        with primary.connect() as redis:  # WAIT waits for the last write of its own connection
+            redis.command("SET", "later", 1)
+            redis.command("DEL", "later")
+            assert redis.command("WAIT", 1, 10_000) == 1
         wait = asyncio.ensure_future(client.wait_for_result("before", 40))
         await eventually(lambda: _subscribed(primary), "a subscription")
         await asyncio.get_running_loop().run_in_executor(None, getattr(primary, how))
