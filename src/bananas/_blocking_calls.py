@@ -23,11 +23,11 @@ from typing import (
 from . import exceptions as exc
 from ._arguments import check_callable
 from ._blocking import Connections
-from ._chunks import Chunk
 from ._in_process import InProcess
 from ._operating import Clearing, ListedJobs
 from ._pipeline import Entry
 from ._submission import Submission
+from ._submit_chunks import Chunk
 from ._types import IfExists
 from .client import AsyncClient, ClientStats
 from .models import JobResult, JobSpec

@@ -17,8 +17,8 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._chunks import Chunk
 from ._pipeline import LARGE, AutoPipeline, Entry, NotQueued
+from ._submit_chunks import Chunk
 from ._types import IfExists
 
 __all__ = ["Submission", "closed_after_error", "raise_refusals"]

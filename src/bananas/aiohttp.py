@@ -7,7 +7,7 @@ import functools
 from contextvars import ContextVar
 from typing import Any, AsyncIterator, Awaitable, Callable, Optional, TypeVar, Union
 
-from ._extras import missing_extra
+from ._missing_extras import missing_extra
 
 try:
     from aiohttp import web

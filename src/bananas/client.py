@@ -26,12 +26,12 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_on_timeout, check_text, check_timeout
+from ._client_life import Life
+from ._event_loops import refuse_green_threads
 from ._in_process import InProcess
-from ._life import Life
 from ._operating import OperatingCalls, OperatingConnection
 from ._pipeline import AutoPipeline, Entry
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider, Settings, open_link, sentinel_endpoints
-from ._surroundings import refuse_green_threads
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._waits import AsCompleted, JobChanges, Listener, Waits
 from ._wire import Keys, format_timestamp
@@ -661,10 +661,10 @@ class AsyncClient(InProcess):
         except exc.TimeoutError as error:
             if not cancels:
                 raise
-            await self._operating.repairs.cancel_overdue(entry.job_id, error)
+            await self._operating.changes.cancel_overdue(entry.job_id, error)
         except asyncio.CancelledError:
             if cancels:
-                self._operating.repairs.cancel_later(entry.job_id)
+                self._operating.changes.cancel_later(entry.job_id)
             raise
         return await self._waits.wait(entry.job_id, 0, any_attempt=any_attempt)  # it has ended
 
@@ -955,7 +955,7 @@ class AsyncClient(InProcess):
 
         Cancelling it changes nothing.
         """
-        return await self._operating.operator.explain(job_id, observe)
+        return await self._operating.reads.explain(job_id, observe)
 
     async def wait_for_result(
         self,
@@ -1121,7 +1121,7 @@ class AsyncClient(InProcess):
 
         Ending it early leaves open whether the job is cancelled.
         """
-        return await self._operating.repairs.cancel(job_id, reason)
+        return await self._operating.changes.cancel(job_id, reason)
 
     async def reschedule(self, job_id: str, when: Union[datetime, timedelta]) -> RescheduleOutcome:
         """Have a job that waits run at another time: a scheduled one, a retry, or a queued one.
@@ -1150,7 +1150,7 @@ class AsyncClient(InProcess):
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost twice.
             TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
         """
-        return await self._operating.repairs.reschedule(job_id, when)
+        return await self._operating.changes.reschedule(job_id, when)
 
     async def delete(self, job_id: str) -> DeleteOutcome:
         """Delete a job that has finished, with its result and its dead letter.
@@ -1165,14 +1165,15 @@ class AsyncClient(InProcess):
             job_id: The job.
 
         Returns:
-            What became of it; a job that has not finished is left alone.
+            What became of it; a job that has not finished is left alone. One that has completed
+            is waited for, for a second at most, until its worker has written that down.
 
         Raises:
             ServerError: Redis refuses; nothing was done.
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
             TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
         """
-        return await self._operating.repairs.delete(job_id)
+        return await self._operating.changes.delete(job_id)
 
     async def requeue(
         self, job_id: str, *, routes: Optional[Literal["flat", "document"]] = None
@@ -1201,7 +1202,7 @@ class AsyncClient(InProcess):
             ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        await self._operating.repairs.requeue(job_id, routes)
+        await self._operating.changes.requeue(job_id, routes)
 
     async def recover(
         self,
@@ -1254,7 +1255,7 @@ class AsyncClient(InProcess):
             print(counts.requeued, "queued again; call it again at", counts.next_at)
             ```
         """
-        return await self._operating.repairs.recover(
+        return await self._operating.changes.recover(
             idle_for, routes, limit=limit, dry_run=dry_run, progress=progress
         )
 

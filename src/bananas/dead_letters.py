@@ -55,8 +55,8 @@ class DeadLetters(InProcess):
         Raises:
             ValueError: An argument is refused.
         """
-        wanted = self._operating.repairs.letters(name, error, older_than, routing_key, None)
-        return self._operating.operator.dead_letters(wanted, limit)
+        wanted = self._operating.changes.letters(name, error, older_than, routing_key, None)
+        return self._operating.reads.dead_letters(wanted, limit)
 
     async def requeue(
         self,
@@ -123,8 +123,8 @@ class DeadLetters(InProcess):
         routes: Optional[str],
         dry_run: bool,
     ) -> Clearing:
-        wanted = self._operating.repairs.letters(name, error, older_than, routing_key, all)
-        return self._operating.repairs.requeuing(
+        wanted = self._operating.changes.letters(name, error, older_than, routing_key, all)
+        return self._operating.changes.requeuing(
             wanted, routes, limit=limit, rate=rate, dry_run=dry_run
         )
 
@@ -185,5 +185,5 @@ class DeadLetters(InProcess):
         rate: Optional[float],
         dry_run: bool,
     ) -> Clearing:
-        wanted = self._operating.repairs.letters(name, error, older_than, routing_key, all)
-        return self._operating.repairs.purging(wanted, limit=limit, rate=rate, dry_run=dry_run)
+        wanted = self._operating.changes.letters(name, error, older_than, routing_key, all)
+        return self._operating.changes.purging(wanted, limit=limit, rate=rate, dry_run=dry_run)

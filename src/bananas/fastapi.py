@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Optional, Union
 
-from ._extras import missing_extra
+from ._missing_extras import missing_extra
 
 try:
     from fastapi import Depends, Header, Path

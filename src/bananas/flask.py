@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Dict, Optional, Tuple
 
-from ._extras import missing_extra
 from ._framework_client import FrameworkClient
 from ._framework_settings import ClientSettings
 from ._http import answer_to, log_answer
+from ._missing_extras import missing_extra
 from .client import AsyncClient
 from .exceptions import BananasError
 from .sync import Client

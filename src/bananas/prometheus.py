@@ -12,7 +12,7 @@ from typing import Iterable, Iterator, List, Optional, Tuple, Union
 from . import exceptions as exc
 from ._arguments import check_seconds
 from ._awaited_calls import AwaitedClient
-from ._extras import missing_extra
+from ._missing_extras import missing_extra
 from ._types import Seconds
 from .client import AsyncClient, ClientStats
 from .operating import QueueDepths

@@ -32,13 +32,13 @@ from ._arguments import (
     plain,
     shown,
 )
-from ._chunks import Chunk, Chunks
 from ._in_process import InProcess
 from ._operating import ListedJobs, OperatingCalls
 from ._pipeline import AutoPipeline, Entry, NotQueued
 from ._redis import Reply, ReplyError
-from ._stored import read_all
+from ._stored_jobs import read_all
 from ._submission import Submission, closed_after_error, raise_refusals
+from ._submit_chunks import Chunk, Chunks
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
 from ._wire import UTC, Default, Keys, format_timestamp, new_document, new_job_id, stamp, utcnow
 from .enums import JobPriority, JobStatus, Priority, check_priority
@@ -230,7 +230,7 @@ class RedisQueue(InProcess):
             ConnectionError: Redis could not be reached.
             TimeoutError: It did not answer within ``read_timeout``.
         """
-        return await self._operating.operator.depths(routing_keys, discover=discover)
+        return await self._operating.reads.depths(routing_keys, discover=discover)
 
     def jobs(
         self,
@@ -262,8 +262,8 @@ class RedisQueue(InProcess):
         Raises:
             ValueError: An argument is refused.
         """
-        operator = self._operating.operator
-        return operator.jobs(place, routing_key=routing_key, priority=priority, limit=limit)
+        reads = self._operating.reads
+        return reads.jobs(place, routing_key=routing_key, priority=priority, limit=limit)
 
     # -- submitting, on the way from the client --------------------------------------------------
 

@@ -10,7 +10,7 @@ from ._arguments import check_job_id, check_job_ids, check_timeout
 from ._in_process import InProcess
 from ._pipeline import AutoPipeline
 from ._redis import Command, Reply, ReplyError
-from ._stored import read_all, result_of
+from ._stored_jobs import read_all, result_of
 from ._types import Seconds
 from ._waits import Waits
 from ._wire import Keys, utcnow

@@ -995,7 +995,8 @@ class Client(BlockingCalls):
             job_id: The job.
 
         Returns:
-            What became of it; a job that has not finished is left alone.
+            What became of it; a job that has not finished is left alone. One that has completed
+            is waited for, for a second at most, until its worker has written that down.
 
         Raises:
             ServerError: Redis refuses; nothing was done.

@@ -7,7 +7,7 @@ import random
 import uuid
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any, Awaitable, Callable, Dict, List
+from typing import Any, Awaitable, Callable, Dict, List, Optional
 
 import pytest
 
@@ -121,6 +121,41 @@ async def test_one_that_has_finished_is_left_alone(
     assert real_broker.keys() == [D]
     assert real_broker.command("LRANGE", D, 0, -1) == [b"other"]
     assert await client.delete(job_id) is DeleteOutcome.MISSING
+
+
+async def test_one_whose_result_is_just_stored_can_be_deleted(
+    real_broker: Broker, connect: Connect
+) -> None:
+    """A worker stores the result first: until it has written the rest, deleting waits for it."""
+    client = await connect(real_broker.url)
+    job_id = await client.submit_job("work", {})
+    document = real_broker.document(job_id)
+    real_broker.command("RPOPLPUSH", LIST, P)
+    real_broker.command("HSET", f"bananas:result:{job_id}", "status", "completed")
+    real_broker.command("CONFIG", "RESETSTAT")
+    deleting = asyncio.ensure_future(client.delete(job_id))
+    while b"cmdstat_hgetall" not in real_broker.command("INFO", "commandstats"):
+        await asyncio.sleep(0.002)
+    real_broker.command("LREM", P, 1, job_id)
+    completed = document.replace(b"pending", b"completed")
+    real_broker.command("SET", f"bananas:job:{job_id}", completed)
+    assert await deleting is DeleteOutcome.DELETED
+    assert real_broker.keys() == []
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", None])
+async def test_one_that_a_worker_still_holds_is_not_deleted(
+    real_broker: Broker, connect: Connect, status: Optional[str]
+) -> None:
+    """Its worker may be lost, or go on: after a second at most it is said to be unfinished."""
+    client = await connect(real_broker.url)
+    job_id = await client.submit_job("work", {})
+    real_broker.command("RPOPLPUSH", LIST, P)
+    if status is not None:
+        real_broker.command("HSET", f"bananas:result:{job_id}", "status", status)
+    before = real_broker.keys()
+    assert await client.delete(job_id) is DeleteOutcome.UNFINISHED
+    assert real_broker.keys() == before
 
 
 @pytest.mark.parametrize("job_id", ["", "odd id: \u00e9", "gone"])

@@ -118,7 +118,7 @@ async def test_an_id_whose_document_came_back_stays(
     """Each is looked at once more in the step that removes it."""
     real_broker.command("RPUSH", LIST, "back", "gone")
     report = await client.doctor(observe=0)
-    connection = client._operating.operator.connection
+    connection = client._operating.reads.connection
     run = connection.run
 
     async def interfering(commands: Any, **options: Any) -> Any:
@@ -196,7 +196,7 @@ async def test_a_busy_worker_raises_no_alarm(real_broker: Broker, client: AsyncC
     store(real_broker, "lost")
     for number in range(30):
         await client.submit_job("work", 1, job_id=f"job{number}")
-    connection = client._operating.operator.connection
+    connection = client._operating.reads.connection
     run = connection.run
 
     async def interfering(commands: Any, **options: Any) -> Any:

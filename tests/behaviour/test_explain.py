@@ -183,7 +183,7 @@ async def test_rights(real_broker: Broker) -> None:
 
 async def test_observation(real_broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two looks tell a list that moves from one that nobody drains, and who looks for due jobs."""
-    monkeypatch.setattr("bananas._operating.operator._SHORTEST_OBSERVATION", 0.01)
+    monkeypatch.setattr("bananas._operating.reads._SHORTEST_OBSERVATION", 0.01)
     async with AsyncClient(real_broker.url) as client:
         first, job_id = [await client.submit_job("work", n) for n in range(2)]
         found = await client.explain(job_id, 0.05)

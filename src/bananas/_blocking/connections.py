@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from typing import Any, Callable, Coroutine, Dict, Optional, TypeVar
 
 from .. import exceptions as exc
-from .._life import warn_unclosed
+from .._client_life import warn_unclosed
 from .._pipeline import Entry, NotQueued, Submit
 from .._redis import connect
 from ..client import AsyncClient, ClientStats

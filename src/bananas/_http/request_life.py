@@ -81,7 +81,7 @@ async def wait_for_job(
         return await end_with_request(wait, gone, stopping)
     except (CallerGoneError, asyncio.CancelledError):
         if cancel_job:
-            client._operating.repairs.cancel_later(checked)
+            client._operating.changes.cancel_later(checked)
         raise
     except _StoppingError:
         where = await client.locate(checked)

@@ -10,13 +10,13 @@ from .._wire import Keys
 from ..models import Job, JobStatus
 from ..repairs import AuditReport, Finding
 from .connection import OperatingConnection
+from .document_pages import PAGE_IDS, read_sizes, read_step, step_of
+from .id_places import Place, ids_without_document, place_pages
 from .listing import ask
-from .lost_jobs import digest
-from .pages import PAGE_IDS, read_sizes, read_step, step_of
-from .places import Place, ids_without_document, place_pages
+from .server_facts import look_at_server, missing_commands
 from .server_findings import server_findings
-from .server_look import look_at_server, missing_commands
 from .taken_age import TakenAge
+from .taken_entries import digest
 
 __all__ = ["Audit", "is_unfinished"]
 

@@ -10,9 +10,9 @@ from .._wire import Keys
 from .connection import OperatingConnection
 
 if TYPE_CHECKING:
+    from .changes import OperatingChanges
     from .doctor import Doctor
-    from .operator import Operator
-    from .repairs import Repairs
+    from .reads import OperatingReads
 
 __all__ = ["OperatingCalls"]
 
@@ -48,41 +48,41 @@ class OperatingCalls:
         self._keys = keys
         self._routing_key = routing_key
         self._failure_ttl = failure_ttl
-        self._operator: Optional[Operator] = None
-        self._repairs: Optional[Repairs] = None
+        self._reads: Optional[OperatingReads] = None
+        self._changes: Optional[OperatingChanges] = None
         self._doctor: Optional[Doctor] = None
         #: The client's life, which a listing must not outlive.
         self.life: object = None
 
     @property
-    def operator(self) -> Operator:
+    def reads(self) -> OperatingReads:
         """What inspects and explains."""
-        if self._operator is None:
-            from .operator import Operator
+        if self._reads is None:
+            from .reads import OperatingReads
 
-            self._operator = Operator(
+            self._reads = OperatingReads(
                 self._connection,
                 self._pipeline,
                 self._waits,
                 self._keys,
                 routing_key=self._routing_key,
             )
-            self._operator.life = self.life
-        return self._operator
+            self._reads.life = self.life
+        return self._reads
 
     @property
-    def repairs(self) -> Repairs:
+    def changes(self) -> OperatingChanges:
         """What changes jobs."""
-        if self._repairs is None:
-            from .repairs import Repairs
+        if self._changes is None:
+            from .changes import OperatingChanges
 
-            self._repairs = Repairs(
+            self._changes = OperatingChanges(
                 self._connection,
                 self._keys,
                 routing_key=self._routing_key,
                 failure_ttl=self._failure_ttl,
             )
-        return self._repairs
+        return self._changes
 
     @property
     def doctor(self) -> Doctor:

@@ -11,7 +11,7 @@ from ..enums import JobPriority, JobStatus
 from ..location import JobPlace
 from ..models import Job
 from ..operating import Explanation
-from .facts import Facts, Standing
+from .job_facts import Facts, Standing
 
 __all__ = ["diagnose"]
 

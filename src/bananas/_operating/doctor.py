@@ -17,12 +17,12 @@ from .._arguments import (
 from .._types import Seconds
 from .._wire import Keys
 from ..repairs import AuditReport, RepairCounts
+from .audit_repairs import Mending
 from .auditing import Audit
 from .connection import OperatingConnection
 from .depths import discover_routes
-from .mending import Mending
-from .places import Place, all_places
-from .routes import Routes
+from .id_places import Place, all_places
+from .requeue_routes import Routes
 
 __all__ = ["Doctor"]
 

@@ -8,7 +8,7 @@ from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
-from .._stored import result_of
+from .._stored_jobs import result_of
 from .._wire import Keys
 from ..enums import JobPriority, JobStatus
 from ..models import Job, JobResult
@@ -16,7 +16,7 @@ from ..operating import Explanation
 from .connection import Runs
 from .depths import discover_routes
 from .diagnosis import diagnose
-from .facts import Facts, Standing
+from .job_facts import Facts, Standing
 
 __all__ = ["explain"]
 

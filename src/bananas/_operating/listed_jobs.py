@@ -13,8 +13,8 @@ from ..models import Job
 from ..operating import JobEntry
 from .connection import Runs
 from .depths import time_of
+from .document_pages import PAGE_IDS, read_sizes, read_step, step_of
 from .listing import Member, Pages
-from .pages import PAGE_IDS, read_sizes, read_step, step_of
 
 __all__ = ["ListedJobs"]
 

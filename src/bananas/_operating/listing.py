@@ -7,7 +7,7 @@ from typing import Any, List, NamedTuple, Optional, Protocol, Tuple
 from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
 from .connection import Runs
-from .pages import PAGE_IDS
+from .document_pages import PAGE_IDS
 
 __all__ = ["ListPages", "Member", "Pages", "SetPages"]
 

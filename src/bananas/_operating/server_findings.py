@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Sequence
 
 from ..repairs import Finding
-from .places import Place
-from .server_look import ServerLook
+from .id_places import Place
+from .server_facts import ServerLook
 
 __all__ = ["server_findings"]
 

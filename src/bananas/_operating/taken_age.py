@@ -11,8 +11,8 @@ from .._wire import Keys, utcnow
 from ..models import Job
 from ..repairs import Finding
 from .connection import OperatingConnection
-from .lost_jobs import Note, digest
-from .pages import read_sizes, read_step, step_of
+from .document_pages import read_sizes, read_step, step_of
+from .taken_entries import Note, digest
 
 __all__ = ["TakenAge"]
 

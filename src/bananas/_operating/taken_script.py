@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Sequence
 
 from .._redis import Argument, Command
 from .._wire import Keys
-from .lost_jobs import Step
+from .taken_entries import Step
 
 __all__ = ["TakenEntry", "TakenPage", "change_taken", "rights_to_change_taken"]
 

@@ -7,8 +7,8 @@ import os
 from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Union
 
 from .. import exceptions as exc
+from .._event_loops import running_loop
 from .._redis import Command, Link, Reply
-from .._surroundings import running_loop
 from .owner import LARGE, Owner
 from .recovery import LinkFacts
 from .requests import SILENCE, Call, Callback, NotQueued, Submit

@@ -10,7 +10,7 @@ from concurrent.futures import CancelledError
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
 
 from .. import exceptions as exc
-from .._extras import missing_extra
+from .._missing_extras import missing_extra
 from .._redis import Endpoint
 from .._version import __version__
 from ..client import AsyncClient, ClientStats

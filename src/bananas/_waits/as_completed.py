@@ -14,8 +14,8 @@ from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Type
 import anyio
 
 from .. import exceptions as exc
+from .._event_loops import running_loop
 from .._in_process import InProcess
-from .._surroundings import running_loop
 from ..location import JobPlace
 from ..models import JobResult
 from .limit import CANCELS_ARE_COUNTED, EventLimit

@@ -8,8 +8,8 @@ from types import TracebackType
 from typing import Any, Deque, List, Optional, Type
 
 from .. import exceptions as exc
+from .._event_loops import running_loop
 from .._in_process import InProcess
-from .._surroundings import running_loop
 from .._wire import utcnow
 from ..location import JobPlace, Location
 from ..models import JobResult

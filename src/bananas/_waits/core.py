@@ -7,7 +7,7 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
 from .._redis import Reply
-from .._stored import document_of
+from .._stored_jobs import document_of
 from . import messages
 from .effects import Effects
 from .endings import Endings

@@ -8,7 +8,7 @@ from typing import Any, Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._redis import Reply
-from .._stored import Document, result_of
+from .._stored_jobs import Document, result_of
 from ..models import JobResult
 from . import messages
 from .effects import Effects

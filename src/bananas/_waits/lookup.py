@@ -8,7 +8,7 @@ from typing import Any, List, Optional, Sequence
 from .. import exceptions as exc
 from .._pipeline import AutoPipeline
 from .._redis import Command, Reply, ReplyError
-from .._stored import document_of, read_document, read_end, result_of
+from .._stored_jobs import document_of, read_document, read_end, result_of
 from .._wire import Keys
 from ..models import JobResult
 from .finality import Finality, judge

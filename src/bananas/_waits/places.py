@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional
 
-from .._stored import Document
+from .._stored_jobs import Document
 from ..location import JobPlace, Location
 from ..models import JobResult, JobStatus
 from .finality import Finality, judge

@@ -8,7 +8,7 @@ from typing import Callable, List, Optional, Sequence
 
 from .._pipeline import AutoPipeline
 from .._redis import Command, Reply
-from .._stored import read_document, read_end
+from .._stored_jobs import read_document, read_end
 from .._wire import Keys
 from .core import WaitCore
 from .lookup import is_listed, read_taken

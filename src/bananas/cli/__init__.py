@@ -6,7 +6,7 @@ import os
 import sys
 from typing import Mapping, NoReturn, Optional, Sequence
 
-from .._extras import remedy
+from .._missing_extras import remedy
 
 __all__ = ["main"]
 

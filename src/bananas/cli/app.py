@@ -11,8 +11,8 @@ import typer
 
 from .. import __version__
 from .changing import cancel, delete, requeue, reschedule
-from .clearing import purge, requeue_
 from .dead import dead, list_, show
+from .dead_clearing import purge, requeue_
 from .demo_command import demo
 from .doctoring import doctor
 from .explaining import explain

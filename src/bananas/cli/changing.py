@@ -12,9 +12,9 @@ from ..client import AsyncClient
 from . import options
 from .arguments import due_at
 from .confirming import confirm, confirm_named
+from .exit_status import ERROR, NOT_FOUND, say
 from .output import json_line
 from .running import Target, run
-from .statuses import ERROR, NOT_FOUND, say
 
 __all__ = ["SAID", "cancel", "delete", "requeue", "reschedule"]
 

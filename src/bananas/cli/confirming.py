@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from .statuses import ERROR, INTERRUPTED, USAGE, end
+from .exit_status import ERROR, INTERRUPTED, USAGE, end
 
 __all__ = ["agreed", "confirm", "confirm_named", "refuse_unasked"]
 

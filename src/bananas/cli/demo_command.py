@@ -6,14 +6,14 @@ from typing import Optional, Sequence
 
 import typer
 
-from .._extras import remedy
+from .._missing_extras import remedy
 from .demo import run_demo
 from .demo_jobs import Progress
 from .demo_story import nobody_works, stopped
 from .demo_view import View
+from .exit_status import ERROR, end
 from .output import console
 from .running import Target, run_or_end
-from .statuses import ERROR, end
 
 __all__ = ["demo"]
 

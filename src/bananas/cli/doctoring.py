@@ -13,9 +13,9 @@ from ..repairs import AuditReport, Finding, FindingKind, RepairCounts
 from . import options
 from .arguments import span_of
 from .confirming import agreed, refuse_unasked
+from .exit_status import ERROR, end, say
 from .output import console, facts, json_line
 from .running import Target, run
-from .statuses import ERROR, end, say
 from .waiting_view import waiting
 
 __all__ = ["doctor"]

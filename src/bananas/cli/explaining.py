@@ -11,9 +11,9 @@ from ..location import JobPlace
 from ..operating import Explanation
 from . import options
 from .arguments import span_of
+from .exit_status import NOT_FOUND
 from .output import console, facts, json_line
 from .running import Target, run
-from .statuses import NOT_FOUND
 from .waiting_view import waiting
 
 __all__ = ["explain"]

@@ -17,9 +17,9 @@ from ..models import JobPriority
 from ..operating import JobEntry, QueueDepths
 from . import options
 from .arguments import span_of
+from .exit_status import say
 from .output import console, json_line, moment_text, table
 from .running import Target, run
-from .statuses import say
 
 __all__ = ["jobs", "queues", "show_jobs"]
 

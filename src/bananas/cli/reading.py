@@ -12,10 +12,10 @@ from ..client import AsyncClient
 from ..location import JobPlace, Location
 from ..models import Job, JobResult
 from . import options
-from .outcomes import result_facts, show_outcome, status_of_result
+from .exit_status import NOT_FOUND, end
+from .job_outcomes import result_facts, show_outcome, status_of_result
 from .output import console, facts, json_line, json_text, moment_text
 from .running import Target, run
-from .statuses import NOT_FOUND, end
 
 __all__ = ["job", "result"]
 

@@ -13,11 +13,11 @@ from ..exceptions import BananasError
 from ..repairs import RecoveryCounts
 from . import options
 from .arguments import span_of
-from .clearing_view import progress_of
 from .confirming import confirm
+from .dead_clearing_view import progress_of
+from .exit_status import say
 from .output import console, facts, json_line
 from .running import Target, run
-from .statuses import say
 
 __all__ = ["recover"]
 

@@ -13,7 +13,7 @@ import typer
 
 from ..client import AsyncClient
 from ..exceptions import BananasError
-from .statuses import INTERRUPTED, end, say, status_of
+from .exit_status import INTERRUPTED, end, say, status_of
 
 __all__ = ["Target", "interruptible", "run", "run_or_end"]
 

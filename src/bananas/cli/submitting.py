@@ -13,10 +13,10 @@ from ..models import JobPriority, JobResult
 from . import options
 from .arguments import due_at, payload_of, timeout_of
 from .changing import SAID
-from .outcomes import show_outcome, status_of_result
+from .exit_status import say
+from .job_outcomes import show_outcome, status_of_result
 from .output import json_line
 from .running import Target, run
-from .statuses import say
 from .waiting_view import waiting
 
 __all__ = ["call", "submit"]

@@ -11,10 +11,10 @@ from ..client import AsCompleted, AsyncClient
 from ..models import JobResult
 from . import options
 from .arguments import timeout_of
-from .outcomes import result_facts
+from .exit_status import JOB_FAILED, say, status_of
+from .job_outcomes import result_facts
 from .output import json_line, json_text
 from .running import Target, run
-from .statuses import JOB_FAILED, say, status_of
 from .waiting_view import waiting
 
 __all__ = ["wait"]

@@ -11,9 +11,9 @@ from ..models import JobStatus
 from ..operating import JobChange
 from . import options
 from .arguments import timeout_of
+from .exit_status import JOB_FAILED, NOT_FOUND
 from .output import json_line
 from .running import Target, run
-from .statuses import JOB_FAILED, NOT_FOUND
 
 __all__ = ["watch"]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._extras import missing_extra
 from .._framework_client import FrameworkClient
 from .._framework_settings import ClientSettings
+from .._missing_extras import missing_extra
 from ..client import AsyncClient
 from ..sync import Client
 

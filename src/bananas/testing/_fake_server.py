@@ -10,7 +10,7 @@ import uuid
 from socketserver import BaseRequestHandler
 from typing import Any, Iterable, List, Tuple
 
-from .._extras import missing_extra
+from .._missing_extras import missing_extra
 from .._redis import reply_error
 
 __all__ = ["make_server"]

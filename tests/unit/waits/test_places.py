@@ -10,7 +10,7 @@ import pytest
 
 from bananas import Job, JobPlace, JobPriority, JobResult, JobStatus, Location
 from bananas._redis.protocol import ReplyError
-from bananas._stored import Document
+from bananas._stored_jobs import Document
 from bananas._waits.messages import describe
 from bananas._waits.places import Known, locate
 

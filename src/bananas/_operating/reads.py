@@ -1,4 +1,4 @@
-"""Operator: what the public methods of a client hand their operating calls to."""
+"""OperatingReads: what the public methods of a client hand their operating calls to."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ..enums import JobPriority, Priority, check_priority
 from ..location import JobPlace
 from ..operating import Explanation, JobEntry, QueueDepths
 from .connection import OperatingConnection
+from .dead_letters import LetterFilter
 from .depths import discover_routes, read_depths
 from .explaining import explain
-from .letters import LetterFilter
 from .listed_jobs import ListedJobs
 from .listing import ListPages, Pages, SetPages
 
-__all__ = ["Operator"]
+__all__ = ["OperatingReads"]
 
 
 # Routes that were found are kept for so many seconds: a list that is empty has no key.
@@ -36,7 +36,7 @@ _LISTED = (
 )
 
 
-class Operator:
+class OperatingReads:
     """Carries out the operating calls of one client.
 
     Args:

@@ -1,4 +1,4 @@
-"""Repairs: what the public methods of a client hand the calls to that change jobs."""
+"""OperatingChanges: what the public methods of a client hand the calls to that change jobs."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from .._wire import Keys, utcnow
 from ..location import JobPlace
 from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
 from ..repairs import RecoveryCounts
-from .clearing import Clearing
+from .cancelling import Remover
 from .connection import OperatingConnection
-from .finished import delete_job, requeue_job
-from .letters import LetterFilter
-from .recovering import Recovery
-from .removing import Remover
-from .routes import Routes
+from .dead_letter_clearing import Clearing
+from .dead_letters import LetterFilter
+from .finished_jobs import delete_job, requeue_job
+from .requeue_routes import Routes
+from .taken_recovery import Recovery
 
-__all__ = ["Repairs"]
+__all__ = ["OperatingChanges"]
 
 _logger = logging.getLogger("bananas")
 
 
-class Repairs:
+class OperatingChanges:
     """Carries out what one client is asked to change.
 
     Args:

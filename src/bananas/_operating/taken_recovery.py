@@ -13,11 +13,11 @@ from .._wire import UTC, Keys, utcnow
 from ..models import JobResult, JobStatus
 from ..repairs import RecoveryCounts
 from .connection import OperatingConnection
+from .document_pages import read_sizes, read_step, step_of
 from .listing import ListPages
-from .lost_jobs import WORKER_LOST, Note, Step, completed, digest, lost_job
-from .pages import read_sizes, read_step, step_of
+from .requeue_routes import Routes
 from .rights import check_rights
-from .routes import Routes
+from .taken_entries import WORKER_LOST, Note, Step, completed, digest, lost_job
 from .taken_script import TakenEntry, TakenPage, change_taken, rights_to_change_taken
 
 __all__ = ["Recovery"]

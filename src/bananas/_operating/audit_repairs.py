@@ -12,10 +12,7 @@ from .._redis import Command, ReplyError
 from .._wire import UTC, Keys
 from ..models import Job
 from ..repairs import AuditReport, RepairCounts
-from .connection import OperatingConnection
-from .listing import ask
-from .lost_jobs import digest
-from .mending_scripts import (
+from .audit_repair_scripts import (
     Placing,
     drop_ids,
     expire_results,
@@ -24,10 +21,13 @@ from .mending_scripts import (
     rights_to_expire,
     rights_to_place,
 )
-from .pages import PAGE_IDS, read_page
-from .places import Place, ids_without_document, place_pages
+from .connection import OperatingConnection
+from .document_pages import PAGE_IDS, read_page
+from .id_places import Place, ids_without_document, place_pages
+from .listing import ask
+from .requeue_routes import Routes
 from .rights import check_rights
-from .routes import Routes
+from .taken_entries import digest
 
 __all__ = ["Mending"]
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
-from .._stored import Document, document_of
+from .._stored_jobs import Document, document_of
 from .._wire import Keys, dumps, format_timestamp, utcnow
 from ..enums import JobStatus
 from ..models import Job
 from .connection import HeldConnection, OperatingConnection
+from .requeue_routes import Routes
 from .rewriting import rewritten
-from .routes import Routes
 
 __all__ = ["delete_job", "requeue_job", "requeued"]
 
 _TRIES = 100
+# A worker stores the result first, and rewrites the document a moment later.
+_ENDING = 1.0
+_PAUSE = 0.02
 _FINAL = (JobStatus.COMPLETED, JobStatus.FAILED)
 
 
@@ -36,6 +40,19 @@ def requeued(document: bytes) -> bytes:
 
 async def delete_job(connection: OperatingConnection, keys: Keys, job_id: str) -> str:
     """Delete a job that has finished, and return the word of a ``DeleteOutcome``."""
+    now = asyncio.get_running_loop().time
+    until = now() + _ENDING
+    while True:
+        outcome = await _delete_if_finished(connection, keys, job_id)
+        if outcome != "ending":
+            return outcome
+        if now() >= until:
+            return "unfinished"
+        await asyncio.sleep(_PAUSE)
+
+
+async def _delete_if_finished(connection: OperatingConnection, keys: Keys, job_id: str) -> str:
+    """Delete it; ``ending`` is said of one that has completed and that its worker still holds."""
     task = f"delete job {job_id}"
     member = job_id.encode("utf-8", "surrogateescape")
     job_key, result_key = keys.document(member), keys.stored_result(member)
@@ -46,13 +63,14 @@ async def delete_job(connection: OperatingConnection, keys: Keys, job_id: str) -
                 (b"GET", job_key),
                 (b"LPOS", keys.processing, member),
                 (b"ZSCORE", keys.scheduled, member),
+                (b"HGETALL", result_key),
             ]
-            _, old, taken, score = _granted(await held.run(reads), task, job_id)
+            _, old, taken, score, result = _granted(await held.run(reads), task, job_id)
             if old is not None:
                 document = document_of(job_id, old, whole=True) or Document()
                 final = document.job is None or document.job.status in _FINAL
                 if not final or taken is not None or score is not None:
-                    return "unfinished"
+                    return "ending" if _has_completed(result) else "unfinished"
             elif taken is not None or score is not None:
                 return "missing"
             done = await _transact(
@@ -64,6 +82,11 @@ async def delete_job(connection: OperatingConnection, keys: Keys, job_id: str) -
         if done is not None:
             return "deleted" if any(done) else "missing"
     raise _restless(task, job_id)
+
+
+def _has_completed(result: List[bytes]) -> bool:
+    """Whether a stored result is that of a job that has completed; a failed one may go on."""
+    return dict(zip(result[::2], result[1::2])).get(b"status") == b"completed"
 
 
 async def requeue_job(

@@ -13,11 +13,11 @@ from ..exceptions import BananasError
 from ..operating import DeadLetterCounts
 from . import options
 from .arguments import span_of
-from .clearing_view import counts_table, progress_of
 from .confirming import confirm, refuse_unasked
+from .dead_clearing_view import counts_table, progress_of
+from .exit_status import USAGE, end, say
 from .output import console, json_line
 from .running import Target, run
-from .statuses import USAGE, end, say
 
 __all__ = ["purge", "requeue_"]
 

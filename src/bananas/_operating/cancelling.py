@@ -9,15 +9,15 @@ from typing import Any, Callable, List, NamedTuple, Optional, Set
 
 from .. import exceptions as exc
 from .._redis import Argument, Command, ReplyError
-from .._stored import Document, document_of
+from .._stored_jobs import Document, document_of
 from .._wire import UTC, Keys, dumps, format_timestamp, utcnow
 from ..enums import JobPriority, JobStatus
 from ..models import Job, JobResult
+from .cancel_script import Removal, remove_job, rights_to_remove
 from .connection import OperatingConnection
 from .depths import discover_routes
 from .rewriting import rewritten
 from .rights import check_rights, refusal
-from .scripts import Removal, remove_job, rights_to_remove
 
 __all__ = ["Remover"]
 

@@ -6,8 +6,8 @@ from typing import AsyncIterator, List, NamedTuple, Optional, Sequence, Tuple, U
 
 from .._wire import Keys
 from .connection import OperatingConnection
+from .document_pages import PAGE_IDS
 from .listing import ListPages, SetPages, ask
-from .pages import PAGE_IDS
 
 __all__ = ["Place", "Window", "all_places", "ids_without_document", "place_pages"]
 

@@ -6,7 +6,7 @@ from typing import List, NamedTuple, Optional, Sequence, Union
 
 from .._redis import Argument, Command
 from .._wire import Keys
-from .places import Place, Window
+from .id_places import Place, Window
 
 __all__ = ["Placing", "drop_ids", "expire_results", "place_job"]
 

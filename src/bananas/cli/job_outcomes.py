@@ -7,8 +7,8 @@ from typing import Any, Dict
 import typer
 
 from ..models import JobResult
+from .exit_status import JOB_FAILED
 from .output import console, facts, json_line, json_text, moment_text
-from .statuses import JOB_FAILED
 
 __all__ = ["result_facts", "show_outcome", "status_of_result"]
 

@@ -12,8 +12,8 @@ from .._arguments import MAX_INT64
 from .._wire import dumps, format_timestamp
 from ..enums import JobStatus
 from ..models import Job
+from .requeue_routes import Routes
 from .rewriting import rewritten
-from .routes import Routes
 
 __all__ = ["WORKER_LOST", "Note", "Step", "completed", "digest", "lost_job"]
 

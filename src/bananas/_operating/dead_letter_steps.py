@@ -12,10 +12,7 @@ from .._redis import TRANSIENT, Command, Reply, ReplyError
 from .._wire import Keys
 from ..models import Job
 from .connection import HeldConnection, OperatingConnection
-from .finished import requeued
-from .rights import check_rights, missing_right, refusal
-from .routes import Routes
-from .scripts import (
+from .dead_letter_scripts import (
     Purge,
     Requeue,
     move_letters,
@@ -23,6 +20,9 @@ from .scripts import (
     rights_to_move,
     rights_to_purge,
 )
+from .finished_jobs import requeued
+from .requeue_routes import Routes
+from .rights import check_rights, missing_right, refusal
 
 __all__ = ["Letter", "LetterSteps"]
 

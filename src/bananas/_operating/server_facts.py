@@ -10,9 +10,9 @@ from .._redis import Command, Reply, ReplyError
 from .._wire import Keys
 from ..models import Job
 from .connection import OperatingConnection
+from .document_pages import read_page
+from .id_places import Place
 from .listing import ask
-from .pages import read_page
-from .places import Place
 
 __all__ = ["ServerLook", "look_at_server", "missing_commands"]
 

@@ -12,10 +12,10 @@ from .._wire import Keys
 from ..models import Job
 from ..operating import DeadLetterCounts
 from .connection import OperatingConnection
-from .letter_steps import Letter, LetterSteps
-from .letters import Kind, LetterFilter, read_letter
-from .pages import read_page
-from .routes import Routes
+from .dead_letter_steps import Letter, LetterSteps
+from .dead_letters import Kind, LetterFilter, read_letter
+from .document_pages import read_page
+from .requeue_routes import Routes
 
 __all__ = ["Clearing"]
 
