@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import InitVar, dataclass, field, replace
+from dataclasses import InitVar, dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Dict, Mapping, Optional, Tuple, Type, Union
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Type, Union
 
 from . import exceptions as exc
 from ._arguments import (
@@ -19,6 +19,7 @@ from ._arguments import (
 )
 from ._types import NOT_GIVEN, JSONValue, NotGiven
 from ._wire import (
+    JOB_FIELDS,
     STUB_FIELDS,
     UTC,
     Fields,
@@ -84,9 +85,9 @@ class Job:
     corrupted_data: Optional[str] = field(default=None, repr=False)
     # The payload with the text it was read from: a number keeps the text it was written with.
     # Not a field, which asdict() would show; as an InitVar it passes through replace().
-    _verbatim: InitVar[Optional[Tuple[Any, str]]] = None
+    _verbatim: InitVar[Optional[_Source]] = None
 
-    def __post_init__(self, _verbatim: Optional[Tuple[Any, str]]) -> None:
+    def __post_init__(self, _verbatim: Optional[_Source]) -> None:
         object.__setattr__(self, "_verbatim", _verbatim)
 
     @classmethod
@@ -136,7 +137,7 @@ class Job:
             max_retries=check_integer(max_retries, "max_retries", at_least=0),
             description=check_text(description, "description"),
             routing_key=check_routing_key(routing_key),
-            _verbatim=(payload, text) if _is_immutable(payload) else None,
+            _verbatim=_Source(payload, text) if _is_immutable(payload) else None,
         )
 
     def __eq__(self, other: object) -> bool:
@@ -147,12 +148,11 @@ class Job:
     def _compared(self) -> Dict[str, Any]:
         facts = dict(self.__dict__)
         verbatim = facts.pop("_verbatim")
-        return facts if "payload" in facts else {**facts, "text": verbatim and verbatim[1]}
+        return facts if "payload" in facts else {**facts, "text": verbatim and verbatim.text}
 
     @property
-    def _source(self) -> Optional[Tuple[Any, str]]:
-        """The payload with the text it was read from: a number keeps the text it had."""
-        found: Optional[Tuple[Any, str]] = self.__dict__["_verbatim"]
+    def _source(self) -> Optional[_Source]:
+        found: Optional[_Source] = self.__dict__["_verbatim"]
         return found
 
     @property
@@ -207,11 +207,14 @@ class Job:
         return {key: value for key, value in stub.items() if value is not None}
 
     def _unchanged_text(self) -> Optional[str]:
-        if "payload" not in self.__dict__ and self._source is not None:
-            return self._source[1]
-        if self._source is None or self._source[0] is not self.payload:
+        source = self._source
+        if source is None:
             return None
-        text = self._source[1]
+        if "payload" in self.__dict__ and source.value is not self.payload:
+            return None
+        text = source.text if source.document is None else _payload_text(source.document)
+        if text is None or "payload" not in self.__dict__:
+            return text
         if _is_immutable(self.payload):
             return text
         # Somebody may have changed the list or dict in place; repr tells 1, 1.0 and True apart.
@@ -227,6 +230,10 @@ class Job:
         Raises:
             SerializationError: Go would not read it either.
         """
+        return cls._from_fields(data, None)
+
+    @classmethod
+    def _from_fields(cls, data: Mapping[str, Any], source: Optional[_Source]) -> Job:
         fields = Fields(data, "job document")
         named = fields.data.keys()
         stub = named <= STUB_FIELDS and not named.isdisjoint({"error", "corrupted_data"})
@@ -246,6 +253,7 @@ class Job:
             error=fields.text("error"),
             routing_key=fields.text("routing_key") or None,
             corrupted_data=fields.text("corrupted_data") if kept else None,
+            _verbatim=source,
         )
 
     @classmethod
@@ -263,17 +271,53 @@ class Job:
             SerializationError: Go would not read it either.
         """
         text = to_text(text)
+        plain = _read_plain(text)
+        if plain is not None:
+            return cls._from_fields(plain, _Source(plain.get("payload"), document=text))
         data: Dict[str, Any] = {}
-        payload = None
+        source = None
         for name, value, (start, end) in loads_members(text, "job document"):
             name = folded(name)
             data[name] = value
             if name == "payload":
-                payload = (value, text[start:end])
-        job = replace(cls.from_dict(data), _verbatim=payload)
-        if payload is not None and isinstance(payload[0], Undecoded):
+                source = _Source(value, text[start:end])
+        job = cls._from_fields(data, source)
+        if source is not None and isinstance(source.value, Undecoded):
             del job.__dict__["payload"]
         return job
+
+
+class _Source(NamedTuple):
+    """A payload and what it was read from: written again, a number keeps the digits it had.
+
+    Attributes:
+        value: The payload.
+        text: Its JSON text; empty where the whole document is at hand.
+        document: The document's text, in which the payload's is looked up when it is needed.
+    """
+
+    value: Any
+    text: str = ""
+    document: Optional[str] = None
+
+
+def _read_plain(text: str) -> Optional[Dict[str, Any]]:
+    """Return the fields of a document that has known names only, as all writers write them.
+
+    None is any other, whose members must be read one by one: their names may differ in case, and
+    their values may be beyond this interpreter.
+    """
+    try:
+        data = loads(text, "job document")
+    except exc.SerializationError:
+        return None
+    return data if isinstance(data, dict) and data.keys() <= JOB_FIELDS else None
+
+
+def _payload_text(document: str) -> Optional[str]:
+    """Return the JSON text of a document's payload; the last of several counts."""
+    places = [place for name, _, place in loads_members(document) if name == "payload"]
+    return document[slice(*places[-1])] if places else None
 
 
 class _UndecodedPayload:
@@ -283,7 +327,7 @@ class _UndecodedPayload:
         if job is None:
             raise AttributeError("payload")
         verbatim = job.__dict__.get("_verbatim")
-        reason = verbatim[0].reason if verbatim else "was not read"
+        reason = verbatim.value.reason if verbatim else "was not read"
         raise exc.SerializationError(f"the payload of job {job.id} {reason}", job_id=job.id)
 
 

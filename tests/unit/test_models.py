@@ -822,3 +822,14 @@ def test_a_dead_letter_is_a_failure() -> None:
     silent = JobResult.from_dead_letter(Job.from_json('{"id":"a","status":"failed"}'))
     assert silent.error == "the job was dead-lettered without a reason"
     assert silent.completed_at is None
+
+
+@pytest.mark.parametrize(
+    "payload", ["12345678901234567890.50", "1e400", "[1.0, 1e2]", '{"b" : 1,"a":2}', "null"]
+)
+@pytest.mark.parametrize("before", ["", '"payload":7,', '"unknown":[],', '"PAYLOAD":7,'])
+def test_a_payload_is_written_as_it_was_read(payload: str, before: str) -> None:
+    """Whether the document has known names only, or must be read member by member."""
+    job = Job.from_json(f'{{{before}"payload":{payload},"id":"a","name":"work"}}')
+    assert f'"payload":{payload},' in job.to_json()
+    assert job.payload == json.loads(payload)

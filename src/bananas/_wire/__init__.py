@@ -1,6 +1,6 @@
 """What Go reads and writes, without I/O: keys, documents, results, JSON, timestamps."""
 
-from .documents import STUB_FIELDS, Fields, folded
+from .documents import JOB_FIELDS, STUB_FIELDS, Fields, folded
 from .json import dumps, loads, loads_members, quote, to_text, without_surrogates
 from .json_default import Default
 from .json_problems import MAX_NESTING
@@ -11,6 +11,7 @@ from .results import completed_at, milliseconds
 from .timestamps import UTC, format_timestamp, parse_timestamp, stamp, utcnow
 
 __all__ = [
+    "JOB_FIELDS",
     "MAX_NESTING",
     "STUB_FIELDS",
     "UTC",

@@ -11,19 +11,17 @@ from .json import without_surrogates
 from .json_scan import Undecoded
 from .timestamps import parse_timestamp
 
-__all__ = ["STUB_FIELDS", "Fields", "folded"]
+__all__ = ["JOB_FIELDS", "STUB_FIELDS", "Fields", "folded"]
 
 STUB_FIELDS = frozenset({"id", "error", "corrupted_data"})
-
-
-_JOB_FIELDS = STUB_FIELDS | {
+JOB_FIELDS = STUB_FIELDS | {
     "name", "payload", "status", "priority", "created_at", "updated_at", "scheduled_for",
     "attempts", "max_retries", "description", "routing_key",
 }  # fmt: skip
 
 
 def folded(name: str) -> str:
-    return name if name in _JOB_FIELDS else name.lower().replace("\u017f", "s")
+    return name if name in JOB_FIELDS else name.lower().replace("\u017f", "s")
 
 
 class Fields:
@@ -32,9 +30,9 @@ class Fields:
     def __init__(self, data: Mapping[str, Any], what: str) -> None:
         if not isinstance(data, Mapping):
             raise exc.SerializationError(f"{what} is no object but a {type(data).__name__}")
-        if not data.keys() <= _JOB_FIELDS:
+        if not data.keys() <= JOB_FIELDS:
             named = {folded(key): value for key, value in data.items() if isinstance(key, str)}
-            data = {name: value for name, value in named.items() if name in _JOB_FIELDS}
+            data = {name: value for name, value in named.items() if name in JOB_FIELDS}
         self.data = data
         self.what = what
 
