@@ -33,7 +33,10 @@ def counts(text: str) -> Dict[str, Any]:
 
 
 def test_each_option_means_what_it_says(run: Bananas, real_broker: Broker) -> None:
-    """Which dead letters are meant is counted, for people, for scripts, and in one number."""
+    """Which dead letters are meant is counted, for people, for scripts, and in one number.
+
+    The same options list just these.
+    """
     bury(real_broker, "a", name="mail")
     bury(real_broker, "b", error="time-out 17")
     bury(real_broker, "c", routing_key="gpu", error="boom")
@@ -52,12 +55,37 @@ def test_each_option_means_what_it_says(run: Bananas, real_broker: Broker) -> No
     ):
         done = run("dead", "requeue", *options, "--dry-run", "--routes", "flat", "--quiet")
         assert (done.status, done.out, done.err) == (0, f"{expected}\n", ""), options
+        listed = run("dead", "list", *options, "--quiet")
+        assert (listed.status, len(listed.out.split()), listed.err) == (0, expected, ""), options
     found = counts(run("dead", "purge", "--name", "mail", "--dry-run", "--json").out)
     assert (found["done"], found["other"], found["dry_run"]) == (1, 3, True)
     shown = run("dead", "requeue", "--all", "--dry-run", "--routes", "document").out
     assert "would be requeued" in shown
     assert "to bananas:route:gpu:queue:normal" in shown
     assert len(dead(real_broker)) == 4
+
+
+def test_listing_says_whether_there_are_more(run: Bananas, real_broker: Broker) -> None:
+    """Of those that match; a filter leaves out ids whose document is gone."""
+    real_broker.command("LPUSH", D, "gone")
+    for number in range(3):
+        bury(real_broker, f"job{number}", error=f"boom {number}")
+    done = run("dead", "list", "--error", "boom", "--limit", "2")
+    assert (done.status, done.err) == (
+        0,
+        "bananas: there are more than 2; give --limit N or --all\n",
+    )
+    assert ("job1" in done.out, "job2" in done.out) == (True, False)
+    done = run("dead", "list", "--error", "boom", "--limit", "3", "--json")
+    assert [json.loads(line)["id"] for line in done.out.splitlines()] == ["job0", "job1", "job2"]
+    done = run("dead", "list", "--name", "other")
+    assert done == (0, "", "bananas: no dead letter matches\n")
+    assert "gone" in run("dead", "list").out
+    refused = run("dead", "list", "--regex")
+    assert (refused.status, refused.out) == (2, "")
+    assert "--regex needs --error" in refused.err
+    real_broker.command("DEL", D)
+    assert run("dead", "list") == (0, "", "bananas: there are no dead letters\n")
 
 
 @pytest.mark.parametrize(

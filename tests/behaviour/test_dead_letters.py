@@ -198,6 +198,19 @@ async def test_dead_letters_are_listed(real_broker: Broker) -> None:
     assert everything == [*(f"job{number}" for number in range(5)), "gone"]
 
 
+async def test_a_filtered_listing_reads_whole_pages(
+    real_broker: Broker, client: AsyncClient
+) -> None:
+    """However few are wanted, the letters before them are not read one by one."""
+    for number in range(40):
+        bury(real_broker, f"job{number}")
+    bury(real_broker, "a", name="mail")
+    real_broker.command("CONFIG", "RESETSTAT")
+    jobs = client.dead_letters.jobs(name="mail", limit=1)
+    assert [entry.id async for entry in jobs] == ["a"]
+    assert b"cmdstat_mget:calls=1," in real_broker.command("INFO", "commandstats")
+
+
 def test_on_the_embedded_broker(embedded_session: Broker) -> None:
     """It runs no scripts, and they are requeued and purged all the same."""
     embedded_session.flush()

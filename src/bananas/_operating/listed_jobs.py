@@ -88,7 +88,8 @@ class ListedJobs(InProcess):
             if not self._waiting:
                 self._pages = None
         size = PAGE_IDS
-        if self._left is not None and self._place is not JobPlace.RETRYING:
+        takes_all = self._wanted is None and self._place is not JobPlace.RETRYING
+        if self._left is not None and takes_all:
             size = min(size, self._left)
         if not self._sizes:
             ids = [one.id for one in self._waiting[:size]]

@@ -134,11 +134,12 @@ class OperatingReads:
             limit = check_integer(limit, "limit", at_least=0)
 
         def is_wanted(entry: JobEntry) -> bool:
-            return wanted.is_open or (entry.job is not None and wanted.matches(entry.job))
+            return entry.job is not None and wanted.matches(entry.job)
 
         sources = self._sources(JobPlace.DEAD, None, [])
+        chosen = None if wanted.is_open else is_wanted
         return ListedJobs(
-            self.connection, self._keys, JobPlace.DEAD, sources, limit, self.life, is_wanted
+            self.connection, self._keys, JobPlace.DEAD, sources, limit, self.life, chosen
         )
 
     def _sources(

@@ -6,16 +6,12 @@ from typing import Optional
 
 import typer
 
-from ..location import JobPlace
-from . import options
+from . import dead_filters, options
 from .queues import show_jobs
 from .reading import job
 from .running import Target
 
 __all__ = ["dead", "list_", "show"]
-
-_LIMIT = typer.Option(100, "--limit", min=1, metavar="N", help="No more jobs than this.")
-_ALL = typer.Option(False, "--all", help="All jobs, however many.")
 
 dead: typer.Typer = typer.Typer(
     name="dead", help="Dead letters: jobs that have failed for good.", no_args_is_help=True
@@ -23,8 +19,13 @@ dead: typer.Typer = typer.Typer(
 
 
 def list_(
-    limit: int = _LIMIT,
-    every: bool = _ALL,
+    name: Optional[str] = dead_filters.NAME,
+    error: Optional[str] = dead_filters.ERROR,
+    regex: bool = dead_filters.REGEX,
+    older_than: Optional[str] = dead_filters.OLDER_THAN,
+    route: Optional[str] = dead_filters.ROUTE,
+    limit: Optional[int] = options.LISTED,
+    every: bool = options.LISTED_ALL,
     redis: Optional[str] = options.REDIS,
     key_prefix: str = options.KEY_PREFIX,
     as_json: bool = options.JSON,
@@ -32,11 +33,22 @@ def list_(
 ) -> None:
     """List the dead letters, the oldest first; with --quiet, only their ids.
 
+    Several filters mean those that match all of them. Without one, ids whose document is gone are
+    listed too.
+
     Example: bananas dead list --limit 20
+
+    Example: bananas dead list --name resize_image --error "connection refused" --all --json
     """
-    most = None if every else limit
-    target = Target(redis, key_prefix)
-    show_jobs(target, JobPlace.DEAD, None, most, as_json=as_json, quiet=quiet)
+    filters = dead_filters.arguments_of(name, error, regex, older_than, route)
+    show_jobs(
+        Target(redis, key_prefix),
+        lambda client, most: client.dead_letters.jobs(**filters, limit=most),
+        options.most_listed(limit, every),
+        none="no dead letter matches" if filters else "there are no dead letters",
+        as_json=as_json,
+        quiet=quiet,
+    )
 
 
 def show(

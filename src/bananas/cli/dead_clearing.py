@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from typing import Any, Dict, NamedTuple, Optional
 
@@ -11,8 +10,7 @@ import typer
 from ..client import AsyncClient
 from ..exceptions import BananasError
 from ..operating import DeadLetterCounts
-from . import options
-from .arguments import span_of
+from . import dead_filters, options
 from .confirming import confirm, refuse_unasked
 from .dead_clearing_view import counts_table, progress_of
 from .exit_status import USAGE, end, say
@@ -22,15 +20,6 @@ from .running import Target, run
 __all__ = ["purge", "requeue_"]
 
 _ALL = typer.Option(False, "--all", help="All dead letters.")
-_NAME = typer.Option(None, "--name", metavar="N", help="Only those of this handler.")
-_ERROR = typer.Option(None, "--error", metavar="TEXT", help="Only those whose error holds TEXT.")
-_REGEX = typer.Option(False, "--regex", help="TEXT is a regular expression, as Python has them.")
-_OLDER_THAN = typer.Option(
-    None, "--older-than", metavar="TIME", help="Only those that died longer ago: 90s, 5m, 3d."
-)
-_ROUTE = typer.Option(
-    None, "--route", metavar="R", help="Only those whose document names this route; '' for none."
-)
 _LIMIT = typer.Option(None, "--limit", min=1, metavar="N", help="No more than this.")
 _RATE = typer.Option(None, "--rate", metavar="N", help="No more than this a second.")
 _DRY_RUN = typer.Option(False, "--dry-run", help="Only count them.")
@@ -46,11 +35,11 @@ class _Task(NamedTuple):
 
 def requeue_(
     every: bool = _ALL,
-    name: Optional[str] = _NAME,
-    error: Optional[str] = _ERROR,
-    regex: bool = _REGEX,
-    older_than: Optional[str] = _OLDER_THAN,
-    route: Optional[str] = _ROUTE,
+    name: Optional[str] = dead_filters.NAME,
+    error: Optional[str] = dead_filters.ERROR,
+    regex: bool = dead_filters.REGEX,
+    older_than: Optional[str] = dead_filters.OLDER_THAN,
+    route: Optional[str] = dead_filters.ROUTE,
     routes: Optional[str] = options.ROUTES,
     limit: Optional[int] = _LIMIT,
     rate: Optional[float] = _RATE,
@@ -78,11 +67,11 @@ def requeue_(
 
 def purge(
     every: bool = _ALL,
-    name: Optional[str] = _NAME,
-    error: Optional[str] = _ERROR,
-    regex: bool = _REGEX,
-    older_than: Optional[str] = _OLDER_THAN,
-    route: Optional[str] = _ROUTE,
+    name: Optional[str] = dead_filters.NAME,
+    error: Optional[str] = dead_filters.ERROR,
+    regex: bool = dead_filters.REGEX,
+    older_than: Optional[str] = dead_filters.OLDER_THAN,
+    route: Optional[str] = dead_filters.ROUTE,
     limit: Optional[int] = _LIMIT,
     rate: Optional[float] = _RATE,
     dry_run: bool = _DRY_RUN,
@@ -114,26 +103,11 @@ def _which(
     older_than: Optional[str],
     route: Optional[str],
 ) -> Dict[str, Any]:
-    """Return the arguments that say which dead letters are meant."""
-    found: Dict[str, Any] = {}
-    if name is not None:
-        found["name"] = name
-    if error is not None:
-        found["error"] = error
-    if older_than is not None:
-        found["older_than"] = span_of(older_than, "--older-than")
-    if route is not None:
-        found["routing_key"] = route or None
+    """Return the arguments that say which dead letters are meant: all must be said."""
+    found = dead_filters.arguments_of(name, error, regex, older_than, route)
     if every == bool(found):
         choice = "--all, or which: --name, --error, --older-than, --route"
         end(USAGE, f"say {choice}" + (", but not both" if every else ""))
-    if regex:
-        if error is None:
-            raise typer.BadParameter("--regex needs --error")
-        try:
-            found["error"] = re.compile(error)
-        except re.error as trouble:
-            raise typer.BadParameter(f"--error is no regular expression: {trouble}") from None
     return found or {"all": True}
 
 

@@ -13,6 +13,8 @@ __all__ = [
     "JOB_IDS",
     "JSON",
     "KEY_PREFIX",
+    "LISTED",
+    "LISTED_ALL",
     "PAYLOAD",
     "QUIET",
     "REDIS",
@@ -21,6 +23,7 @@ __all__ = [
     "TIMEOUT",
     "YES",
     "check_routes",
+    "most_listed",
     "words",
 ]
 
@@ -70,6 +73,10 @@ AT: Any = typer.Option(
 IN: Any = typer.Option(
     None, "--in", metavar="TIME", help="How long until it is due: seconds, 90s, 5m, 1h30m, 3d."
 )
+LISTED: Any = typer.Option(
+    None, "--limit", min=1, metavar="N", help="No more jobs than this; 100 without [b]--all[/b]."
+)
+LISTED_ALL: Any = typer.Option(False, "--all", help="All jobs, however many.")
 JOB_ID: Any = typer.Argument(..., metavar="ID", help="The job's id.", show_default=False)
 JOB_IDS: Any = typer.Argument(..., metavar="ID...", help="The jobs' ids.", show_default=False)
 
@@ -79,3 +86,8 @@ def check_routes(word: Optional[str]) -> Optional[str]:
     if word not in (None, "flat", "document"):
         raise typer.BadParameter("--routes is flat or document")
     return word
+
+
+def most_listed(limit: Optional[int], every: bool) -> Optional[int]:
+    """Return how many jobs are listed at most; None is all."""
+    return 100 if limit is None and not every else limit

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, List, Optional
+from typing import Any, AsyncIterator, Callable, List, Optional
 
 import typer
 from rich.console import Group
@@ -33,8 +33,6 @@ _DISCOVER = typer.Option(
 )
 _WATCH = typer.Option(False, "--watch", help="Go on until Ctrl-C, in place on a terminal.")
 _EVERY = typer.Option("1", "--every", metavar="TIME", help="How often, with [b]--watch[/b].")
-_LIMIT = typer.Option(100, "--limit", min=1, metavar="N", help="No more jobs than this.")
-_ALL = typer.Option(False, "--all", help="All jobs, however many.")
 _PLACE = typer.Argument(
     ..., metavar="PLACE", help="queued, scheduled, retrying, taken or dead.", show_default=False,
     autocompletion=options.words(*_PLACES),
@@ -109,8 +107,8 @@ def _depths_table(depths: QueueDepths) -> Group:
 
 def jobs(
     place: str = _PLACE,
-    limit: int = _LIMIT,
-    every: bool = _ALL,
+    limit: Optional[int] = options.LISTED,
+    every: bool = options.LISTED_ALL,
     priority: Optional[str] = _PRIORITY,
     route: Optional[str] = options.ROUTE,
     redis: Optional[str] = options.REDIS,
@@ -128,11 +126,12 @@ def jobs(
         raise typer.BadParameter(f"a place is one of: {', '.join(_PLACES)}")
     if priority is not None and priority not in list(JobPriority):
         raise typer.BadParameter("--priority is high, normal or low")
+    level = None if priority is None else JobPriority(priority)
     show_jobs(
         Target(redis, key_prefix, route),
-        JobPlace(place),
-        None if priority is None else JobPriority(priority),
-        None if every else limit,
+        lambda client, most: client.queue.jobs(JobPlace(place), priority=level, limit=most),
+        options.most_listed(limit, every),
+        none=f"no job is {place}",
         as_json=as_json,
         quiet=quiet,
     )
@@ -140,21 +139,21 @@ def jobs(
 
 def show_jobs(
     target: Target,
-    place: JobPlace,
-    priority: Optional[JobPriority],
+    listed: Callable[[AsyncClient, Optional[int]], AsyncIterator[JobEntry]],
     limit: Optional[int],
     *,
+    none: str,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Print the jobs of a place, and on stderr whether there are more."""
+    """Print jobs, and on stderr whether there are more, or none."""
     shown = 0
 
     async def work(client: AsyncClient) -> bool:
         nonlocal shown
         batch: List[JobEntry] = []
         most = None if limit is None else limit + 1
-        async for entry in client.queue.jobs(place, priority=priority, limit=most):
+        async for entry in listed(client, most):
             if shown == limit:
                 _show_batch(batch)
                 return True
@@ -175,7 +174,7 @@ def show_jobs(
     if more and not quiet and not as_json:
         say(f"there are more than {limit}; give --limit N or --all")
     elif not shown and not quiet and not as_json:
-        say(f"no job is {place.value}")
+        say(none)
 
 
 def _show_batch(entries: List[JobEntry]) -> None:
