@@ -1,19 +1,7 @@
 """What the operating calls stand on: to inspect, explain, watch and repair what is in Redis."""
 
-from .calls import OperatingCalls
-from .connection import HeldConnection, OperatingConnection, Runs
-from .dead_letter_clearing import Clearing
-from .document_pages import PAGE_BYTES, PAGE_IDS, read_page
+from .calls import Clearing, OperatingCalls
+from .connection import OperatingConnection
 from .listed_jobs import ListedJobs
 
-__all__ = [
-    "PAGE_BYTES",
-    "PAGE_IDS",
-    "Clearing",
-    "HeldConnection",
-    "ListedJobs",
-    "OperatingCalls",
-    "OperatingConnection",
-    "Runs",
-    "read_page",
-]
+__all__ = ["Clearing", "ListedJobs", "OperatingCalls", "OperatingConnection"]

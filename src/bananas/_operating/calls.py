@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Callable, Optional, Protocol
 
 from .._pipeline import AutoPipeline
 from .._waits import Waits
 from .._wire import Keys
+from ..operating import DeadLetterCounts
 from .connection import OperatingConnection
 
 if TYPE_CHECKING:
@@ -14,7 +15,27 @@ if TYPE_CHECKING:
     from .doctor import Doctor
     from .reads import OperatingReads
 
-__all__ = ["OperatingCalls"]
+__all__ = ["Clearing", "OperatingCalls"]
+
+
+class Clearing(Protocol):
+    """A requeue or purge of dead letters, page by page.
+
+    Attributes:
+        counts: What was done so far.
+    """
+
+    counts: DeadLetterCounts
+
+    async def run(
+        self, progress: Optional[Callable[[DeadLetterCounts], None]] = None
+    ) -> DeadLetterCounts:
+        """Go through all pages; ``progress`` is called after each."""
+        ...
+
+    async def advance(self) -> bool:
+        """Do one page; return whether there may be more."""
+        ...
 
 
 class OperatingCalls:

@@ -18,7 +18,7 @@ from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
 from ..repairs import RecoveryCounts
 from .cancelling import Remover
 from .connection import OperatingConnection
-from .dead_letter_clearing import Clearing
+from .dead_letter_clearing import DeadLetterClearing
 from .dead_letters import LetterFilter
 from .finished_jobs import delete_job, requeue_job
 from .requeue_routes import Routes
@@ -119,11 +119,13 @@ class OperatingChanges:
         """Return which dead letters the caller means."""
         return LetterFilter.create(name, error, older_than, routing_key, all)
 
-    def requeuing(self, wanted: LetterFilter, routes: Optional[str], **options: Any) -> Clearing:
+    def requeuing(
+        self, wanted: LetterFilter, routes: Optional[str], **options: Any
+    ) -> DeadLetterClearing:
         """Return a call that gives dead letters another try."""
         return self._clearing(wanted, Routes(self._keys, self._routing_key, routes), **options)
 
-    def purging(self, wanted: LetterFilter, **options: Any) -> Clearing:
+    def purging(self, wanted: LetterFilter, **options: Any) -> DeadLetterClearing:
         """Return a call that deletes dead letters."""
         return self._clearing(wanted, None, **options)
 
@@ -135,12 +137,12 @@ class OperatingChanges:
         limit: Optional[int],
         rate: Optional[float],
         dry_run: bool,
-    ) -> Clearing:
+    ) -> DeadLetterClearing:
         if limit is not None:
             limit = check_integer(limit, "limit", at_least=0)
         if rate is not None and not check_seconds(rate, "rate") > 0:
             raise ValueError("rate must be more than 0, or None")
-        return Clearing(
+        return DeadLetterClearing(
             self._connection,
             self._keys,
             wanted,

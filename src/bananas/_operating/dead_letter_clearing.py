@@ -17,10 +17,10 @@ from .dead_letters import Kind, LetterFilter, read_letter
 from .document_pages import read_page
 from .requeue_routes import Routes
 
-__all__ = ["Clearing"]
+__all__ = ["DeadLetterClearing"]
 
 
-class Clearing:
+class DeadLetterClearing:
     """One call: it goes from the oldest letter to the newest, and leaves what is not meant.
 
     Progress is the list itself: a page is moved or not, and whoever begins again goes on.
