@@ -8,8 +8,8 @@ from typing import Any, Dict, Optional
 
 import pytest
 
-from bananas._redis.endpoint import Endpoint
 from bananas._redis.settings import DEFAULT_REDIS_URL, ENVIRONMENT_URL, Settings
+from bananas._redis.url import Endpoint
 
 ARGUMENTS: Dict[str, Any] = {
     "key_prefix": "bananas:",

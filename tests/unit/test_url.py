@@ -11,9 +11,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bananas._redis.endpoint import Endpoint
-from bananas._redis.sentinels import sentinel_endpoints
-from bananas._redis.url import parse_url
+from bananas._redis.settings import sentinel_endpoints
+from bananas._redis.url import Endpoint, parse_url
 from tests.unit.strategies import quickly
 
 TLS = "rediss://localhost?"

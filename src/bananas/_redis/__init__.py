@@ -4,7 +4,6 @@ from .addresses import HEAD_START, Address, AddressesFailed, prepare, resolve_he
 from .attempt import Attempt
 from .connector import connect, open_link
 from .credentials import CredentialProvider, NeedsLoop, ask_here
-from .endpoint import Endpoint
 from .errors import reply_error
 from .introduction import NotReady, introduce
 from .link import Link
@@ -14,8 +13,8 @@ from .outage import Outage
 from .packing import pack
 from .private import without_complaint
 from .protocol import TRANSIENT, Argument, Command, LinkLost, Reply, ReplyError, new_reader
-from .sentinels import sentinel_endpoints
-from .settings import DEFAULT_REDIS_URL, Settings
+from .settings import DEFAULT_REDIS_URL, Settings, sentinel_endpoints
+from .url import Endpoint
 
 __all__ = [
     "DEFAULT_REDIS_URL",

@@ -9,12 +9,12 @@ import redis.exceptions as redis_errors
 
 from .. import exceptions as exc
 from .credentials import CredentialsError
-from .endpoint import Endpoint
 from .errors import not_ready, reply_error
 from .introduction import Permanent
 from .opening import AnyOpening, Step
 from .protocol import LinkLost, ReplyError
 from .reasons import cause, closed_early, last_words, silence
+from .url import Endpoint
 
 __all__ = ["Attempt"]
 

@@ -7,10 +7,10 @@ from typing import Callable, List, Optional, Protocol, Sequence, TypeVar
 
 from .. import exceptions as exc
 from .._wire import Keys
-from .endpoint import Endpoint
 from .link import Link
 from .protocol import Command, LinkLost, Reply, ReplyError
 from .settings import Settings
+from .url import Endpoint
 
 __all__ = ["Connects", "connect", "open_link"]
 

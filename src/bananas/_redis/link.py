@@ -14,13 +14,13 @@ import anyio
 from .. import exceptions as exc
 from .attempt import Attempt
 from .credentials import ask
-from .endpoint import Endpoint
 from .introduction import introduce
 from .login import PinnedConnection
 from .opening import Opening
 from .packing import pack
 from .private import close_transport, has_unread, take_streams
 from .protocol import Command, LinkLost, Reply, ReplyError, ReplyProtocol
+from .url import Endpoint
 
 __all__ = ["Link"]
 

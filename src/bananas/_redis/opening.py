@@ -10,8 +10,8 @@ import ssl
 from typing import Optional, Protocol, Tuple
 
 from .addresses import connect_socket, resolve
-from .endpoint import Endpoint
 from .tls import make_context
+from .url import Endpoint
 
 __all__ = ["HEARD_LIMIT", "AnyOpening", "Opening", "Step", "tls_context"]
 

@@ -7,7 +7,7 @@ import time
 from typing import Any, Dict, Optional
 
 from .. import exceptions as exc
-from .endpoint import Endpoint
+from .url import Endpoint
 
 __all__ = ["Outage"]
 

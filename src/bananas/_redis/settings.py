@@ -1,11 +1,11 @@
-"""One frozen, validated settings object, from arguments, a URL, and the environment."""
+"""One frozen, validated settings object, from arguments, URLs, and the environment."""
 
 from __future__ import annotations
 
 import os
 import ssl
 from dataclasses import dataclass, field
-from typing import Any, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterable, Mapping, Optional, Sequence, Tuple
 
 from .._arguments import (
     check_callable,
@@ -17,14 +17,17 @@ from .._arguments import (
 from .._types import Seconds
 from .._wire import Default
 from .credentials import CredentialProvider, check_provider
-from .endpoint import Endpoint
 from .tls import TlsOptionError, make_context
-from .url import parse_url
+from .url import Endpoint, check_host, is_ipv6, parse_url, read_url
+from .url_mistakes import MANY_HOSTS, Refused
 
-__all__ = ["DEFAULT_REDIS_URL", "ENVIRONMENT_URL", "Settings"]
+__all__ = ["DEFAULT_REDIS_URL", "ENVIRONMENT_URL", "Settings", "sentinel_endpoints"]
 
 #: The variable that gives the URL where the caller passes none.
 ENVIRONMENT_URL = "BANANAS_REDIS_URL"
+#: Where a sentinel listens unless it is told otherwise.
+_SENTINEL_PORT = 26379
+_PAIR = "must be a (host, port) pair"
 
 
 class _Default(str):
@@ -99,9 +102,9 @@ class Settings:
         Raises:
             ValueError: An argument, or the environment's URL, is refused; the message says which.
         """
-        redis_url, argument = _url(redis_url, os.environ if environment is None else environment)
-        endpoint, sentinels = parse_url(redis_url, argument), tuple(sentinels)
-        _check_together(argument, endpoint, sentinels, credential_provider, ssl_context)
+        endpoint, argument = _read(redis_url, os.environ if environment is None else environment)
+        _check_login(credential_provider, argument, endpoint)
+        _check_tls(ssl_context, argument, endpoint, sentinels)
         return cls(
             endpoint=endpoint,
             success_ttl=check_ttl(success_ttl, "success_ttl"),
@@ -114,50 +117,92 @@ class Settings:
             ping_interval=_positive(ping_interval, "ping_interval"),
             safety_interval=_positive(safety_interval, "safety_interval"),
             json_default=check_callable(json_default, "json_default"),
-            sentinels=sentinels,
+            sentinels=tuple(sentinels),
             service_name=service_name,
             credential_provider=credential_provider,
             ssl_context=ssl_context,
         )
 
 
-def _url(redis_url: str, environment: Mapping[str, str]) -> Tuple[str, str]:
-    """Return the URL, from the environment where none was passed, and what it was passed as."""
+def _read(redis_url: str, environment: Mapping[str, str]) -> Tuple[Endpoint, str]:
+    """Read the URL, the environment's where none was passed, and say what it was passed as."""
     if redis_url is DEFAULT_REDIS_URL and environment.get(ENVIRONMENT_URL):
-        return environment[ENVIRONMENT_URL], ENVIRONMENT_URL
-    return redis_url, "redis_url"
+        return parse_url(environment[ENVIRONMENT_URL], ENVIRONMENT_URL), ENVIRONMENT_URL
+    return parse_url(redis_url), "redis_url"
 
 
-def _check_together(
-    argument: str,
-    endpoint: Endpoint,
-    sentinels: Sequence[Endpoint],
-    provider: Optional[CredentialProvider],
-    context: Optional[ssl.SSLContext],
-) -> None:
-    """Refuse what does not go with the URL, or can't be used."""
+def sentinel_endpoints(sentinels: Any) -> Tuple[Endpoint, ...]:
+    """Return the endpoints of sentinels, each a pair of host and port, or a URL.
+
+    Raises:
+        ValueError: One is neither; the message gives its place in the list.
+    """
+    found = []
+    if isinstance(sentinels, Iterable) and not isinstance(sentinels, (str, bytes, dict)):
+        for place, sentinel in enumerate(sentinels):
+            try:
+                found.append(_sentinel(sentinel))
+            except Refused as refused:
+                raise ValueError(f"sentinels[{place}] {refused}") from None
+    if not found:
+        raise ValueError("sentinels must be a list of (host, port) pairs or URLs, and not empty")
+    return tuple(found)
+
+
+def _sentinel(sentinel: Any) -> Endpoint:
+    if issubclass(type(sentinel), str):
+        return _sentinel_url(str.__str__(sentinel))
+    if not issubclass(type(sentinel), (tuple, list)):
+        raise Refused(f"{_PAIR} or a URL, not {type(sentinel).__name__}")
+    if len(sentinel) != 2:
+        raise Refused(f"{_PAIR} or a URL")
+    host, port = sentinel
+    if not issubclass(type(host), str) or not host:
+        raise Refused(f"{_PAIR}, its host a string")
+    host = str.__str__(host)
+    bare = host[1:-1] if host[0] + host[-1] == "[]" else host
+    if is_ipv6(bare):
+        host = bare
+    else:
+        check_host(host, shown="@" not in host)
+    if isinstance(port, str) and port.isascii() and port.isdigit() and len(port) <= 5:
+        port = int(port)
+    if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
+        raise Refused("must have a port from 1 to 65535")
+    return Endpoint(host=host, port=int(port))
+
+
+def _sentinel_url(url: str) -> Endpoint:
+    try:
+        return read_url(url, _SENTINEL_PORT)
+    except Refused as refused:
+        text, pair = str(refused), ", or be a pair (host, port)"
+        if text.endswith(MANY_HOSTS):
+            text = f"must start with redis:// or rediss://{pair}"
+            if "," in url:
+                text = "names several hosts: give each its own place in the list"
+        elif "must start with" in text:
+            text = text.partition(", such as")[0] + pair
+        raise Refused(text) from None
+
+
+def _check_login(provider: Optional[CredentialProvider], argument: str, endpoint: Endpoint) -> None:
     check_provider(provider)
     if provider is not None and (endpoint.username or endpoint.password):
         raise ValueError(f"credential_provider and a user or password in {argument}: give one")
-    _check_tls(argument, endpoint, sentinels)
-    _check_context(context, argument, endpoint, sentinels)
 
 
-def _check_tls(argument: str, endpoint: Endpoint, sentinels: Sequence[Endpoint]) -> None:
-    """Refuse files for TLS that can't be used, before the first connection needs them."""
-    named = [(argument, endpoint)]
-    named.extend((f"sentinels[{place}]", sentinel) for place, sentinel in enumerate(sentinels))
-    for name, one in named:
+def _check_tls(
+    context: object, argument: str, endpoint: Endpoint, sentinels: Sequence[Endpoint]
+) -> None:
+    """Refuse what TLS can't use, before the first connection needs it."""
+    named = {f"sentinels[{place}]": sentinel for place, sentinel in enumerate(sentinels)}
+    for name, one in {argument: endpoint, **named}.items():
         if one.tls:
             try:
                 make_context(dict(one.tls))
             except TlsOptionError as error:
                 raise ValueError(f"{name} {error}") from None
-
-
-def _check_context(
-    context: object, argument: str, endpoint: Endpoint, sentinels: Sequence[Endpoint]
-) -> None:
     if context is None:
         return
     if not isinstance(context, ssl.SSLContext):

@@ -4,18 +4,56 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Dict, NamedTuple, Optional, Tuple
-from urllib.parse import unquote
+from dataclasses import dataclass, field
+from typing import Any, Dict, NamedTuple, Optional, Tuple
+from urllib.parse import parse_qsl, unquote
 
-from .endpoint import Endpoint
-from .url_options import read_options, refuse_rest, tls_options
-from .url_text import check_scheme, check_text
-from .url_words import ENCODE, MANY_HOSTS, UNFILLED, UNIX, Refused, is_invisible, placeholder
+from .tls import tls_options
+from .url_mistakes import (
+    ENCODE,
+    MANY_HOSTS,
+    UNFILLED,
+    UNIX,
+    Refused,
+    check_scheme,
+    check_text,
+    instead_of_option,
+    is_invisible,
+    placeholder,
+)
 
-__all__ = ["check_host", "parse_url"]
+__all__ = ["Endpoint", "check_host", "is_ipv6", "parse_url", "read_url"]
 
-_NO_DATABASE = "must end in a database number, as in redis://localhost:6379/0"
-_NO_ADDRESS = "has a malformed IPv6 address; write it as [::1]"
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a Redis server listens, and who we are to it.
+
+    Attributes:
+        scheme: ``redis``, ``rediss`` (TLS) or ``unix``.
+        host: Name or address of the server; empty for a Unix socket.
+        port: TCP port.
+        path: Path of a Unix socket; empty for TCP.
+        db: Number of the logical database.
+        username: ACL user; None is Redis's default user.
+        password: Never shown.
+        tls: The ``ssl_*`` options of a ``rediss`` URL.
+    """
+
+    scheme: str = "redis"
+    host: str = "localhost"
+    port: int = 6379
+    path: str = ""
+    db: int = 0
+    username: Optional[str] = None
+    password: Optional[str] = field(default=None, repr=False)
+    tls: Tuple[Tuple[str, Any], ...] = ()
+
+    def __str__(self) -> str:
+        if self.scheme == "unix":
+            return f"unix://{self.path}?db={self.db}" if self.db else f"unix://{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}:{self.port}/{self.db}"
 
 
 class _Parts(NamedTuple):
@@ -29,46 +67,36 @@ class _Parts(NamedTuple):
     fragment: str
 
 
-def parse_url(url: object, argument: str = "redis_url", default_port: int = 6379) -> Endpoint:
+def parse_url(url: object, argument: str = "redis_url") -> Endpoint:
     """Read a Redis URL.
 
     Args:
         url: ``redis://[[user]:password@]host[:port][/db]``, ``rediss://`` for TLS, or
             ``unix://[[user]:password@]/path[?db=0]``; user and password percent-encoded.
         argument: What the URL is to the caller, for messages.
-        default_port: The port of a URL that names none.
 
     Raises:
         ValueError: The URL is wrong. The message shows no part of it that may hold a password.
     """
     if not issubclass(type(url), str):  # a lazy proxy says that it is one
         raise ValueError(f"{argument} must be a string, not {type(url).__name__}")
-    url = str.__str__(url)
     try:
-        check_text(url)
-        return _endpoint(_split(url), default_port)
-    except UnicodeError:
-        raise ValueError(f"{argument} is not a valid URL: bad percent-encoding") from None
+        return read_url(str.__str__(url))
     except Refused as refused:
         raise ValueError(f"{argument} {refused}") from None
 
 
-def check_host(host: str, *, shown: bool) -> None:
-    """Refuse what can't be a host name or an address.
-
-    Args:
-        host: The host, decoded, without brackets.
-        shown: Whether it may be shown: no part of a password can stand here.
+def read_url(url: str, default_port: int = Endpoint.port) -> Endpoint:
+    """Do the same for a URL whose port may be another one where it names none.
 
     Raises:
-        Refused: It is none.
+        Refused: The URL is wrong.
     """
-    template = placeholder(host)
-    if template and (shown or template == host):
-        raise Refused(f"has the host {host[:80]!r}, which is no host name {UNFILLED}")
-    if not _is_host(host):
-        what = f"the host {host[:80]!r}, which" if shown else "a host that"
-        raise Refused(f"has {what} is no host name")
+    check_text(url)
+    try:
+        return _endpoint(_split(url), default_port)
+    except UnicodeError:
+        raise Refused("is not a valid URL: bad percent-encoding") from None
 
 
 def _split(url: str) -> _Parts:
@@ -95,22 +123,47 @@ def _split(url: str) -> _Parts:
 
 
 def _endpoint(parts: _Parts, default_port: int) -> Endpoint:
-    options = read_options(parts.query)
+    options = _options(parts.query)
     username, password = _credentials(parts.userinfo)
+    if parts.fragment == "insecure":
+        raise Refused("must not have a #fragment: write rediss:// and ?ssl_cert_reqs=none")
     if parts.fragment:
-        raise Refused(
-            "must not have a #fragment: write rediss:// and ?ssl_cert_reqs=none"
-            if parts.fragment == "insecure"
-            else "must not have a #fragment; write '#' in a password as %23"
-        )
+        raise Refused("must not have a #fragment; write '#' in a password as %23")
+    host, port, path = "", Endpoint.port, ""
+    tls: Tuple[Tuple[str, Any], ...] = ()
     if parts.scheme == "unix":
-        path, db = _socket(parts, options)
-        return Endpoint("unix", "", path=path, db=db, username=username, password=password)
-    host, port = _host_and_port(parts, default_port)
-    db = _database_of(parts, options)
-    tls = tls_options(options) if parts.scheme == "rediss" else ()
-    refuse_rest(options, parts.scheme)
-    return Endpoint(parts.scheme, host, port, "", db, username, password, tls)
+        if parts.address or len(parts.path) < 2:
+            raise Refused("must name the socket's absolute path: unix:///run/redis.sock")
+        path, db = unquote(parts.path), _number(options.pop("db", ""))
+    else:
+        host, port = _host_and_port(parts, default_port)
+        db = _database(parts, options)
+    if parts.scheme == "rediss":
+        tls = tls_options(options)
+    _refuse_rest(options, parts.scheme)
+    return Endpoint(parts.scheme, host, port, path, db, username, password, tls)
+
+
+def _options(query: str) -> Dict[str, str]:
+    options: Dict[str, str] = {}
+    for name, value in parse_qsl(query, keep_blank_values=True):
+        if name in options:
+            is_known = instead_of_option(name, "", "redis")
+            raise Refused(f"gives {f'the option {name!r}' if is_known else 'an option'} twice")
+        options[name] = value
+    return options
+
+
+def _refuse_rest(options: Dict[str, str], scheme: str) -> None:
+    """Refuse options that were not taken; only the name of one that is known is shown."""
+    for name, value in options.items():
+        hint = instead_of_option(name, value, scheme)
+        if hint:
+            raise Refused(f"option {name!r} is not known in a {scheme}:// URL; {hint}")
+        raise Refused(
+            f"has an option that is not known in a {scheme}:// URL: leave it out, and write "
+            "'?' in a password as %3F"
+        )
 
 
 def _credentials(userinfo: Optional[str]) -> Tuple[Optional[str], Optional[str]]:
@@ -127,33 +180,22 @@ def _credentials(userinfo: Optional[str]) -> Tuple[Optional[str], Optional[str]]
     return (unquote(username, errors="strict") or None, unquote(password, errors="strict") or None)
 
 
-def _socket(parts: _Parts, options: Dict[str, str]) -> Tuple[str, int]:
-    if parts.address or len(parts.path) < 2:
-        raise Refused("must name the socket's absolute path: unix:///run/redis.sock")
-    db = _database(options.pop("db", ""))
-    refuse_rest(options, "unix")
-    return unquote(parts.path), db
-
-
-def _database_of(parts: _Parts, options: Dict[str, str]) -> int:
+def _database(parts: _Parts, options: Dict[str, str]) -> int:
     path = parts.path.strip("/")
     if path and "db" in options:
         raise Refused("names the database twice, in its path and in ?db=")
-    if not path:
-        return _database(options.pop("db", ""))
-    if not parts.address and not path.isdigit():
+    if path and not parts.address and not path.isdigit():
         raise Refused(f"names no host; {UNIX}")
-    if re.search(r":26\d79$", parts.address) and not path[0].isdigit():
+    if path and re.search(r":26\d79$", parts.address) and not path[0].isdigit():
         raise Refused(MANY_HOSTS)
-    return _database(path)
+    return _number(path or options.pop("db", ""))
 
 
-def _database(text: str) -> int:
-    if not text:
-        return 0
-    if not (text.isascii() and text.isdigit() and len(text) <= 9):
-        raise Refused(_NO_DATABASE)
-    return int(text)
+def _number(text: str) -> int:
+    """Return the number of a database."""
+    if not re.fullmatch("[0-9]{0,9}", text):
+        raise Refused("must end in a database number, as in redis://localhost:6379/0")
+    return int(text or 0)
 
 
 def _host_and_port(parts: _Parts, default_port: int) -> Tuple[str, int]:
@@ -163,11 +205,14 @@ def _host_and_port(parts: _Parts, default_port: int) -> Tuple[str, int]:
     if "," in address:
         raise Refused(MANY_HOSTS)
     if address.startswith("["):
-        host, port = _bracketed(address)
+        host, bracket, rest = address[1:].partition("]")
+        host, port = unquote(host), rest[1:]
+        if not bracket or rest[:1] not in ("", ":") or not is_ipv6(host):
+            raise Refused("has a malformed IPv6 address; write it as [::1]")
     else:
-        template = placeholder(address)
         host, _, port = address.partition(":")
-        if template and ":" in template:
+        template = placeholder(address)
+        if ":" in template:
             raise Refused(f"has {template!r} in its host or port {UNFILLED}")
         if ":" in port:
             encode = f", and {ENCODE}" if shown else ""
@@ -180,27 +225,41 @@ def _host_and_port(parts: _Parts, default_port: int) -> Tuple[str, int]:
     return host or "localhost", _port(port, shown) if port else default_port
 
 
-def _bracketed(address: str) -> Tuple[str, str]:
-    host, bracket, rest = address[1:].partition("]")
-    if not bracket or (rest and not rest.startswith(":")):
-        raise Refused(_NO_ADDRESS)
-    host = unquote(host)
-    try:
-        ipaddress.IPv6Address(host.partition("%")[0])
-    except ValueError:
-        raise Refused(_NO_ADDRESS) from None
-    return host, rest[1:]
+def check_host(host: str, *, shown: bool) -> None:
+    """Refuse what can't be a host name or an address.
+
+    Args:
+        host: The host, decoded, without brackets.
+        shown: Whether it may be shown: no part of a password can stand here.
+
+    Raises:
+        Refused: It is none.
+    """
+    template = placeholder(host)
+    if template and (shown or template == host):
+        raise Refused(f"has the host {host[:80]!r}, which is no host name {UNFILLED}")
+    if not _is_host(host):
+        what = f"the host {host[:80]!r}, which" if shown else "a host that"
+        raise Refused(f"has {what} is no host name")
 
 
 def _port(port: str, shown: bool) -> int:
-    if not (port.isascii() and port.isdigit()):
+    if not re.fullmatch("[0-9]+", port):
         hint = f" {UNFILLED}" if placeholder(port) == port else ""
-        if shown:
-            raise Refused(f"has the port {port[:60]!r}, which is no number{hint}")
-        raise Refused(f"has a port that is no number{hint}")  # it may be a password
+        what = f"the port {port[:60]!r}, which" if shown else "a port that"
+        raise Refused(f"has {what} is no number{hint}")
     if len(port) > 5 or not 0 < int(port) < 65536:
         raise Refused("must have a port from 1 to 65535")
     return int(port)
+
+
+def is_ipv6(host: str) -> bool:
+    """Whether a host is an IPv6 address, perhaps with a zone."""
+    try:
+        ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _is_host(host: str) -> bool:
