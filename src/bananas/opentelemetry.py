@@ -1,8 +1,8 @@
-"""OpenTelemetry: spans and metrics for the submits, waits and reads of a client."""
+"""OpenTelemetry: spans and metrics for the calls of a client."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional, Tuple, Type, TypeVar, Union
+from typing import Any, Dict, Optional, Tuple, TypeVar, Union
 
 from ._telemetry import (
     MeterProvider,
@@ -11,6 +11,7 @@ from ._telemetry import (
     TracedAsyncClient,
     TracedClient,
     TracerProvider,
+    class_before,
 )
 from .client import AsyncClient
 from .sync import Client
@@ -21,8 +22,6 @@ C = TypeVar("C", bound=Union[AsyncClient, Client])
 
 #: One for each pair of providers, since instruments are made once.
 _made: Dict[Tuple[Optional[TracerProvider], Optional[MeterProvider]], Telemetry] = {}
-#: The class of an instrumented client, by its own class.
-_classes: Dict[type, type] = {}
 
 
 def instrument(
@@ -75,7 +74,7 @@ def instrument(
     )
     endpoint = None if settings.sentinels else settings.endpoint
     target._recorder = Recorder(telemetry, endpoint, context_member)
-    target.__class__ = _class_before(own, traced)
+    target.__class__ = class_before(own, traced)
     telemetry.watch(client)
     return client
 
@@ -86,11 +85,3 @@ def uninstrument(client: Union[AsyncClient, Client]) -> None:
         client._recorder.forget(client)
         target: Any = client
         target.__class__ = type(client).__bases__[1]
-
-
-def _class_before(own: Type[Any], traced: type) -> type:
-    found = _classes.get(own)
-    if found is None:
-        about = {"__module__": own.__module__, "__doc__": own.__doc__}
-        found = _classes.setdefault(own, type(own.__name__, (traced, own), about))
-    return found

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
+import inspect
+from datetime import timedelta
 from typing import Any, AsyncIterator, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
@@ -14,11 +17,22 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from bananas import AsyncClient, Client, JobSpec, JobType, OutcomeUnknownError, TimeoutError
+from bananas import (
+    AsyncClient,
+    Client,
+    Job,
+    JobExistsError,
+    JobNotFoundError,
+    JobSpec,
+    JobType,
+    OutcomeUnknownError,
+    TimeoutError,
+)
 from bananas._awaited_calls import AwaitedClient
 from bananas.opentelemetry import instrument, uninstrument
 from bananas.testing import LocalQueue
 from tests.behaviour.broker import Broker
+from tests.support import wait_until
 
 SECRET = "s3cret-payload"
 _CALLS: List[Tuple[str, str]] = [
@@ -87,6 +101,15 @@ def queue(embedded_session: Broker) -> Iterator[LocalQueue]:
         yield queue
 
 
+@pytest.fixture
+def real_queue(real_broker: Broker) -> Iterator[LocalQueue]:
+    """The same on the real Redis, for what runs scripts."""
+    with LocalQueue(real_broker.url) as queue:
+        queue.handle("work", lambda job: "done")
+        queue.handle("rotten", _rot)
+        yield queue
+
+
 @contextlib.asynccontextmanager
 async def _opened(kind: str, url: str) -> AsyncIterator[Tuple[Any, Callable[..., Any]]]:
     """Yield a client, and what calls a method of it."""
@@ -96,7 +119,8 @@ async def _opened(kind: str, url: str) -> AsyncIterator[Tuple[Any, Callable[...,
         return await loop.run_in_executor(None, lambda: call(*args, **options))
 
     async def awaited(call: Callable[..., Any], *args: Any, **options: Any) -> Any:
-        return await call(*args, **options)
+        found = call(*args, **options)
+        return await found if inspect.isawaitable(found) else found
 
     if kind == "async":
         async with AsyncClient(url) as client:
@@ -158,8 +182,6 @@ async def test_every_call(kind: str, queue: LocalQueue, recorded: Recorded) -> N
 
 
 def _soon() -> Any:
-    from datetime import timedelta
-
     return timedelta(0)
 
 
@@ -231,8 +253,38 @@ async def test_an_error(kind: str, queue: LocalQueue, recorded: Recorded) -> Non
     assert dict(wait.attributes or {})["messaging.message.id"] == "not-there"
     assert dict(submit.attributes or {})["error.type"] == "SerializationError"
     assert (wait.events, submit.events) == ((), ())
-    (sent,) = recorded.points()["messaging.client.sent.messages"]
-    assert sent.attributes["error.type"] == "SerializationError"
+    points = recorded.points()
+    assert "messaging.client.sent.messages" not in points  # nothing was sent
+    durations = points["messaging.client.operation.duration"]
+    assert {point.attributes["error.type"] for point in durations} == {
+        "SerializationError", "TimeoutError",
+    }  # fmt: skip
+
+
+@each_kind
+async def test_what_was_sent_before_an_error(
+    kind: str, queue: LocalQueue, recorded: Recorded
+) -> None:
+    """Jobs that were sent count although their call fails, and no others."""
+    async with _opened(kind, queue.url) as (client, run):
+        recorded.instrument(client)
+        taken = await run(client.submit_job, "work", None)
+        with pytest.raises(JobExistsError):
+            await run(client.submit_job, "work", None, job_id=taken, if_exists="raise")
+        specs = [JobSpec("work", 1), JobSpec("work", 2, job_id=taken)]
+        with pytest.raises(JobExistsError):
+            await run(client.submit_jobs, specs, if_exists="raise")
+        with pytest.raises(ValueError, match="JobSpec"):
+            await run(client.submit_jobs, [JobSpec("work", 1), "no spec"])
+    counts: Dict[Tuple[str, str], int] = {}
+    for point in recorded.points()["messaging.client.sent.messages"]:
+        error = str(point.attributes.get("error.type", ""))
+        counts[str(point.attributes["messaging.operation.name"]), error] = point.value
+        assert "messaging.operation.type" not in point.attributes
+    assert counts == {
+        ("submit_job", ""): 1, ("submit_job", "JobExistsError"): 1,
+        ("submit_jobs", "JobExistsError"): 2,
+    }  # fmt: skip
 
 
 async def test_a_cancelled_call(queue: LocalQueue, recorded: Recorded) -> None:
@@ -286,3 +338,177 @@ async def test_what_is_not_instrumented(kind: str, queue: LocalQueue, recorded: 
             recorded.instrument(client, "")
     with pytest.raises(TypeError, match="AsyncClient or a Client"):
         recorded.instrument(object())
+
+
+async def _listed(run: Callable[..., Any], iterator: Any) -> List[Any]:
+    if hasattr(iterator, "__aiter__"):
+        return [item async for item in iterator]
+    found: List[Any] = await run(list, iterator)
+    return found
+
+
+async def _left(run: Callable[..., Any], iterator: Any) -> None:
+    if hasattr(iterator, "__anext__"):
+        await iterator.__anext__()
+        await iterator.aclose()
+    else:
+        await run(next, iterator)
+        await run(iterator.close)
+
+
+def _attributes(span: ReadableSpan) -> Dict[str, Any]:
+    return dict(span.attributes or {})
+
+
+@each_kind
+async def test_iterators(kind: str, queue: LocalQueue, recorded: Recorded) -> None:
+    """An iterator is one span from its first step to its end, linked to the submits."""
+    async with _opened(kind, queue.url) as (client, run):
+        recorded.instrument(client)
+        ids = [await run(client.submit_job, "work", {"text": SECRET}) for _ in range(3)]
+        submits = {span.context.span_id for span in recorded.spans() if span.context}
+        assert recorded.spans() == []
+        unused = await run(client.as_completed, ids)
+        results = await _listed(run, await run(client.as_completed, iter(ids), timeout=30))
+        assert {result.job_id for result in results} == set(ids)
+        changes = await _listed(run, await run(client.watch, ids[0], timeout=30))
+        await _left(run, await run(client.as_completed, ids))
+        with pytest.raises(TimeoutError):
+            await _listed(run, await run(client.as_completed, [ids[0], "not-there"], timeout=0))
+        found = await run(client.get_results, [*ids, "not-there"])
+        assert found[3] is None
+        spans = recorded.spans()
+        points = recorded.points()
+        del unused
+    assert recorded.spans() == []
+    names = ["as_completed", "watch work", "as_completed", "as_completed", "get_results"]
+    assert [span.name for span in spans] == names
+    assert {span.kind for span in spans} == {SpanKind.CLIENT}
+    assert {link.context.span_id for link in spans[0].links} == submits
+    assert len(spans[1].links) == len(spans[3].links) == 1
+    assert [_attributes(span).get("messaging.operation.type") for span in spans] == [
+        "receive", None, "receive", "receive", "receive",
+    ]  # fmt: skip
+    counts = [_attributes(span).get("messaging.batch.message_count") for span in spans]
+    assert counts == [3, None, 1, 1, 3]
+    assert changes[-1].kind == "finished"
+    assert _attributes(spans[1])["bananas.job.status"] == "completed"
+    assert _attributes(spans[1])["messaging.message.id"] == ids[0]
+    assert _attributes(spans[3])["error.type"] == "TimeoutError"
+    assert sum(point.value for point in points["messaging.client.consumed.messages"]) == 8
+    assert SECRET not in "".join(span.to_json() for span in spans)
+
+
+@each_kind
+async def test_an_iterator_that_is_forgotten(
+    kind: str, queue: LocalQueue, recorded: Recorded
+) -> None:
+    """Left early and forgotten, its span ends all the same; a cancelled step does not end it."""
+    async with _opened(kind, queue.url) as (client, run):
+        recorded.instrument(client)
+        job_id = await run(client.submit_job, "work", None)
+        recorded.spans()
+        iterator = await run(client.as_completed, [job_id, "not-there"], None)
+        if kind == "blocking":
+            await run(next, iterator)
+        else:
+            await iterator.__anext__()
+            step = asyncio.ensure_future(iterator.__anext__())
+            await asyncio.sleep(0)
+            step.cancel()
+            await asyncio.wait([step])
+            del step
+        assert recorded.spans() == []
+        del iterator
+        spans: List[ReadableSpan] = []
+
+        def has_ended() -> bool:  # a thread that has run a call forgets it a moment later
+            gc.collect()
+            spans.extend(recorded.spans())
+            return bool(spans)
+
+        wait_until(has_ended, "the span of an iterator that is forgotten has ended")
+    (span,) = spans
+    assert span.status.status_code is StatusCode.UNSET
+    assert _attributes(span)["messaging.batch.message_count"] == 1
+
+
+@each_kind
+async def test_operating(
+    kind: str, real_queue: LocalQueue, real_broker: Broker, recorded: Recorded
+) -> None:
+    """Each call that changes something is a span, and so are those of the client's parts."""
+
+    def is_dead() -> bool:
+        return bool(real_broker.command("LLEN", "bananas:queue:dead") == 1)
+
+    async with _opened(kind, real_queue.url) as (client, run):
+        recorded.instrument(client)
+        later = await run(client.submit_job_scheduled, "work", SECRET, scheduled_for=_in_days(1))
+        failed = await run(client.submit_and_wait, "rotten", None, max_retries=1)
+        done = await run(client.queue.enqueue, Job.create("work", {"text": SECRET}))
+        job = Job.create("work", None)
+        assert await run(client.queue.enqueue_scheduled, job, _in_days(1)) == job.id
+        assert (await run(client.results.wait_for_result, done)).is_success
+        wait_until(is_dead, "the job is a dead letter")
+        submits = recorded.spans()
+        await run(client.reschedule, later, _in_days(2))
+        await run(client.cancel, later, reason=SECRET)
+        await run(client.delete, later)
+        await run(client.requeue, failed.job_id)
+        await run(client.wait_for_result, failed.job_id)
+        wait_until(is_dead, "the job is a dead letter again")
+        counts = await run(client.dead_letters.requeue, all=True, dry_run=True)
+        assert counts.done == 1
+        await run(client.dead_letters.purge, all=True)
+        await run(client.recover, 3600)
+        report = await run(client.doctor, observe=0)
+        await run(client.repair, report)
+        await run(client.results.get_result, done)
+        await run(client.results.get_results, [done])
+        await run(client.results.delete_result, done)
+        with pytest.raises(JobNotFoundError):
+            await run(client.requeue, "not-there")
+        await run(client.queue.depths)
+        assert await run(client.queue.get_job, done)
+        spans, text = recorded.spans(), recorded.text()
+    assert [span.name for span in submits[2:]] == [
+        "queue.enqueue work", "queue.enqueue_scheduled work", "results.wait_for_result work",
+    ]  # fmt: skip
+    assert [span.name for span in spans] == [
+        "reschedule work", "cancel work", "delete work", "requeue rotten",
+        "wait_for_result rotten", "dead_letters.requeue", "dead_letters.purge", "recover",
+        "doctor", "repair", "results.get_result work", "results.get_results",
+        "results.delete_result work", "requeue",
+    ]  # fmt: skip
+    outcomes = [_attributes(span).get("bananas.job.outcome") for span in spans[:4]]
+    assert outcomes == ["rescheduled", "cancelled", "deleted", None]
+    assert [_attributes(span).get("messaging.batch.message_count") for span in spans[5:10]] == [
+        0, 1, 0, None, 0,
+    ]  # fmt: skip
+    assert {_attributes(span)["messaging.message.id"] for span in spans[:3]} == {later}
+    assert {_attributes(span).get("messaging.operation.type") for span in spans[:4]} == {None}
+    assert {span.kind for span in spans} == {SpanKind.CLIENT}
+    assert len(spans[1].links) == 1
+    assert _attributes(spans[-1])["error.type"] == "JobNotFoundError"
+    assert SECRET not in text + "".join(span.to_json() for span in spans)
+
+
+def _in_days(number: int) -> timedelta:
+    return timedelta(days=number)
+
+
+def _rot(job: Any) -> None:
+    raise RuntimeError(SECRET)
+
+
+async def test_a_part_is_that_of_the_client(queue: LocalQueue, recorded: Recorded) -> None:
+    """A part of a recorded client keeps its type and remembers what that part does."""
+    async with AsyncClient(queue.url) as client:
+        part, shown = client.queue, repr(client.queue)
+        recorded.instrument(client)
+        assert isinstance(client.queue, type(part))
+        assert (type(client.queue).__name__, repr(client.queue)) == ("RedisQueue", shown)
+        assert vars(client.queue) is vars(part)
+        uninstrument(client)
+        assert client.queue is part

@@ -1,6 +1,9 @@
 """Spans and metrics of clients, for ``bananas.opentelemetry``."""
 
-from .recording import MeterProvider, Recorder, Telemetry, TracerProvider
+from .api import MeterProvider, TracerProvider
+from .classes import class_before
+from .instruments import Telemetry
+from .recording import Recorder
 from .traced_async import TracedAsyncClient
 from .traced_blocking import TracedClient
 
@@ -11,4 +14,5 @@ __all__ = [
     "TracedAsyncClient",
     "TracedClient",
     "TracerProvider",
+    "class_before",
 ]

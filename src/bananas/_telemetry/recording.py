@@ -4,151 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
-import weakref
 from concurrent.futures import CancelledError
-from typing import Any, Dict, Iterable, Iterator, List, Optional, Union
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, TypeVar, Union
 
 from .. import exceptions as exc
-from .._missing_extras import missing_extra
 from .._redis import Endpoint
-from .._version import __version__
-from ..client import AsyncClient, ClientStats
+from ..client import AsyncClient
 from ..models import JobResult
+from ..operating import DeadLetterCounts
+from ..repairs import RecoveryCounts, RepairCounts
 from ..sync import Client
+from .api import SpanKind, Status, StatusCode, propagate, trace
+from .instruments import Telemetry
 
-try:
-    from opentelemetry import metrics, propagate, trace
-    from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
-    from opentelemetry.trace import SpanKind, Status, StatusCode, TracerProvider
-except ModuleNotFoundError as error:
-    if (error.name or "").partition(".")[0] != "opentelemetry":
-        raise
-    raise missing_extra("bananas.opentelemetry", "opentelemetry-api", "otel") from error
-
-__all__ = ["Call", "MeterProvider", "Recorder", "Telemetry", "TracerProvider"]
+__all__ = ["Call", "Recorder"]
 
 _SYSTEM = "bananas"
-#: What the conventions ask for, in seconds.
-_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
-#: So many submits are remembered, to link the wait for a job to its submit.
-_REMEMBERED = 10_000
+_TYPE = "messaging.operation.type"
+#: A span has no more links than that, unless its maker is told otherwise.
+_LINKS = 128
 
-
-class Telemetry:
-    """The tracer and the instruments of one pair of providers.
-
-    Args:
-        tracer_provider: Makes the tracer; None is the global one.
-        meter_provider: Makes the instruments; None is the global one.
-    """
-
-    def __init__(
-        self, tracer_provider: Optional[TracerProvider], meter_provider: Optional[MeterProvider]
-    ) -> None:
-        self.tracer = trace.get_tracer("bananas", __version__, tracer_provider)
-        meter = metrics.get_meter("bananas", __version__, meter_provider)
-        self.duration = meter.create_histogram(
-            "messaging.client.operation.duration",
-            unit="s",
-            description="Duration of a call of the client.",
-            explicit_bucket_boundaries_advisory=_BUCKETS,
-        )
-        self.sent = meter.create_counter(
-            "messaging.client.sent.messages",
-            unit="{message}",
-            description="Jobs whose submit was tried.",
-        )
-        self.consumed = meter.create_counter(
-            "messaging.client.consumed.messages",
-            unit="{message}",
-            description="Results that were returned to callers.",
-        )
-        self._clients: weakref.WeakSet[Union[AsyncClient, Client]] = weakref.WeakSet()
-        self.submits: Dict[str, _Submitted] = {}
-        self._observe(meter)
-
-    def _observe(self, meter: metrics.Meter) -> None:
-        for name, field, text in (
-            ("reconnects", "reconnects", "Connections that replaced a lost one."),
-            ("round_trips", "pipelines", "Round trips that submits and reads shared."),
-        ):
-            meter.create_observable_counter(
-                f"bananas.client.{name}", [_Sum(self, field)], unit="1", description=text
-            )
-        for name, field, text in (
-            ("open_requests", "open_requests", "Submits and reads under way."),
-            ("pending_waits", "waits", "Jobs that are waited for."),
-        ):
-            meter.create_observable_up_down_counter(
-                f"bananas.client.{name}", [_Sum(self, field)], unit="1", description=text
-            )
-        meter.create_observable_counter(
-            "bananas.client.results",
-            [self._results],
-            unit="{result}",
-            description="Waits that ended with a result, by what found it.",
-        )
-
-    def watch(self, client: Union[AsyncClient, Client]) -> None:
-        """Count a client among those that are observed, until it is forgotten."""
-        self._clients.add(client)
-
-    def forget(self, client: Union[AsyncClient, Client]) -> None:
-        """Observe a client no more."""
-        self._clients.discard(client)
-
-    def stats(self) -> List[ClientStats]:
-        """What the clients have done; closed blocking clients don't say."""
-        found = []
-        for client in list(self._clients):
-            with contextlib.suppress(exc.ClientClosedError):
-                if isinstance(client, Client):
-                    client._connections.refuse_closed()
-                    found.append(client._connections.stats())
-                else:
-                    found.append(client.stats())
-        return found
-
-    def _results(self, options: CallbackOptions) -> Iterable[Observation]:
-        stats = self.stats()
-        for name in ("notification", "safety_read"):
-            total = sum(getattr(one, f"results_by_{name}") for one in stats)
-            yield Observation(total, {"bananas.result.found_by": name})
-
-    def remember(self, job_id: str, name: Optional[str], span: trace.Span) -> None:
-        """Remember which span has submitted a job; the oldest ones are forgotten."""
-        context = span.get_span_context()
-        if not context.is_valid:
-            return
-        self.submits[job_id] = _Submitted(name, context)
-        if len(self.submits) > _REMEMBERED:
-            with contextlib.suppress(StopIteration, KeyError, RuntimeError):  # other threads do too
-                del self.submits[next(iter(self.submits))]
-
-
-class _Submitted:
-    __slots__ = ("context", "name")
-
-    def __init__(self, name: Optional[str], context: trace.SpanContext) -> None:
-        self.name = name
-        self.context = context
-
-
-class _Sum:
-    """Observes the sum of one field over all clients.
-
-    Args:
-        telemetry: Knows the clients.
-        field: The field of their stats.
-    """
-
-    def __init__(self, telemetry: Telemetry, field: str) -> None:
-        self._telemetry = telemetry
-        self._field = field
-
-    def __call__(self, options: CallbackOptions) -> Iterable[Observation]:
-        yield Observation(sum(getattr(one, self._field) for one in self._telemetry.stats()))
+Outcome = TypeVar("Outcome")
+Counted = TypeVar("Counted", DeadLetterCounts, RecoveryCounts, RepairCounts)
 
 
 class Recorder:
@@ -183,10 +62,21 @@ class Recorder:
         """Add a call to the metrics."""
         telemetry = self._telemetry
         telemetry.duration.record(seconds, call.attributes)
+        # The conventions give the type of an operation to its duration alone.
+        of_messages = {k: v for k, v in call.attributes.items() if k != _TYPE}
         if call.sends:
-            telemetry.sent.add(call.sends, call.attributes)
+            telemetry.sent.add(call.sends, of_messages)
         if call.takes:
-            telemetry.consumed.add(call.takes, call.attributes)
+            telemetry.consumed.add(call.takes, of_messages)
+
+    def start(
+        self, call: Call, kind: SpanKind = SpanKind.CLIENT, links: Iterable[trace.Link] = ()
+    ) -> Call:
+        """Begin the span of a call."""
+        call.span = self._telemetry.tracer.start_span(
+            call.title, kind=kind, attributes=call.attributes, links=list(links)
+        )
+        return call
 
     @contextlib.contextmanager
     def submit(self, operation: str, name: Optional[str], *, jobs: int = 1) -> Iterator[Call]:
@@ -199,39 +89,61 @@ class Recorder:
         """
         call = Call(self, operation, "send", name)
         call.sends = jobs
-        with self._recorded(call, SpanKind.PRODUCER):
+        with self._current(self.start(call, SpanKind.PRODUCER)):
             yield call
 
     @contextlib.contextmanager
     def receive(self, operation: str, job_id: object) -> Iterator[Call]:
         """Record a call that takes the result of a job, and link it to the job's submit."""
-        submitted = self._telemetry.submits.get(job_id) if isinstance(job_id, str) else None
-        call = Call(self, operation, "receive", None if submitted is None else submitted.name)
-        links = [] if submitted is None else [trace.Link(submitted.context)]
-        with self._recorded(call, SpanKind.CLIENT, links):
-            if isinstance(job_id, str):
-                call.identify(job_id)
+        with self._current(self.start_job(operation, "receive", job_id)) as call:
             yield call
 
     @contextlib.contextmanager
-    def _recorded(
-        self, call: Call, kind: SpanKind, links: Iterable[trace.Link] = ()
-    ) -> Iterator[None]:
-        began = time.perf_counter()
-        span = self._telemetry.tracer.start_span(
-            call.title, kind=kind, attributes=call.attributes, links=list(links)
-        )
-        call.span = span
+    def receive_many(self, operation: str, job_ids: Sequence[str]) -> Iterator[Call]:
+        """Record a call that takes the results of many jobs."""
+        with self._current(self.start_jobs(operation, job_ids)) as call:
+            yield call
+
+    @contextlib.contextmanager
+    def operate(self, operation: str, job_id: object = None) -> Iterator[Call]:
+        """Record a call that changes what is queued, or audits it.
+
+        Args:
+            operation: The method.
+            job_id: Its one job; None where it has many.
+        """
+        with self._current(self.start_job(operation, None, job_id)) as call:
+            yield call
+
+    def start_job(self, operation: str, kind: Optional[str], job_id: object) -> Call:
+        """Begin the span of a call about a job, linked to the job's submit."""
+        submitted = self._telemetry.submits.get(job_id) if isinstance(job_id, str) else None
+        call = Call(self, operation, kind, None if submitted is None else submitted.name)
+        self.start(call, links=[] if submitted is None else [trace.Link(submitted.context)])
+        if isinstance(job_id, str):
+            call.identify(job_id)
+        return call
+
+    def start_jobs(self, operation: str, job_ids: Sequence[str]) -> Call:
+        """Begin the span of a call that takes the results of many jobs."""
+        submits = self._telemetry.submits
+        known = (submits.get(job_id) for job_id in job_ids)
+        links = (trace.Link(found.context) for found in known if found is not None)
+        call = Call(self, operation, "receive", None)
+        call.has_many = True
+        return self.start(call, links=itertools.islice(links, _LINKS))
+
+    @contextlib.contextmanager
+    def _current(self, call: Call) -> Iterator[Call]:
         try:
             # Messages may have what a handler says of itself: the type alone is told.
-            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                yield
+            with trace.use_span(call.span, record_exception=False, set_status_on_exception=False):
+                yield call
         except BaseException as error:
             call.failed(error)
             raise
         finally:
-            self.count(call, time.perf_counter() - began)
-            span.end()
+            call.end()
 
 
 class Call:
@@ -240,26 +152,37 @@ class Call:
     Args:
         recorder: That of the client.
         operation: The method.
-        kind: The conventions' word for what it does.
+        kind: The conventions' word for what it does; None where they have none.
         name: What its jobs are called; None where that is not known.
     """
 
-    def __init__(self, recorder: Recorder, operation: str, kind: str, name: Optional[str]) -> None:
+    def __init__(
+        self, recorder: Recorder, operation: str, kind: Optional[str], name: Optional[str]
+    ) -> None:
         name = name if isinstance(name, str) else None
+        self._began = time.perf_counter()
         self._recorder = recorder
         self._name = name
         self.title = operation if name is None else f"{operation} {name}"
         self.attributes: Dict[str, Any] = {
             "messaging.system": _SYSTEM,
             "messaging.operation.name": operation,
-            "messaging.operation.type": kind,
             **recorder.server,
         }
+        if kind is not None:
+            self.attributes[_TYPE] = kind
         if name is not None:
             self.attributes["messaging.destination.name"] = name
         self.span: trace.Span = trace.INVALID_SPAN
         self.sends = 0
         self.takes = 0
+        self.has_many = False
+        self._is_sent = False
+
+    def end(self) -> None:
+        """Count the call, and end its span."""
+        self._recorder.count(self, time.perf_counter() - self._began)
+        self.span.end()
 
     def carry(self, payload: Any) -> Any:
         """Return a payload with the trace context, if that is wanted and the payload an object."""
@@ -276,24 +199,50 @@ class Call:
 
     def submitted(self, job_id: str) -> str:
         """Note that a job was sent, and return its id."""
+        self._is_sent = True
         self.identify(job_id)
         self._recorder.remember(job_id, self._name, self.span)
         return job_id
 
     def submitted_all(self, job_ids: List[str]) -> List[str]:
         """Note that many jobs were sent, and return their ids."""
+        self._is_sent = True
         self.sends = len(job_ids)
-        self.span.set_attribute("messaging.batch.message_count", len(job_ids))
+        self.handled(len(job_ids))
         for job_id in job_ids:
             self._recorder.remember(job_id, None, self.span)
         return job_ids
+
+    def handled(self, number: int) -> None:
+        """Note how many jobs the call was about."""
+        self.span.set_attribute("messaging.batch.message_count", number)
 
     def took(self, result: Optional[JobResult[Any]]) -> None:
         """Note that a result is returned."""
         if result is not None:
             self.takes = 1
             self.identify(result.job_id)
-            self.span.set_attribute("bananas.job.status", result.status.value)
+            self.ended_as(result)
+
+    def took_all(self, results: List[Any]) -> List[Any]:
+        """Note that many results are returned, among them None and errors."""
+        self.takes = sum(isinstance(result, JobResult) for result in results)
+        self.handled(self.takes)
+        return results
+
+    def ended_as(self, result: JobResult[Any]) -> None:
+        """Note how the job has ended."""
+        self.span.set_attribute("bananas.job.status", result.status.value)
+
+    def became(self, outcome: Outcome) -> Outcome:
+        """Note what became of the job, and return that."""
+        self.span.set_attribute("bananas.job.outcome", str(outcome))
+        return outcome
+
+    def changed(self, counts: Counted) -> Counted:
+        """Note how many jobs were changed, and return the counts."""
+        self.handled(0 if getattr(counts, "dry_run", False) else counts.done)
+        return counts
 
     def failed(self, error: BaseException) -> None:
         """Note that the call ends with an error, by its type alone."""
@@ -305,3 +254,18 @@ class Call:
             self.identify(job_id)
         if not isinstance(error, (asyncio.CancelledError, CancelledError, GeneratorExit)):
             self.span.set_status(Status(StatusCode.ERROR, kind))
+        if self.sends and not self._is_sent and _is_refused(error):
+            self.sends = 0
+
+    def failed_among(self, error: BaseException) -> None:
+        """Note how many jobs of a batch were sent before an error."""
+        if isinstance(error, exc.BananasError):
+            self.sends = len(error.submitted)
+            if not _is_refused(error):
+                self.sends += len(error.job_ids)
+
+
+def _is_refused(error: BaseException) -> bool:
+    """Return whether an error is about what was to be sent, so that nothing was."""
+    refusals = (ValueError, TypeError, exc.ClientClosedError)
+    return isinstance(error, refusals) and getattr(error, "job_id", None) is None

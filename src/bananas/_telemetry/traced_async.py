@@ -1,17 +1,27 @@
-"""An asyncio client whose submits, waits and reads are recorded."""
+"""An asyncio client whose calls are recorded."""
 
 from __future__ import annotations
 
-import dataclasses
-from typing import Any, AsyncIterable, AsyncIterator, Iterable, List, Optional, Sequence, Union
+from typing import Any, AsyncIterable, Iterable, List, Optional, Union, cast
 
+from .._arguments import check_job_ids
 from .._types import JSONValue, Seconds
+from .._waits import AsCompleted, JobChanges
 from ..client import AsyncClient
+from ..dead_letters import DeadLetters
 from ..job_type import JobType
 from ..models import JobResult, JobSpec
-from .recording import Call, Recorder
+from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
+from ..queue import RedisQueue
+from ..repairs import AuditReport, RecoveryCounts, RepairCounts
+from ..result_backend import RedisResultBackend
+from .carried_context import async_specs_with_context, options_of, specs_with_context
+from .classes import view_of
+from .iteration import Iteration, RecordedSteps
+from .recording import Recorder
+from .traced_parts import TracedDeadLetters, TracedQueue, TracedResults
 
-__all__ = ["TracedAsyncClient", "options_of", "specs_with_context"]
+__all__ = ["TracedAsyncClient"]
 
 
 class TracedAsyncClient(AsyncClient):
@@ -41,10 +51,14 @@ class TracedAsyncClient(AsyncClient):
         with self._recorder.submit("submit_jobs", None, jobs=0) as call:
             if self._recorder.member is not None:
                 if isinstance(specs, AsyncIterable):
-                    specs = _with_context(call, specs)
+                    specs = async_specs_with_context(call, specs)
                 else:
                     specs = specs_with_context(call, specs)
-            return call.submitted_all(await super().submit_jobs(specs, **options))
+            try:
+                return call.submitted_all(await super().submit_jobs(specs, **options))
+            except BaseException as error:
+                call.failed_among(error)
+                raise
 
     async def submit_and_wait(
         self, name: str, payload: JSONValue, *args: Any, **options: Any
@@ -104,37 +118,71 @@ class TracedAsyncClient(AsyncClient):
             call.took(result)
             return result
 
+    async def get_results(self, job_ids: Iterable[str], **options: Any) -> List[Any]:
+        """Read many results, recorded as one call."""
+        ids = check_job_ids(job_ids)
+        with self._recorder.receive_many("get_results", ids) as call:
+            return call.took_all(await super().get_results(ids, **options))
 
-def options_of(spec: JobSpec, call: Call) -> Any:
-    """Return the arguments of a submit of one typed job, with the trace context."""
-    return {
-        "name": spec.name,
-        "payload": call.carry(spec.payload),
-        "priority": spec.priority,
-        "description": spec.description,
-        "job_id": spec.job_id,
-        "routing_key": spec.routing_key,
-        "max_retries": spec.max_retries,
-    }
+    def as_completed(self, job_ids: Iterable[str], *args: Any, **options: Any) -> AsCompleted:
+        """Iterate over results, recorded from the first step to the end."""
+        ids = check_job_ids(job_ids)
+        results = super().as_completed(ids, *args, **options)
+        record = Iteration(lambda: self._recorder.start_jobs("as_completed", ids))
+        return cast(AsCompleted, RecordedSteps(results, record))
 
+    def watch(self, job_id: str, *args: Any, **options: Any) -> JobChanges:
+        """Follow a job, recorded from the first step to the end."""
+        changes = super().watch(job_id, *args, **options)
+        record = Iteration(lambda: self._recorder.start_job("watch", None, job_id))
+        return cast(JobChanges, RecordedSteps(changes, record))
 
-def specs_with_context(call: Call, specs: Iterable[JobSpec]) -> Iterable[JobSpec]:
-    """Return specs whose payloads have the trace context, one by one if they came so."""
-    found = (_spec_with_context(call, spec) for spec in specs)
-    return list(found) if isinstance(specs, Sequence) else found
+    async def cancel(self, job_id: str, **options: Any) -> CancelOutcome:
+        """Cancel a job, recorded."""
+        with self._recorder.operate("cancel", job_id) as call:
+            return call.became(await super().cancel(job_id, **options))
 
+    async def reschedule(self, job_id: str, *args: Any, **options: Any) -> RescheduleOutcome:
+        """Have a job run at another time, recorded."""
+        with self._recorder.operate("reschedule", job_id) as call:
+            return call.became(await super().reschedule(job_id, *args, **options))
 
-async def _with_context(call: Call, specs: AsyncIterable[JobSpec]) -> AsyncIterator[JobSpec]:
-    try:
-        async for spec in specs:
-            yield _spec_with_context(call, spec)
-    finally:
-        close = getattr(specs, "aclose", None)
-        if close is not None:
-            await close()
+    async def delete(self, job_id: str) -> DeleteOutcome:
+        """Delete a job that has finished, recorded."""
+        with self._recorder.operate("delete", job_id) as call:
+            return call.became(await super().delete(job_id))
 
+    async def requeue(self, job_id: str, **options: Any) -> None:
+        """Give a dead letter another try, recorded."""
+        with self._recorder.operate("requeue", job_id):
+            await super().requeue(job_id, **options)
 
-def _spec_with_context(call: Call, spec: Any) -> Any:
-    if not isinstance(spec, JobSpec):
-        return spec  # which is refused in its turn
-    return dataclasses.replace(spec, payload=call.carry(spec.payload))
+    async def recover(self, *args: Any, **options: Any) -> RecoveryCounts:
+        """Recover the jobs of killed workers, recorded."""
+        with self._recorder.operate("recover") as call:
+            return call.changed(await super().recover(*args, **options))
+
+    async def doctor(self, **options: Any) -> AuditReport:
+        """Audit all that is stored, recorded."""
+        with self._recorder.operate("doctor"):
+            return await super().doctor(**options)
+
+    async def repair(self, *args: Any, **options: Any) -> RepairCounts:
+        """Carry out repairs, recorded."""
+        with self._recorder.operate("repair") as call:
+            return call.changed(await super().repair(*args, **options))
+
+    @property
+    def queue(self) -> RedisQueue:
+        """The queue, whose calls are recorded."""
+        return view_of(super().queue, TracedQueue, self._recorder)
+
+    @property
+    def dead_letters(self) -> DeadLetters:
+        """The dead letters, whose calls are recorded."""
+        return view_of(super().dead_letters, TracedDeadLetters, self._recorder)
+
+    @property
+    def results(self) -> RedisResultBackend:
+        """The results, whose calls are recorded."""
+        return view_of(super().results, TracedResults, self._recorder)

@@ -1,15 +1,27 @@
-"""A blocking client whose submits, waits and reads are recorded."""
+"""A blocking client whose calls are recorded."""
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional
+from typing import Any, Iterable, List, Optional, cast
 
+from .._arguments import check_job_ids
+from .._blocking_calls import BlockingJobChanges, CompletedResults
+from .._sync_parts import BlockingDeadLetters, BlockingQueue, BlockingResultBackend
 from .._types import JSONValue, Seconds
 from ..job_type import JobType
 from ..models import JobResult, JobSpec
+from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
+from ..repairs import AuditReport, RecoveryCounts, RepairCounts
 from ..sync import Client
+from .carried_context import options_of, specs_with_context
+from .classes import view_of
+from .iteration import Iteration, RecordedBlockingSteps
 from .recording import Recorder
-from .traced_async import options_of, specs_with_context
+from .traced_blocking_parts import (
+    TracedBlockingDeadLetters,
+    TracedBlockingQueue,
+    TracedBlockingResults,
+)
 
 __all__ = ["TracedClient"]
 
@@ -39,7 +51,11 @@ class TracedClient(Client):
         with self._recorder.submit("submit_jobs", None, jobs=0) as call:
             if self._recorder.member is not None and isinstance(specs, Iterable):
                 specs = specs_with_context(call, specs)
-            return call.submitted_all(super().submit_jobs(specs, **options))
+            try:
+                return call.submitted_all(super().submit_jobs(specs, **options))
+            except BaseException as error:
+                call.failed_among(error)
+                raise
 
     def submit_and_wait(
         self, name: str, payload: JSONValue, *args: Any, **options: Any
@@ -96,3 +112,72 @@ class TracedClient(Client):
             result = super().get_result(job_id)
             call.took(result)
             return result
+
+    def get_results(self, job_ids: Iterable[str], **options: Any) -> List[Any]:
+        """Read many results, recorded as one call."""
+        ids = check_job_ids(job_ids)
+        with self._recorder.receive_many("get_results", ids) as call:
+            return call.took_all(super().get_results(ids, **options))
+
+    def as_completed(self, job_ids: Iterable[str], *args: Any, **options: Any) -> CompletedResults:
+        """Iterate over results, recorded from the first step to the end."""
+        ids = check_job_ids(job_ids)
+        results = super().as_completed(ids, *args, **options)
+        record = Iteration(lambda: self._recorder.start_jobs("as_completed", ids))
+        return cast(CompletedResults, RecordedBlockingSteps(results, record))
+
+    def watch(self, job_id: str, *args: Any, **options: Any) -> BlockingJobChanges:
+        """Follow a job, recorded from the first step to the end."""
+        changes = super().watch(job_id, *args, **options)
+        record = Iteration(lambda: self._recorder.start_job("watch", None, job_id))
+        return cast(BlockingJobChanges, RecordedBlockingSteps(changes, record))
+
+    def cancel(self, job_id: str, **options: Any) -> CancelOutcome:
+        """Cancel a job, recorded."""
+        with self._recorder.operate("cancel", job_id) as call:
+            return call.became(super().cancel(job_id, **options))
+
+    def reschedule(self, job_id: str, *args: Any, **options: Any) -> RescheduleOutcome:
+        """Have a job run at another time, recorded."""
+        with self._recorder.operate("reschedule", job_id) as call:
+            return call.became(super().reschedule(job_id, *args, **options))
+
+    def delete(self, job_id: str) -> DeleteOutcome:
+        """Delete a job that has finished, recorded."""
+        with self._recorder.operate("delete", job_id) as call:
+            return call.became(super().delete(job_id))
+
+    def requeue(self, job_id: str, **options: Any) -> None:
+        """Give a dead letter another try, recorded."""
+        with self._recorder.operate("requeue", job_id):
+            super().requeue(job_id, **options)
+
+    def recover(self, *args: Any, **options: Any) -> RecoveryCounts:
+        """Recover the jobs of killed workers, recorded."""
+        with self._recorder.operate("recover") as call:
+            return call.changed(super().recover(*args, **options))
+
+    def doctor(self, **options: Any) -> AuditReport:
+        """Audit all that is stored, recorded."""
+        with self._recorder.operate("doctor"):
+            return super().doctor(**options)
+
+    def repair(self, *args: Any, **options: Any) -> RepairCounts:
+        """Carry out repairs, recorded."""
+        with self._recorder.operate("repair") as call:
+            return call.changed(super().repair(*args, **options))
+
+    @property
+    def queue(self) -> BlockingQueue:
+        """The queue, whose calls are recorded."""
+        return view_of(super().queue, TracedBlockingQueue, self._recorder)
+
+    @property
+    def dead_letters(self) -> BlockingDeadLetters:
+        """The dead letters, whose calls are recorded."""
+        return view_of(super().dead_letters, TracedBlockingDeadLetters, self._recorder)
+
+    @property
+    def results(self) -> BlockingResultBackend:
+        """The results, whose calls are recorded."""
+        return view_of(super().results, TracedBlockingResults, self._recorder)
