@@ -16,7 +16,7 @@ from tests.unit.source_tree import docstrings, imports, modules
 LAYERS = [
     ["location", "exceptions", "_types", "_version", "_missing_extras"],
     ["_arguments", "enums", "_daemon_thread", "_event_loops", "_in_process"],
-    ["_wire", "_redis", "_tasks", "_timer"],
+    ["_wire", "_redis", "_tasks", "_timer", "_backoff"],
     [
         "_pydantic_errors",
         "_convert",
@@ -90,6 +90,9 @@ def test_nobody_reaches_into_a_folder(name: str) -> None:
 #: What decides, and leaves it to others to do anything.
 PURE = [
     *(name for name in SOURCES if name.startswith("_wire") and name != "_wire.timestamps"),
+    *(f"_pipeline.{part}" for part in ("batch", "deadlines", "effects", "idempotent",
+                                       "pending_requests", "recovery", "round_trip", "silence",
+                                       "state_machine", "states", "timeouts", "transaction")),
     *(f"_waits.{part}" for part in ("core", "effects", "endings", "finality", "messages", "pacing",
                                     "places", "registry", "subscriptions")),
 ]  # fmt: skip

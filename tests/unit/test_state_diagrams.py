@@ -11,8 +11,8 @@ import pytest
 
 import tests.unit.pipeline.driver
 import tests.unit.waits.driver
-from bananas._pipeline.core import Core
-from bananas._pipeline.state import State as PipelineState
+from bananas._pipeline.state_machine import StateMachine
+from bananas._pipeline.states import State as PipelineState
 from bananas._waits.registry import AwaitedJob
 from bananas._waits.registry import State as WaitState
 
@@ -46,7 +46,7 @@ def seen_pipeline(monkeypatch: pytest.MonkeyPatch) -> Transitions:
     """What the state machine of the pipeline has done since."""
     seen: Transitions = set()
 
-    class Observed(Core):
+    class Observed(StateMachine):
         @property
         def state(self) -> Any:
             return self._state
@@ -56,7 +56,7 @@ def seen_pipeline(monkeypatch: pytest.MonkeyPatch) -> Transitions:
             _noted(seen, self.__dict__.get("_state"), new)
             self._state = new
 
-    monkeypatch.setattr(tests.unit.pipeline.driver, "Core", Observed)
+    monkeypatch.setattr(tests.unit.pipeline.driver, "StateMachine", Observed)
     return seen
 
 

@@ -1,7 +1,7 @@
 """Submits and reads of all callers, in shared pipelines on one connection."""
 
 from .auto_pipeline import AutoPipeline, LostConnection
-from .owner import LARGE
+from .connection_owner import LARGE
 from .requests import NotQueued, Submit
 from .transaction import Entry, Outcomes, Transaction
 

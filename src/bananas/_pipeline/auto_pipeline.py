@@ -9,7 +9,7 @@ from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Unio
 from .. import exceptions as exc
 from .._event_loops import running_loop
 from .._redis import Command, Link, Reply
-from .owner import LARGE, Owner
+from .connection_owner import LARGE, Owner
 from .recovery import LinkFacts
 from .requests import SILENCE, Call, Callback, NotQueued, Submit
 from .transaction import Entry
@@ -244,7 +244,7 @@ class AutoPipeline:
         job_ids = {entry.job_id for entry in entries}
         for other in self._owners():
             core = other.core
-            if other is not owner and core.pending.may_yet_queue(job_ids, core.exchange.batch):
+            if other is not owner and core.pending.may_yet_queue(job_ids, core.round_trip.batch):
                 return other
         return owner
 
@@ -307,7 +307,7 @@ class AutoPipeline:
     @property
     def batches(self) -> int:
         """How many batches were sent."""
-        return sum(owner.core.exchange.batches for owner in self._owners())
+        return sum(owner.core.round_trip.batches for owner in self._owners())
 
 
 def _foreign(loop: asyncio.AbstractEventLoop) -> str:

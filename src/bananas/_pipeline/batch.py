@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Deque, List, Optional, Sequence, Tuple
+from typing import Deque, List, Optional, Sequence
 
-from .._redis import Command, Reply, ReplyError
-from .idempotent import Existence, Look
+from .._redis import Command, Reply
+from .idempotent import Look
 from .requests import Call, Request, Submit
 from .transaction import Entry, Outcomes, Transaction
 
@@ -21,64 +21,36 @@ class Batch:
     """Commands of many requests, in the order in which they are sent.
 
     Attributes:
-        watched: The transaction of idempotent submits whose keys are watched; it goes first.
         unwatch: Whether keys are watched that no transaction follows for.
-        transactions: Submits of jobs whose ids are ours.
+        transactions: Submits; first those of jobs that were looked for, whose keys are watched.
         calls: Commands that may be sent again.
         look: Looks for the jobs of idempotent submits, and watches them.
         requests: How many requests it is for; those of a look count once more when they are queued.
         size: Bytes to be written, roughly.
         silence: For how many seconds the connection may be silent.
-        outcomes: Of each transaction; None where every entry is queued.
-        watched_outcomes: Of the watched transaction; None where it was aborted.
-        existence: What the look has found.
+        outcomes: Of each transaction; None until the replies were judged.
+        found: What the look has found.
         answers: The replies to each call.
-        refusal: Why the marker was refused; then so was the rest, or it can't be told.
-        is_judged: Whether the replies were judged.
         is_clean: Whether no transaction was refused, and none aborted.
         leaves_transaction: Whether the connection may still be inside a transaction.
     """
 
-    __slots__ = (
-        "answers",
-        "calls",
-        "existence",
-        "is_clean",
-        "is_judged",
-        "leaves_transaction",
-        "look",
-        "outcomes",
-        "refusal",
-        "requests",
-        "silence",
-        "size",
-        "transactions",
-        "unwatch",
-        "watched",
-        "watched_outcomes",
-    )
-
     def __init__(self) -> None:
-        self.watched: Optional[Transaction] = None
         self.unwatch = False
-        self.transactions: Tuple[Transaction, ...] = ()
+        self.transactions: List[Transaction] = []
         self.calls: Sequence[Call] = ()
         self.look: Optional[Look] = None
         self.requests = 0
         self.size = 0
         self.silence = float("inf")
-        # Once it is judged:
-        self.outcomes: Sequence[Optional[Outcomes]] = ()
-        self.watched_outcomes: Optional[Outcomes] = None
-        self.existence: Optional[Existence] = None
+        self.outcomes: Optional[List[Outcomes]] = None
+        self.found: Optional[Outcomes] = None
         self.answers: Sequence[List[Reply]] = ()
-        self.refusal: Optional[ReplyError] = None
-        self.is_judged = False
         self.is_clean = True
         self.leaves_transaction = False
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.transactions or self.watched or self.look)
+        return bool(self.calls or self.transactions or self.look)
 
     # -- what goes in ----------------------------------------------------------------------------
 
@@ -114,33 +86,23 @@ class Batch:
         self.size += size
         self.calls = calls
         if entries:
-            self.transactions = (*self.transactions, Transaction(entries))
+            self.transactions.append(Transaction(entries))
         return idempotent
 
-    def add_group(self, entries: Sequence[Entry]) -> None:
-        """Take entries in that are to be sent once more, as a transaction of their own."""
-        self.transactions = (*self.transactions, Transaction(entries))
-        self._note_entries(entries)
+    def add(self, entries: Sequence[Entry], *, are_watched: bool = False) -> None:
+        """Take in entries that are queued in a transaction of their own."""
+        self.transactions.append(Transaction(entries, is_watched=are_watched))
+        self.size += sum(len(entry.document) for entry in entries)
+        self._count(entries)
 
     def add_look(self, entries: Sequence[Entry]) -> None:
         """Look for the jobs of idempotent submits."""
         self.look = Look(entries)
-        self._note_owners(entries)
+        self._count(entries)
 
-    def add_watched(self, entries: Sequence[Entry]) -> None:
-        """Queue entries whose keys are watched."""
-        self.watched = Transaction(entries)
-        self._note_entries(entries)
-
-    def _note_entries(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            self.size += len(entry.document)
-        self._note_owners(entries)
-
-    def _note_owners(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            self.requests += 1
-            self.silence = min(self.silence, entry.owner.silence)
+    def _count(self, entries: Sequence[Entry]) -> None:
+        self.requests += len(entries)
+        self.silence = min([self.silence, *(entry.owner.silence for entry in entries)])
 
     # -- what goes out ---------------------------------------------------------------------------
 
@@ -152,15 +114,11 @@ class Batch:
     @property
     def writes(self) -> bool:
         """Whether any of it must not be applied late."""
-        return bool(self.transactions or self.watched) or any(call.writes for call in self.calls)
+        return bool(self.transactions) or any(call.writes for call in self.calls)
 
     def commands(self) -> List[Command]:
         """Return the commands."""
-        commands: List[Command] = []
-        if self.watched is not None:
-            commands.extend(self.watched.commands())
-        elif self.unwatch:
-            commands.append((b"UNWATCH",))
+        commands: List[Command] = [(b"UNWATCH",)] if self.unwatch else []
         for transaction in self.transactions:
             commands.extend(transaction.commands())
         for call in self.calls:
@@ -177,75 +135,29 @@ class Batch:
         Returns:
             False where they can't be the replies to this batch.
         """
-        self.is_judged = True
-        at = 0
-        if self.watched is not None:
-            at = self.watched.reply_count
-            if not self._judge_watched(self.watched, replies[:at]):
-                return False
-        elif self.unwatch:
-            at = 1
-        outcomes: List[Optional[Outcomes]] = []
+        self.outcomes = []
+        at = int(self.unwatch)
         for transaction in self.transactions:
             end = at + transaction.reply_count
-            answer = replies[at:end]
-            at = end
-            if transaction.is_queued(answer):
-                outcomes.append(None)
-            elif not self._note(transaction.judge(answer), outcomes):
+            outcomes = transaction.judge(replies[at:end])
+            if outcomes is None:
                 return False
-        self.outcomes = outcomes
-        if self.calls:
-            at = self._divide(replies, at)
-        if self.look is not None:
-            self.existence = self.look.judge(replies[at : at + self.look.reply_count])
-        return True
-
-    def _judge_watched(self, transaction: Transaction, replies: List[Reply]) -> bool:
-        if transaction.is_aborted(replies):
-            self.is_clean = False
-            return True
-        self.watched_outcomes = transaction.judge(replies)
-        return self._note(self.watched_outcomes, [])
-
-    def _note(self, found: Optional[Outcomes], outcomes: List[Optional[Outcomes]]) -> bool:
-        if found is None:
-            return False
-        self.is_clean = self.is_clean and found.is_clean
-        self.leaves_transaction = self.leaves_transaction or found.in_transaction
-        outcomes.append(found)
-        return True
-
-    def _divide(self, replies: List[Reply], at: int) -> int:
-        """Give each call its replies; return where the rest begins."""
+            self.outcomes.append(outcomes)
+            if not outcomes.is_clean:
+                self.is_clean = False
+                self.leaves_transaction = self.leaves_transaction or outcomes.in_transaction
+            at = end
         answers: List[List[Reply]] = []
         for call in self.calls:
             end = at + len(call.commands)
             answers.append(replies[at:end])
             at = end
         self.answers = answers
-        return at
-
-    def leave_transaction(self) -> List[Command]:
-        """Return the command that leaves a transaction which the connection may still be inside."""
-        return [(b"DISCARD",)] if self.leaves_transaction else []
+        if self.look is not None:
+            self.found = self.look.judge(replies[at:])
+        return True
 
     @property
     def has_ended_any(self) -> bool:
         """Whether any caller was told anything, as far as a look alone does not decide."""
-        found = self.existence
-        return bool(
-            self.calls
-            or self.transactions
-            or self.watched_outcomes
-            or (found is not None and found.existing)
-        )
-
-    def sent_groups(self) -> List[Tuple[Sequence[Entry], bool]]:
-        """Return the entries of each transaction, and whether they are idempotent."""
-        groups: List[Tuple[Sequence[Entry], bool]] = [
-            (transaction.entries, False) for transaction in self.transactions
-        ]
-        if self.watched is not None:
-            groups.append((self.watched.entries, True))
-        return groups
+        return bool(self.calls or self.transactions or (self.found and self.found.existing))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Tuple
 
 from .requests import Request
 
-__all__ = ["Deadlines"]
+__all__ = ["NEVER", "Deadlines"]
+
+NEVER = float("inf")
 
 
 class Deadlines:
@@ -44,12 +46,12 @@ class Deadlines:
         """Forget all: each of them has ended."""
         self._heap.clear()
 
-    def soonest(self) -> Optional[float]:
-        """Return the soonest deadline; None where there is none."""
+    def soonest(self) -> float:
+        """Return the soonest deadline."""
         heap = self._heap
         while heap and heap[0][2].future.done():
             heappop(heap)
-        return heap[0][0] if heap else None
+        return heap[0][0] if heap else NEVER
 
     def take_late(self, now: float) -> List[Request]:
         """Remove and return the requests whose deadline is over."""

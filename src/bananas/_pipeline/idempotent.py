@@ -1,32 +1,13 @@
-"""Submits of jobs that may exist: only those that do not are queued."""
+"""The look for jobs of idempotent submits: only those that do not exist are queued."""
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Sequence
 
-from .._redis import Command, Reply, ReplyError
-from .transaction import Entry, Outcomes, is_error, is_passing
+from .._redis import Command, Reply
+from .transaction import Entry, Outcomes, is_error
 
-__all__ = ["Existence", "Look"]
-
-
-class Existence:
-    """What a look has found.
-
-    Attributes:
-        existing: Entries whose job exists.
-        free: Entries to be queued, one for each id, whose keys are watched now.
-        later: Entries whose id another entry of the same look has; they look again.
-        outcomes: The refusals, if the server refused to let us look; else None.
-    """
-
-    __slots__ = ("existing", "free", "later", "outcomes")
-
-    def __init__(self) -> None:
-        self.existing: List[Entry] = []
-        self.free: List[Entry] = []
-        self.later: List[Entry] = []
-        self.outcomes: Optional[Outcomes] = None
+__all__ = ["Look"]
 
 
 class Look:
@@ -36,51 +17,32 @@ class Look:
     in between. So looking and queueing are one step.
     """
 
-    __slots__ = ("_firsts", "entries")
-
     def __init__(self, entries: Sequence[Entry]) -> None:
         self.entries = entries
         self._firsts: Dict[bytes, Entry] = {}
         for entry in entries:
             self._firsts.setdefault(entry.key, entry)
 
-    @property
-    def reply_count(self) -> int:
-        """How many replies the commands bring."""
-        return 1 + len(self._firsts)
-
     def commands(self) -> List[Command]:
         """Return the commands."""
-        commands: List[Command] = [(b"WATCH", *self._firsts)]
-        commands.extend((b"EXISTS", key) for key in self._firsts)
-        return commands
+        return [(b"WATCH", *self._firsts), *((b"EXISTS", key) for key in self._firsts)]
 
-    def judge(self, replies: Sequence[Reply]) -> Existence:
+    def judge(self, replies: Sequence[Reply]) -> Outcomes:
         """Tell those that exist from those that do not."""
-        found = Existence()
-        error = next(filter(is_error, replies), None)
-        if error is not None:
-            found.outcomes = self._refused(error)
-            return found
-        existing = {key for key, reply in zip(self._firsts, replies[1:]) if reply}
-        for entry in self.entries:
-            if entry.key in existing:
-                found.existing.append(entry)
-            elif self._firsts[entry.key] is entry:
-                found.free.append(entry)
-            else:
-                found.later.append(entry)
-        return found
-
-    def _refused(self, error: ReplyError) -> Outcomes:
         outcomes = Outcomes()
-        if is_passing(error):
-            outcomes.passing = error
-            outcomes.again.append(list(self.entries))
+        error = next(filter(is_error, replies), None)
+        if error is None:
+            existing = {key for key, reply in zip(self._firsts, replies[1:]) if reply}
+            absent = [entry for entry in self.entries if entry.key not in existing]
+            outcomes.existing = [entry for entry in self.entries if entry.key in existing]
+            outcomes.free = [entry for entry in absent if self._firsts[entry.key] is entry]
+            later = [entry for entry in absent if self._firsts[entry.key] is not entry]
+            if later:  # another entry has the same id: these find what becomes of that one
+                outcomes.again.append(later)
         elif error.code == "NOPERM" and len(self._firsts) > 1:
             # A right to some documents only: each has to be tried for itself.
             for key in self._firsts:
                 outcomes.again.append([entry for entry in self.entries if entry.key == key])
         else:
-            outcomes.reject(self.entries, error)
+            outcomes.refuse(self.entries, error)
         return outcomes

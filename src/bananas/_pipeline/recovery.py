@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
 from ..models import Job
-from .transaction import Entry, Outcomes
+from .transaction import Entry, Outcomes, Transaction
 
-__all__ = ["LinkFacts", "LostGroup", "LostLink", "Recovered", "Settlement", "is_replica"]
+__all__ = ["LinkFacts", "LostLink", "Settlement", "is_replica"]
 
 
-class LinkFacts:
+class LinkFacts(NamedTuple):
     """What a connection has learned of the server, and the server's process, it leads to.
 
     Attributes:
@@ -20,125 +20,17 @@ class LinkFacts:
         run_id: Names the server's process; None where it tells none.
         role: ``master``, ``slave`` or the like; None where it tells none.
         no_transactions: Why MULTI and EXEC may not be used, if they may not.
-        serial: Grows with every connection that this pipeline has had.
     """
 
-    __slots__ = ("client_id", "no_transactions", "role", "run_id", "serial")
-
-    def __init__(
-        self,
-        client_id: Optional[int] = None,
-        run_id: Optional[str] = None,
-        role: Optional[str] = None,
-        no_transactions: Optional[ReplyError] = None,
-    ) -> None:
-        self.client_id = client_id
-        self.run_id = run_id
-        self.role = role
-        self.no_transactions = no_transactions
-        self.serial = 0
+    client_id: Optional[int] = None
+    run_id: Optional[str] = None
+    role: Optional[str] = None
+    no_transactions: Optional[ReplyError] = None
 
 
 def is_replica(facts: LinkFacts) -> bool:
     """Whether a server has a primary: what it says proves nothing of what that will apply."""
     return facts.role not in (None, "master")
-
-
-class LostGroup:
-    """Entries of one transaction whose reply was lost.
-
-    Attributes:
-        entries: The entries; those without an owner have been told.
-        idempotent: Whether the document of an entry may be somebody else's.
-    """
-
-    __slots__ = ("_kinds", "_looked_at", "entries", "idempotent")
-
-    def __init__(self, entries: Sequence[Entry], *, idempotent: bool) -> None:
-        self.entries = entries
-        self.idempotent = idempotent
-        self._looked_at: List[Entry] = []
-        self._kinds: List[bytes] = []
-
-    def commands(self) -> List[Command]:
-        """Return the commands that look for the entries.
-
-        They look for those, too, that nobody waits for any more: what EXEC has left of them is in
-        the way of a caller who submits again.
-        """
-        self.entries = [entry for entry in self.entries if entry.owner is not None]
-        # A transaction is all or nothing, so that one document of it speaks for all.
-        self._looked_at = list(self.entries if self.idempotent else self.entries[:1])
-        self._kinds = list(dict.fromkeys(entry.target for entry in self.entries))
-        verb = b"GET" if self.idempotent else b"EXISTS"
-        commands: List[Command] = [(verb, entry.key) for entry in self._looked_at]
-        commands.extend((b"TYPE", target) for target in self._kinds)
-        return commands
-
-    @property
-    def reply_count(self) -> int:
-        """How many replies the commands bring."""
-        return len(self._looked_at) + len(self._kinds)
-
-    def judge(self, replies: Sequence[Reply], *, fenced: bool) -> Recovered:
-        """Say what became of the entries.
-
-        Args:
-            replies: To the commands.
-            fenced: Whether the old connection can't apply anything any more.
-        """
-        count = len(self._looked_at)
-        kinds = dict(zip(self._kinds, replies[count:]))
-        seen = replies[:count] if self.idempotent else list(replies[:1]) * len(self.entries)
-        recovered = Recovered()
-        absent: List[Entry] = []
-        for entry, reply in zip(self.entries, seen):
-            if isinstance(reply, ReplyError):
-                recovered.unknown.append(entry)  # without the right to look nothing is known
-            elif not reply:
-                absent.append(entry)
-            else:
-                self._judge_present(entry, reply, kinds[entry.target], recovered)
-        if not fenced:
-            recovered.unknown.extend(absent)
-        elif absent:
-            recovered.outcomes.again.append(absent)
-        return recovered
-
-    def _judge_present(
-        self, entry: Entry, document: Reply, kind: Reply, recovered: Recovered
-    ) -> None:
-        outcomes = recovered.outcomes
-        if self.idempotent and not _is_ours(entry, document):
-            recovered.existing.append(entry)
-        elif isinstance(kind, ReplyError) or kind in (b"none", _kind_of(entry)):
-            recovered.queued.append(entry)
-        else:
-            # EXEC stored the document and could not push the id, as it does not roll back.
-            target = entry.target.decode()
-            wrong = ReplyError("WRONGTYPE", f"{target} holds the wrong kind of value")
-            outcomes.reject([entry], wrong)
-            outcomes.undo.append((b"DEL", entry.key))
-
-
-class Recovered:
-    """What became of entries whose reply was lost.
-
-    Attributes:
-        outcomes: Of those of which it could be found out.
-        queued: Those that are queued; a part of the outcomes.
-        existing: Those whose job is somebody else's.
-        unknown: Those that may yet be applied.
-    """
-
-    __slots__ = ("existing", "outcomes", "queued", "unknown")
-
-    def __init__(self) -> None:
-        self.outcomes = Outcomes()
-        self.queued: List[Entry] = []
-        self.outcomes.queued = self.queued
-        self.existing: List[Entry] = []
-        self.unknown: List[Entry] = []
 
 
 class LostLink:
@@ -149,30 +41,30 @@ class LostLink:
 
     Args:
         facts: Of the connection that was lost.
-        groups: The transactions that were on their way.
-        after: The serial number of the last connection that is not younger than the lost one.
+        transactions: Those that were on their way.
+        after: The number of the last connection that is not younger than the lost one.
     """
 
-    __slots__ = ("_facts", "_is_killed", "after", "groups")
-
-    def __init__(
-        self, facts: LinkFacts, groups: Sequence[Tuple[Sequence[Entry], bool]], after: int
-    ) -> None:
+    def __init__(self, facts: LinkFacts, transactions: Sequence[Transaction], after: int) -> None:
         self._facts = facts
-        self.groups = [LostGroup(entries, idempotent=known) for entries, known in groups]
-        self.after = after
         self._is_killed = False
+        self.transactions = transactions
+        self.after = after
 
     def commands(self, facts: LinkFacts) -> List[Command]:
         """Return the commands that fence the old connection and look for its entries.
 
         The server ends the old connection before it looks: it takes our commands in their order.
+        They look for those, too, that nobody waits for any more: what EXEC has left of them is in
+        the way of a caller who submits again.
         """
         fence = self._fence(facts)
         self._is_killed = fence is not None
         commands: List[Command] = [] if fence is None else [fence]
-        for group in self.groups:
-            commands.extend(group.commands())
+        for transaction in self.transactions:
+            verb = b"GET" if transaction.is_watched else b"EXISTS"
+            commands.extend((verb, entry.key) for entry in _looked_at(transaction))
+            commands.extend((b"TYPE", target) for target in transaction.targets)
         return commands
 
     def _fence(self, facts: LinkFacts) -> Optional[Command]:
@@ -189,30 +81,67 @@ class LostLink:
             return None
         return (b"CLIENT", b"KILL", b"ID", old.client_id)
 
-    def _is_fenced(self, facts: LinkFacts, killed: Reply) -> bool:
+    def judge(
+        self, replies: Iterator[Reply], facts: LinkFacts
+    ) -> Iterator[Tuple[Transaction, Outcomes]]:
+        """Take the replies to the commands; yield what became of each transaction."""
+        is_fenced = self._is_fenced(replies, facts)
+        for transaction in self.transactions:
+            yield transaction, _judge(transaction, replies, is_fenced=is_fenced)
+
+    def _is_fenced(self, replies: Iterator[Reply], facts: LinkFacts) -> bool:
         """Whether nothing that was sent on the old connection can be applied any more."""
         old = self._facts
         if self._is_killed:  # or was gone: 0 says so, or an error
+            killed = next(replies)
             return not isinstance(killed, ReplyError) or "No such client" in killed.text
         if old.run_id is None or facts.run_id is None or old.run_id == facts.run_id:
             return False
         return facts.role == "master"  # the process that could have applied it is another one
 
-    @property
-    def reply_count(self) -> int:
-        """How many replies the commands bring."""
-        return self._is_killed + sum(group.reply_count for group in self.groups)
 
-    def judge(self, replies: Sequence[Reply], facts: LinkFacts) -> List[Recovered]:
-        """Return what became of each group."""
-        at = int(self._is_killed)
-        fenced = self._is_fenced(facts, replies[0] if self._is_killed else None)
-        found: List[Recovered] = []
-        for group in self.groups:
-            end = at + group.reply_count
-            found.append(group.judge(replies[at:end], fenced=fenced))
-            at = end
-        return found
+def _looked_at(transaction: Transaction) -> Sequence[Entry]:
+    """Return the entries whose documents are looked for.
+
+    A transaction is all or nothing, so that one document of it speaks for all, unless one may be
+    somebody else's.
+    """
+    return transaction.entries if transaction.is_watched else transaction.entries[:1]
+
+
+def _judge(transaction: Transaction, replies: Iterator[Reply], *, is_fenced: bool) -> Outcomes:
+    """Say what became of a transaction whose reply was lost.
+
+    Args:
+        transaction: The transaction.
+        replies: To the look for it.
+        is_fenced: Whether the old connection can't apply anything any more.
+    """
+    seen = [next(replies) for _ in _looked_at(transaction)]
+    kinds = dict(zip(transaction.targets, replies))
+    outcomes = Outcomes()
+    queued: List[Entry] = []
+    existing: List[Entry] = []
+    absent: List[Entry] = []
+    for at, entry in enumerate(transaction.entries):
+        reply, kind = seen[at if transaction.is_watched else 0], kinds[entry.target]
+        if isinstance(reply, ReplyError):
+            outcomes.unknown.append(entry)  # without the right to look nothing is known
+        elif not reply:
+            (absent if is_fenced else outcomes.unknown).append(entry)
+        elif transaction.is_watched and not _is_ours(entry, reply):
+            existing.append(entry)
+        elif isinstance(kind, ReplyError) or kind in (b"none", _kind_of(entry)):
+            queued.append(entry)
+        else:
+            # EXEC stored the document and could not push the id, as it does not roll back.
+            text = f"{entry.target.decode()} holds the wrong kind of value"
+            outcomes.reject([entry], ReplyError("WRONGTYPE", text))
+            outcomes.undo.append((b"DEL", entry.key))
+    outcomes.queued, outcomes.existing = queued, existing
+    if absent:
+        outcomes.again.append(absent)
+    return outcomes
 
 
 class Settlement:
@@ -225,28 +154,16 @@ class Settlement:
             a script runs would have an unknown outcome.
     """
 
-    __slots__ = ("_ask", "_undo", "lost", "undo_count")
-
     def __init__(
         self, undo: Sequence[Command], lost: Sequence[LostLink], *, ask: bool = False
     ) -> None:
-        self._ask = ask
-        self._undo = list(undo)
-        self.undo_count = len(undo)
+        self.undo = list(undo)
         self.lost = list(lost)
-
-    def is_possible(self, facts: LinkFacts) -> bool:
-        """Whether a connection is younger than those that were lost."""
-        return all(link.after < facts.serial for link in self.lost)
-
-    @property
-    def writes(self) -> bool:
-        """Whether any of it must not be applied late."""
-        return self.undo_count > 0
+        self._ask = ask
 
     def commands(self, facts: LinkFacts) -> List[Command]:
         """Return the commands."""
-        commands = list(self._undo)
+        commands = list(self.undo)
         for link in self.lost:
             commands.extend(link.commands(facts))
         if self._ask:
@@ -255,13 +172,11 @@ class Settlement:
 
     def judge(
         self, replies: Sequence[Reply], facts: LinkFacts
-    ) -> Iterator[Tuple[LostGroup, Recovered]]:
-        """Yield what became of each group of entries."""
-        at = self.undo_count
+    ) -> Iterator[Tuple[Transaction, Outcomes]]:
+        """Yield what became of each transaction."""
+        rest = iter(replies[len(self.undo) :])
         for link in self.lost:
-            end = at + link.reply_count
-            yield from zip(link.groups, link.judge(replies[at:end], facts))
-            at = end
+            yield from link.judge(rest, facts)
 
 
 def _kind_of(entry: Entry) -> bytes:

@@ -47,23 +47,27 @@ class Entry:
 
 
 class Outcomes:
-    """What became of the entries of a transaction.
+    """What became of the entries of a transaction, or of a look for some.
 
     Attributes:
         queued: Those that are queued.
+        existing: Those whose job is somebody else's.
+        free: Those whose job does not exist, and whose keys are watched now.
         rejected: Those that Redis refused, each with the reply that says why.
-        again: Those that were not applied through no fault of their own; each group is to be sent
-            as a transaction of its own.
+        unknown: Those that may yet be applied.
+        again: Those that were not applied through no fault of their own; each group is to be sent,
+            or looked for, by itself.
         passing: Why nothing was applied, where the reason passes.
         undo: Commands that take back what a rejected entry left.
         in_transaction: Whether the connection may still be inside the transaction.
     """
 
-    __slots__ = ("again", "in_transaction", "passing", "queued", "rejected", "undo")
-
     def __init__(self) -> None:
         self.queued: Sequence[Entry] = ()
+        self.existing: Sequence[Entry] = ()
+        self.free: Sequence[Entry] = ()
         self.rejected: List[Tuple[Entry, ReplyError]] = []
+        self.unknown: List[Entry] = []
         self.again: List[List[Entry]] = []
         self.passing: Optional[ReplyError] = None
         self.undo: List[Command] = []
@@ -75,8 +79,16 @@ class Outcomes:
         return not (self.rejected or self.again)
 
     def reject(self, entries: Sequence[Entry], reply: ReplyError) -> None:
-        """Note that entries are refused."""
+        """Note that entries are refused for good."""
         self.rejected.extend((entry, reply) for entry in entries)
+
+    def refuse(self, entries: Sequence[Entry], reply: ReplyError) -> None:
+        """Note that nothing was applied of entries, which are tried again if the reason passes."""
+        if is_passing(reply):
+            self.passing = reply
+            self.again.append(list(entries))
+        else:
+            self.reject(entries, reply)
 
 
 class Transaction:
@@ -84,24 +96,30 @@ class Transaction:
 
     The documents come first: a worker that finds an id without a document dead-letters it at once,
     and the scheduler leaves it in its set indefinitely.
+
+    Attributes:
+        entries: The jobs.
+        is_watched: Whether their keys are watched, as those of idempotent submits are.
+        targets: The lists and sorted sets, each with its entries.
     """
 
-    __slots__ = ("_targets", "entries")
+    __slots__ = ("entries", "is_watched", "targets")
 
-    def __init__(self, entries: Sequence[Entry]) -> None:
+    def __init__(self, entries: Sequence[Entry], *, is_watched: bool = False) -> None:
         self.entries = entries
-        self._targets: Dict[bytes, List[Entry]] = {}
+        self.is_watched = is_watched
+        self.targets: Dict[bytes, List[Entry]] = {}
         for entry in entries:
-            group = self._targets.get(entry.target)
+            group = self.targets.get(entry.target)
             if group is None:
-                self._targets[entry.target] = [entry]
+                self.targets[entry.target] = [entry]
             else:
                 group.append(entry)
 
     @property
     def reply_count(self) -> int:
         """How many replies the commands bring."""
-        return 3 + len(self._targets)
+        return 3 + len(self.targets)
 
     def commands(self) -> List[Command]:
         """Return the commands, the ids of each list in the order of the entries."""
@@ -110,7 +128,7 @@ class Transaction:
             documents.append(entry.key)
             documents.append(entry.document)
         commands: List[Command] = [(b"MULTI",), tuple(documents)]
-        for target, group in self._targets.items():
+        for target, group in self.targets.items():
             if group[0].score is None:
                 commands.append((b"LPUSH", target, *[entry.member for entry in group]))
             else:
@@ -121,38 +139,19 @@ class Transaction:
 
     # -- what the replies mean -------------------------------------------------------------------
 
-    def is_queued(self, replies: Sequence[Reply]) -> bool:
-        """Whether these are the replies to this transaction, and every entry is queued."""
-        done = replies[-1]
-        if done.__class__ is not list or len(done) != len(self._targets) + 1:
-            return False
-        for reply in done:
-            if reply.__class__ is ReplyError:
-                return False
-        return self._is_taken(replies)
-
     def judge(self, replies: Sequence[Reply]) -> Optional[Outcomes]:
         """Judge the replies; None where they can't be the replies to this transaction."""
-        if isinstance(replies[-1], ReplyError):
-            return self._judge_refused(replies)
-        return self._judge_exec(replies)
-
-    def is_aborted(self, replies: Sequence[Reply]) -> bool:
-        """Whether EXEC did nothing, because a key under WATCH has changed."""
-        return replies[-1] is None and self._is_taken(replies)
-
-    def _is_taken(self, replies: Sequence[Reply]) -> bool:
-        return replies[0] == b"OK" and replies.count(b"QUEUED") == len(replies) - 2
-
-    def _judge_exec(self, replies: Sequence[Reply]) -> Optional[Outcomes]:
-        """EXEC ran the commands."""
         done = replies[-1]
-        if done.__class__ is not list or len(done) != len(self._targets) + 1:
-            return None
-        if not self._is_taken(replies):
+        if done.__class__ is ReplyError:
+            return self._judge_refused(replies)
+        if replies[0] != b"OK" or replies.count(b"QUEUED") != len(replies) - 2:
             return None
         outcomes = Outcomes()
-        if any(map(is_error, done)):
+        if done is None and self.is_watched:  # somebody else was faster with one of the jobs
+            outcomes.again.append(list(self.entries))
+        elif done.__class__ is not list or len(done) != len(self.targets) + 1:
+            return None
+        elif ReplyError in map(type, done):
             self._judge_partial(done, outcomes)
         else:
             outcomes.queued = self.entries
@@ -162,7 +161,7 @@ class Transaction:
         """A command failed inside EXEC: the others were applied, and there is no rollback."""
         documents, *pushes = done
         queued: List[Entry] = []
-        for (target, group), reply in zip(self._targets.items(), pushes):
+        for (target, group), reply in zip(self.targets.items(), pushes):
             if isinstance(reply, ReplyError):
                 outcomes.reject(group, reply)
                 outcomes.undo.append((b"DEL", *[entry.key for entry in group]))
@@ -189,7 +188,7 @@ class Transaction:
     ) -> None:
         """MULTI refused: whatever else the user may do was done at once."""
         if all(map(is_error, done)):
-            self._refuse_all(reason, outcomes)
+            outcomes.refuse(self.entries, reason)
             return
         outcomes.reject(self.entries, reason)
         outcomes.undo.extend(_take_back(entry.target, entry) for entry in self.entries)
@@ -204,25 +203,18 @@ class Transaction:
         if errors:
             reason = errors[0]
         if is_passing(reason) or not errors:
-            self._refuse_all(reason, outcomes)
+            outcomes.refuse(self.entries, reason)
         elif not isinstance(documents, ReplyError):
             self._blame_targets(pushes, outcomes)
         elif reason.code == "NOPERM" and len(self.entries) > 1:
             # A right to some documents only: each entry has to be tried for itself.
             outcomes.again.extend([entry] for entry in self.entries)
         else:
-            self._refuse_all(reason, outcomes)
-
-    def _refuse_all(self, reason: ReplyError, outcomes: Outcomes) -> None:
-        if is_passing(reason):
-            outcomes.passing = reason
-            outcomes.again.append(list(self.entries))
-        else:
-            outcomes.reject(self.entries, reason)
+            outcomes.refuse(self.entries, reason)
 
     def _blame_targets(self, pushes: Sequence[Reply], outcomes: Outcomes) -> None:
         rest: List[Entry] = []
-        for group, reply in zip(self._targets.values(), pushes):
+        for group, reply in zip(self.targets.values(), pushes):
             if isinstance(reply, ReplyError):
                 outcomes.reject(group, reply)
             else:

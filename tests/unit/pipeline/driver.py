@@ -6,17 +6,17 @@ from typing import Any, Callable, Dict, List, Optional, Set
 
 from bananas import ConnectionError as BananasConnectionError
 from bananas import JobRejectedError, OutcomeUnknownError
-from bananas._pipeline.core import Core
 from bananas._pipeline.recovery import LinkFacts
 from bananas._pipeline.requests import Request, Submit
-from bananas._pipeline.state import State
+from bananas._pipeline.state_machine import StateMachine
+from bananas._pipeline.states import State
 from bananas._pipeline.transaction import Entry, Transaction
 from bananas._redis.protocol import Command, ReplyError
 from tests.unit.pipeline.callers import CONNECT_TIMEOUT, call, entry, submit
 from tests.unit.pipeline.server import Connection, Server
 
 TARGETS = (b"low", b"high", b"due")
-_CONNECTED = {State.READY, State.SENT, State.WATCHING, State.SETTLING}
+_CONNECTED = {State.READY, State.SENT, State.SETTLING}
 # Documents that `Job.from_json` can read, so that a look can tell whose one is.
 _DOCUMENT = (
     '{"id": "%s", "name": "n", "payload": 1, "status": "pending", "priority": "low",'
@@ -36,7 +36,7 @@ class Driver:
         self._choose = choose
         self.now = 0.0
         self.server = Server()
-        self.core = Core(
+        self.core = StateMachine(
             self,
             connect_timeout=CONNECT_TIMEOUT,
             no_connection=BananasConnectionError("no answer"),
@@ -282,7 +282,6 @@ class Driver:
         assert self._is_connecting is (state is State.CONNECTING)
         on_its_way = self._connection is not None and bool(self._connection.inbox)
         assert on_its_way is (state in (State.SENT, State.SETTLING))
-        assert state is not State.WATCHING, "left in the same event"
         if state is State.READY:
             assert self._is_turn_awaited or not self.core.pending.has_more
         while self._checked < len(self.requests):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, List, Optional, Sequence
 
 from bananas import ConnectionError as BananasConnectionError
-from bananas._pipeline.core import Core
 from bananas._pipeline.recovery import LinkFacts
 from bananas._pipeline.requests import Request
-from bananas._pipeline.state import State
+from bananas._pipeline.state_machine import StateMachine
+from bananas._pipeline.states import State
 from bananas._redis.protocol import Command, ReplyError
 from tests.unit.pipeline.callers import CONNECT_TIMEOUT, call
 
@@ -33,7 +33,7 @@ class Recorder:
         self.sent: List[Command] = []
         self.wake_at_time = float("inf")
         self.unwritten = 0
-        self.core = Core(
+        self.core = StateMachine(
             self,
             connect_timeout=CONNECT_TIMEOUT,
             no_connection=BananasConnectionError("no answer"),

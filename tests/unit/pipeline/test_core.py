@@ -16,7 +16,7 @@ from bananas import (
 )
 from bananas._pipeline.recovery import LinkFacts
 from bananas._pipeline.requests import Callback
-from bananas._pipeline.state import State
+from bananas._pipeline.states import State
 from bananas._redis.protocol import ReplyError
 from bananas.exceptions import ConnectionError as BananasConnectionError
 from bananas.exceptions import TimeoutError as BananasTimeoutError
@@ -658,10 +658,10 @@ def test_slow_download_is_not_silent() -> None:
     pipeline = Recorder().ready()
     pipeline.ask(call(b"GET", timeout=100.0))
     for now in range(1, 60):
-        pipeline.core.progress(16_000, float(now))
+        pipeline.core.round_trip.moved(16_000, float(now))
     pipeline.core.time(60.0)
     assert pipeline.is_at(State.SENT)
-    pipeline.core.progress(1, 98.0)
+    pipeline.core.round_trip.moved(1, 98.0)
     pipeline.core.time(99.1)
     assert pipeline.is_at(State.CONNECTING)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Deque
 
-from bananas._pipeline.backoff import Backoff
+from bananas._backoff import Backoff
 from bananas._pipeline.batch import BATCH_BYTES, BATCH_COMMANDS, Batch
 from bananas._pipeline.deadlines import Deadlines
 from bananas._pipeline.requests import Request
@@ -62,7 +62,7 @@ def test_one_request_at_a_time() -> None:
     """What is sent once more counts as well."""
     waiting: Deque[Request] = deque([submit([entry("a")]), submit([entry("b")])])
     batch = Batch()
-    batch.add_group(submit([entry("c")]).entries)
+    batch.add(submit([entry("c")]).entries)
     batch.fill(waiting, most_requests=1)
     assert (batch.requests, len(waiting)) == (1, 2)
     batch = Batch()

@@ -13,10 +13,10 @@ from .. import exceptions as exc
 from .._redis import Command, Link, LinkLost, Outage, Reply, ReplyError
 from .._tasks import abandon, cancel_and_wait, start_task
 from .._timer import Timer
-from .core import Core
 from .recovery import LinkFacts
 from .requests import Request, Submit
-from .state import CLOSED, CONNECTING
+from .state_machine import StateMachine
+from .states import CLOSED, CONNECTING
 
 __all__ = ["LARGE", "Owner"]
 
@@ -62,7 +62,7 @@ class Owner:
         most_requests: int,
     ) -> None:
         self._open_link = open_link
-        self.core = Core(
+        self.core = StateMachine(
             self,
             no_connection=exc.ConnectionError(
                 f"{server} did not answer within {connect_timeout:g} s"
@@ -203,7 +203,7 @@ class Owner:
         self._received += count
         if self._received > LARGE:
             self.on_held_up()
-        self.core.progress(count, self.loop.time())
+        self.core.round_trip.moved(count, self.loop.time())
 
     def _on_lost(self, reason: LinkLost) -> None:
         assert self.loop is not None

@@ -12,7 +12,6 @@ __all__ = [
     "READY",
     "SENT",
     "SETTLING",
-    "WATCHING",
     "State",
 ]
 
@@ -24,7 +23,6 @@ class State(enum.Enum):
     CONNECTING = "a connection is being made"
     READY = "a connection, and nothing on its way"
     SENT = "a batch is on its way"
-    WATCHING = "nothing on its way, and keys are watched for the transaction that is sent next"
     SETTLING = "what was lost or left behind is being settled, or a busy server is asked"
     BACKING_OFF = "nothing is sent until a time"
     CLOSED = "for good"
@@ -32,4 +30,4 @@ class State(enum.Enum):
 
 # To look a member up in its enum would take longer than most of what follows from it.
 # pylint: disable-next=invalid-name
-IDLE, CONNECTING, READY, SENT, WATCHING, SETTLING, BACKING_OFF, CLOSED = State
+IDLE, CONNECTING, READY, SENT, SETTLING, BACKING_OFF, CLOSED = State
