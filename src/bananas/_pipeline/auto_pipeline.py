@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Union
 
 from .. import exceptions as exc
 from .._event_loops import running_loop
 from .._redis import Command, Link, Reply
-from .connection_owner import LARGE, Owner
+from .connection_owner import LARGE, ConnectionOwner, closed
 from .recovery import LinkFacts
 from .requests import SILENCE, Call, Callback, NotQueued, Submit
 from .transaction import Entry
@@ -62,18 +63,24 @@ class AutoPipeline:
         self._server = server
         self.loop: Optional[asyncio.AbstractEventLoop] = None
         self.process: Optional[int] = None
-        self._main = self._new_owner(_UNLIMITED)
-        self._main.on_held_up = self._pass_reads_on
-        self._second: Optional[Owner] = None
+        self._is_closed = False
+        self._main: ConnectionOwner  # made with the first call, when its loop is known
+        self._second: Optional[ConnectionOwner] = None
+        self._owners: List[ConnectionOwner] = []
 
-    def _new_owner(self, most_requests: int) -> Owner:
-        return Owner(
+    def _new_owner(
+        self, loop: asyncio.AbstractEventLoop, most_requests: int = _UNLIMITED
+    ) -> ConnectionOwner:
+        owner = ConnectionOwner(
+            loop,
             self._open_link,
             connect_timeout=self._connect_timeout,
             silence=SILENCE * min(self._submit_timeout, self._read_timeout),
             server=self._server,
             most_requests=most_requests,
         )
+        self._owners.append(owner)
+        return owner
 
     # -- what callers use ------------------------------------------------------------------------
 
@@ -179,7 +186,8 @@ class AutoPipeline:
 
     def refuse_closed(self) -> None:
         """Raise ``exceptions.ClientClosedError`` if the client was closed."""
-        self._main.refuse_closed()
+        if self._is_closed:
+            raise closed()
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
         """Return the running loop, once the client's for good.
@@ -190,11 +198,13 @@ class AutoPipeline:
         """
         loop = asyncio._get_running_loop()
         if loop is None or loop is not self.loop:
-            self._main.refuse_closed()
+            self.refuse_closed()
             loop = running_loop()
             if self.loop is not None:
                 raise RuntimeError(_foreign(self.loop))
-            self.loop = self._main.loop = loop
+            self._main = self._new_owner(loop)
+            self._main.on_held_up = self._pass_reads_on
+            self.loop = loop
             self.process = os.getpid()
         return loop
 
@@ -228,21 +238,18 @@ class AutoPipeline:
 
     # -- the second connection -------------------------------------------------------------------
 
-    def _large(self) -> Owner:
-        if self._second is None:
-            if self._main.is_closed:
-                return self._main
-            self._second = self._new_owner(1)
-            self._second.loop = self.loop
-        return self._second
+    def _large(self) -> ConnectionOwner:
+        if self._second is None and not self._is_closed:
+            self._second = self._new_owner(self.running_loop(), most_requests=1)
+        return self._second or self._main
 
-    def _settling(self, entries: Sequence[Entry], owner: Owner) -> Owner:
+    def _settling(self, entries: Sequence[Entry], owner: ConnectionOwner) -> ConnectionOwner:
         """Return the owner that may have sent one of these jobs before, if there is one.
 
         That one alone can make sure that what it has sent is not applied later.
         """
         job_ids = {entry.job_id for entry in entries}
-        for other in self._owners():
+        for other in self._owners:
             core = other.core
             if other is not owner and core.pending.may_yet_queue(job_ids, core.round_trip.batch):
                 return other
@@ -258,56 +265,53 @@ class AutoPipeline:
     async def close(self) -> None:
         """Drop the connections, and fail what is under way."""
         self.let_go()
-        try:
-            await self._main.close()
-        finally:
-            if self._second is not None:
-                await self._second.close()
+        async with contextlib.AsyncExitStack() as stack:
+            for owner in self._owners:
+                stack.push_async_callback(owner.close)
 
     def let_go(self) -> None:
         """Begin to close: nothing new is taken, and what is under way fails."""
-        for owner in self._owners():
+        self._is_closed = True
+        for owner in self._owners:
             owner.let_go()
 
     def shut_down(self) -> None:
         """End the connections on whichever thread; their loop does not run, and may never again."""
-        for owner in self._owners():
+        for owner in self._owners:
             owner.shut_down()
 
     def abandon(self) -> None:
         """End all where the loop is closed, and nobody waits any more."""
-        for owner in self._owners():
+        self._is_closed = True
+        for owner in self._owners:
             owner.abandon()
-
-    def _owners(self) -> List[Owner]:
-        return [self._main] if self._second is None else [self._main, self._second]
 
     # -- what it is like -------------------------------------------------------------------------
 
     @property
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
-        return self._main.is_connected
+        return bool(self._owners) and self._owners[0].is_connected
 
     @property
     def open_requests(self) -> int:
         """How many requests are under way."""
-        return sum(len(owner.core.pending.deadlines) for owner in self._owners())
+        return sum(len(owner.core.pending.deadlines) for owner in self._owners)
 
     @property
     def connections(self) -> int:
         """How many connections were made."""
-        return sum(owner.core.connections for owner in self._owners())
+        return sum(owner.core.connections for owner in self._owners)
 
     @property
     def reconnects(self) -> int:
         """How many of them have replaced another one."""
-        return sum(max(0, owner.core.connections - 1) for owner in self._owners())
+        return sum(max(0, owner.core.connections - 1) for owner in self._owners)
 
     @property
     def batches(self) -> int:
         """How many batches were sent."""
-        return sum(owner.core.round_trip.batches for owner in self._owners())
+        return sum(owner.core.round_trip.batches for owner in self._owners)
 
 
 def _foreign(loop: asyncio.AbstractEventLoop) -> str:

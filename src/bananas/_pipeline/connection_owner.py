@@ -18,7 +18,7 @@ from .requests import Request, Submit
 from .state_machine import StateMachine
 from .states import CLOSED, CONNECTING
 
-__all__ = ["LARGE", "Owner"]
+__all__ = ["LARGE", "ConnectionOwner", "closed"]
 
 _log = logging.getLogger("bananas")
 _DEFECT = {"bananas_event": "internal_error"}
@@ -32,7 +32,7 @@ _RESTART = 0.1
 LARGE = 1 << 20
 
 
-class Owner:
+class ConnectionOwner:
     """One connection, for requests of one loop.
 
     Its task makes the connection, and drops it when somebody cancels all tasks of the loop. All
@@ -40,6 +40,7 @@ class Owner:
     off.
 
     Args:
+        loop: The loop of those who ask.
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
         connect_timeout: For how many seconds a request that was never sent waits for a connection.
         silence: For how many seconds the connection may be silent while it settles.
@@ -48,12 +49,12 @@ class Owner:
 
     Attributes:
         core: The state machine.
-        loop: The loop of those who ask; set before the first does.
         on_held_up: Called while a long reply is on its way.
     """
 
     def __init__(
         self,
+        loop: asyncio.AbstractEventLoop,
         open_link: Callable[[], Awaitable[Link]],
         *,
         connect_timeout: float,
@@ -61,6 +62,7 @@ class Owner:
         server: str,
         most_requests: int,
     ) -> None:
+        self._loop = loop
         self._open_link = open_link
         self.core = StateMachine(
             self,
@@ -73,7 +75,6 @@ class Owner:
             most_requests=most_requests,
         )
         self.on_held_up: Callable[[], None] = _do_nothing
-        self.loop: Optional[asyncio.AbstractEventLoop] = None
         self._link: Optional[Link] = None
         self._outage = Outage("submits and reads")
         self._task: Optional[asyncio.Task[None]] = None
@@ -95,34 +96,30 @@ class Owner:
         """
         core = self.core
         if core.state is CLOSED:
-            self.refuse_closed()
-        elif core.state is CONNECTING:
-            self._restart()
-        assert self.loop is not None
+            raise closed()
+        if core.state is CONNECTING:
+            self.connect()
         try:
-            core.request(request, self.loop.time(), at_once=at_once)
+            core.request(request, self._loop.time(), at_once=at_once)
         except Exception as error:
             self._on_defect(error)
 
     def settle(self, submit: Submit, facts: LinkFacts) -> None:
         """Find out what became of a submit whose reply was lost on another connection."""
-        self.refuse_closed()
-        assert self.loop is not None
-        self._tell(self.core.reply_lost, submit, facts, self.loop.time())
-
-    def refuse_closed(self) -> None:
-        """Raise an error if the client was closed."""
         if self.is_closed:
-            raise exc.ClientClosedError("the client is closed; make a new one")
+            raise closed()
+        self._tell(self.core.reply_lost, submit, facts, self._loop.time())
 
     # -- the effects: see ``Effects`` ------------------------------------------------------------
 
     def connect(self) -> None:
-        """Begin to make a connection."""
+        """Begin to make a connection, unless an attempt is under way.
+
+        It may not be, since somebody else may cancel the task that makes it.
+        """
         if not self._is_attempting:
-            assert self.loop is not None
             self._is_attempting = True
-            self._task = start_task(self.loop, self._own_link(), "bananas pipeline")
+            self._task = start_task(self._loop, self._own_link(), "bananas pipeline")
 
     def send(self, commands: List[Command]) -> None:
         """Write commands, and expect a reply to each."""
@@ -152,14 +149,12 @@ class Owner:
     def send_soon(self) -> None:
         """Send once all who are ready to run have had their turn."""
         if not self._is_turn_awaited:
-            assert self.loop is not None
             self._is_turn_awaited = True
-            self.loop.call_soon(self._on_turn, context=self._context)
+            self._loop.call_soon(self._on_turn, context=self._context)
 
     def wake_at(self, when: float) -> None:
         """Set the timer."""
-        assert self.loop is not None
-        self._timer.set(self.loop, when)
+        self._timer.set(self._loop, when)
 
     def unsent(self) -> int:
         """Return how many bytes the transport holds."""
@@ -176,44 +171,37 @@ class Owner:
 
     def _on_defect(self, error: Exception) -> None:
         _log.exception("internal error in the pipeline", extra=_DEFECT)
-        assert self.loop is not None
-        self.core.fail_all(exc.BananasError(f"internal error: {error!r}"), self.loop.time())
+        self.core.fail_all(exc.BananasError(f"internal error: {error!r}"), self._loop.time())
 
     def _on_turn(self) -> None:
         self._is_turn_awaited = False
-        assert self.loop is not None
-        self._tell(self.core.send_now, self.loop.time())
+        self._tell(self.core.send_now, self._loop.time())
 
     def _on_timer(self) -> None:
-        assert self.loop is not None
         if self.core.state is CONNECTING:
-            self._restart()
-        self._tell(self.core.time, self.loop.time())
+            self.connect()
+        self._tell(self.core.time, self._loop.time())
 
     def _on_replies(self, replies: List[Reply]) -> None:
-        assert self.loop is not None
         self._received = 0
         try:
-            self.core.replies(replies, self.loop.time())
+            self.core.replies(replies, self._loop.time())
         except Exception as error:
             self._on_defect(error)
 
     def _on_progress(self, count: int) -> None:
-        assert self.loop is not None
         self._received += count
         if self._received > LARGE:
             self.on_held_up()
-        self.core.round_trip.moved(count, self.loop.time())
+        self.core.round_trip.moved(count, self._loop.time())
 
     def _on_lost(self, reason: LinkLost) -> None:
-        assert self.loop is not None
         replies = () if self._link is None else self._link.unread
-        self._tell(self.core.link_lost, str(reason), self.loop.time(), replies)
+        self._tell(self.core.link_lost, str(reason), self._loop.time(), replies)
 
     async def _own_link(self) -> None:
         """Make a connection, and be there to be cancelled for as long as it lasts."""
-        assert self.loop is not None
-        released = self._released = self.loop.create_future()
+        released = self._released = self._loop.create_future()
         try:
             link = await self._open()
             if link is not None:
@@ -228,7 +216,6 @@ class Owner:
             raise
 
     async def _open(self) -> Optional[Link]:
-        assert self.loop is not None
         failure: Optional[exc.ConnectionError] = None
         try:
             return await self._open_link()
@@ -241,31 +228,24 @@ class Owner:
             self._is_attempting = False
         # Not inside the handler: who is told may raise, and the failure would be its context.
         self._outage.refused(failure)
-        self._tell(self.core.link_failed, failure, self.loop.time(), _refusal(failure))
+        self._tell(self.core.link_failed, failure, self._loop.time(), _refusal(failure))
         return None
 
     def _take(self, link: Link) -> None:
-        assert self.loop is not None
         self._link = link
         self._outage.ended(link.endpoint, link.run_id)
         link.on_lost = self._on_lost
         link.report_progress(self._on_progress)
         facts = LinkFacts(link.client_id, link.run_id, link.role, link.no_transactions)
-        self._tell(self.core.link_up, facts, self.loop.time())
+        self._tell(self.core.link_up, facts, self._loop.time())
 
     def _on_cancelled(self) -> None:
         """Somebody has cancelled all tasks: the loop may be about to end."""
-        assert self.loop is not None
         self._is_attempting = True  # to begin no attempt now
-        self._tell(self.core.link_lost, None, self.loop.time())
+        self._tell(self.core.link_lost, None, self._loop.time())
         self._is_attempting = False
         if self.core.state is CONNECTING:
-            self._timer.set_sooner(self.loop, self.loop.time() + _RESTART)
-
-    def _restart(self) -> None:
-        """Connect after all, where the task that did was cancelled from outside."""
-        if not self._is_attempting:
-            self.connect()
+            self._timer.set_sooner(self._loop, self._loop.time() + _RESTART)
 
     # -- what it is like, and the end ------------------------------------------------------------
 
@@ -286,18 +266,15 @@ class Owner:
 
     def let_go(self) -> None:
         """Begin to close: nothing new is taken, and what is under way fails."""
-        loop = self.loop
-        if loop is None:
-            self.core.close(0.0)
-        elif loop.is_running() and asyncio._get_running_loop() is not loop:
+        loop = self._loop
+        if loop.is_running() and asyncio._get_running_loop() is not loop:
             with contextlib.suppress(RuntimeError):  # it has just ended
                 loop.call_soon_threadsafe(self._close_core, context=self._context)
         else:
             self._close_core()
 
     def _close_core(self) -> None:
-        assert self.loop is not None
-        self.core.close(self.loop.time())
+        self.core.close(self._loop.time())
         self._timer.cancel()
 
     async def close(self) -> None:
@@ -309,7 +286,7 @@ class Owner:
             if task is not None:
                 await cancel_and_wait(task)
         finally:
-            if link is not None and asyncio._get_running_loop() is self.loop:
+            if link is not None and asyncio._get_running_loop() is self._loop:
                 await link.aclose()
 
     def shut_down(self) -> None:
@@ -323,6 +300,11 @@ class Owner:
         self._released = None
         self.drop(None)
         abandon(self._task)
+
+
+def closed() -> exc.ClientClosedError:
+    """Return the error of a call after the client was closed."""
+    return exc.ClientClosedError("the client is closed; make a new one")
 
 
 def _do_nothing() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 from .. import exceptions as exc
 from .._redis import Command, ReplyError
@@ -115,10 +115,6 @@ class Request:
         """Return the error of a request for which no connection could be made."""
         return type(failure)(str(failure), permanent=failure.permanent)
 
-    def unknown(self) -> exc.BananasError:
-        """Return the error of a request of which nobody can say whether it was applied."""
-        return exc.TimeoutError("Redis did not answer in time")
-
     def closed(self, *, may_be_applied: bool) -> exc.ClientClosedError:
         """Return the error of a request that the closing of the client has ended."""
         return exc.ClientClosedError("the client was closed")
@@ -209,57 +205,38 @@ class Submit(Request):
     ) -> exc.BananasError:
         """Return the error of a submit whose time is over."""
         if may_be_applied:
-            return self.unknown()
+            return exc.OutcomeUnknownError(
+                f"{self._jobs_were()} sent, but the reply was lost: queued once or not at all; "
+                "submitting again with the same job_id is safe",
+                **self._ids(),
+            )
         if self.reason is not None:
             return self.refused(self.reason)
-        why = str(failure) if failure else "the connection was busy until the deadline"
-        ids = self._open_ids()
-        return exc.ConnectionError(
-            f"{_named(ids)} not sent, and nothing is queued: {why}", job_id=ids[0], job_ids=ids
-        )
-
-    def unknown(self) -> exc.OutcomeUnknownError:
-        """Return the error of a submit whose outcome can't be found out."""
-        ids = self._open_ids()
-        return exc.OutcomeUnknownError(
-            f"{_named(ids)} sent, but the reply was lost: queued once or not at all; "
-            "submitting again with the same job_id is safe",
-            job_id=ids[0],
-            job_ids=ids,
-        )
+        why = failure or "the connection was busy until the deadline"
+        text = f"{self._jobs_were()} not sent, and nothing is queued: {why}"
+        return exc.ConnectionError(text, **self._ids())
 
     def refused(self, reply: ReplyError) -> exc.BananasError:
         """Return the error of a submit that the server did not carry out until the deadline."""
-        ids = self._open_ids()
-        return exc.JobRejectedError(
-            f"{_named(ids)} refused by Redis, and nothing is queued: {reply}",
-            job_id=ids[0],
-            job_ids=ids,
-            code=reply.code,
-        )
+        text = f"{self._jobs_were()} refused by Redis, and nothing is queued: {reply}"
+        return exc.JobRejectedError(text, code=reply.code, **self._ids())
 
     def unsent(self, failure: exc.ConnectionError) -> exc.ConnectionError:
         """Return the error of a submit for which no connection could be made."""
-        ids = self._open_ids()
-        return type(failure)(
-            f"{_named(ids)} not sent: {failure}",
-            job_id=ids[0],
-            job_ids=ids,
-            permanent=failure.permanent,
-        )
+        text = f"{self._jobs_were()} not sent: {failure}"
+        return type(failure)(text, permanent=failure.permanent, **self._ids())
 
     def closed(self, *, may_be_applied: bool) -> exc.ClientClosedError:
         """Return the error of a submit that the closing of the client has ended."""
-        ids = self._open_ids()
-        subject = f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs"
+        jobs = self._jobs_were().rpartition(" ")[0]
         fate = "may or may not be queued" if may_be_applied else "not sent"
-        return exc.ClientClosedError(
-            f"the client was closed; {subject}: {fate}", job_id=ids[0], job_ids=ids
-        )
+        return exc.ClientClosedError(f"the client was closed; {jobs}: {fate}", **self._ids())
 
-    def _open_ids(self) -> Tuple[str, ...]:
-        return tuple(entry.job_id for entry in self.entries if entry.owner is self)
+    def _jobs_were(self) -> str:
+        """Return the beginning of a sentence about those without an outcome."""
+        ids: Sequence[str] = self._ids()["job_ids"]
+        return f"job {ids[0]} was" if len(ids) == 1 else f"{len(ids)} jobs were"
 
-
-def _named(ids: Sequence[str]) -> str:
-    return f"job {ids[0]} was" if len(ids) == 1 else f"{len(ids)} jobs were"
+    def _ids(self) -> Dict[str, Any]:
+        ids = tuple(entry.job_id for entry in self.entries if entry.owner is self)
+        return {"job_id": ids[0], "job_ids": ids}
