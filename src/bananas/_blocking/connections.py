@@ -201,7 +201,7 @@ class _OnLines:
         try:
             thread = loop_thread()
         except (exc.BananasError, RuntimeError) as error:
-            raise _in_doubt(entry).unknown() from error
+            raise _in_doubt(entry).late(None, may_be_applied=True) from error
         client = calls._client_of(thread)
         try:
             return thread.run(client._pipeline.settle(entry, line, since))
@@ -210,7 +210,7 @@ class _OnLines:
                 raise
         if calls.is_closed:
             raise _in_doubt(entry).closed(may_be_applied=True)
-        raise _in_doubt(entry).unknown()  # the interpreter is shutting down
+        raise _in_doubt(entry).late(None, may_be_applied=True)  # the interpreter is shutting down
 
     def _run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
         calls = self._calls()
