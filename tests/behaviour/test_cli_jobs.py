@@ -68,6 +68,11 @@ def test_submit(run: Bananas, embedded_session: Broker, tmp_path: Path) -> None:
     assert embedded_session.job("chosen")["payload"] == "text"
     assert embedded_session.queued("route:eu:queue:normal") == ["chosen"]
     assert run("submit", "work", "1", "--id", "chosen", "-q").out == "chosen\n"
+    again = run("submit", "work", "1", "--id", "chosen", "--in", "1h")
+    assert again == (0, "chosen exists already, and was not queued again\n", "")
+    [again] = _objects(run("submit", "work", "1", "--id", "chosen", "--json"))
+    assert again == {"job_id": "chosen", "existed": True}
+    assert embedded_session.job("chosen")["payload"] == "text"
     assert run("submit", "work", "--max-retries", "1", "--description", "d").status == 0
 
 
@@ -90,6 +95,7 @@ def test_submit_for_later(run: Bananas, embedded_session: Broker) -> None:
         (("submit", "work", "@/no/such/file"), "can't read /no/such/file"),
         (("submit", "work", "--at", "2035-01-31T12:00:00"), "time zone"),
         (("submit", "work", "--at", "tomorrow"), "--at is no time"),
+        (("submit", "work", "--at", "2035-01-31 12:00 Europe/Nowhere"), "--at"),
         (("submit", "work", "--in", "soon"), "--in is no span"),
         (("submit", "work", "--in", "1h", "--at", "2035-01-31T12:00:00Z"), "exclude each other"),
         (("submit", "work", "--priority", "urgent"), "high, normal or low"),
@@ -101,6 +107,8 @@ def test_submit_for_later(run: Bananas, embedded_session: Broker) -> None:
         (("job", "a", "--redis", "localhost:6379"), "--redis must"),
         (("job", "a", "--redis", "redis://localhost:port"), "--redis"),
         (("nothing",), "nothing"),
+        (("schedule", "work"), "'submit NAME --at TIME'"),
+        (("dead-letters",), "'dead'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )

@@ -205,7 +205,7 @@ def _taken(facts: Facts, job: Job, earlier: Optional[Facts], observed: float) ->
     return _Finding(
         JobPlace.TAKEN, "taken",
         "it runs, or was lost with its worker: nothing in Redis tells the two apart",
-        "look at the worker's log; observe it for longer than the job ever takes",
+        "look at the worker's log; if its worker was killed, recover its jobs",
         is_guess=True,
         known=known,
     )  # fmt: skip
@@ -244,7 +244,7 @@ def _queued(
     return _Finding(
         place, "waiting", f"it waits for its turn{_routing_hint(standing, job)}",
         "wait, or start more workers" if before is not None
-        else "wait; explain(job_id, observe=10) tells whether the list moves",
+        else "wait; observe the job for 10 s to see whether its list moves",
         is_guess=before is None,
         known=known,
     )  # fmt: skip
@@ -257,7 +257,7 @@ def _not_drained(facts: Facts, standing: Standing, job: Job) -> _Finding:
         "no worker drains that list" + (
             ", or all are busy with other jobs" if busy else ", or all run long jobs"
         ) + _routing_hint(standing, job),
-        "check that workers run, and with this route and priority; observe it for longer",
+        "check that workers run, with this route and priority",
         is_guess=True,
     )  # fmt: skip
 
@@ -325,7 +325,7 @@ def _overdue(
         place, "overdue",
         "no scheduler is running",
         "start one: it moves due jobs to their lists" if looks == 0
-        else "check the scheduler; explain(job_id, observe=6) tells whether one looks",
+        else "check the scheduler; observe the job for 6 s or more to see whether one runs",
         is_guess=looks is None,
         known=known,
     )  # fmt: skip

@@ -15,6 +15,7 @@ __all__ = ["due_at", "payload_of", "span_of", "timeout_of"]
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
 _SPAN = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[dhms])+\Z|[0-9]+(?:\.[0-9]+)?\Z")
+_ZONE = re.compile(r" ([A-Za-z]+(?:/[A-Za-z0-9_+-]+)*)\Z")
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)([dhms]?)")
 
 
@@ -71,13 +72,41 @@ def due_at(at: Optional[str], after: Optional[str]) -> Union[datetime, timedelta
 
 
 def _moment(text: str) -> datetime:
+    zone = _ZONE.search(text)
+    if zone is not None:
+        return _moment_in(text[: zone.start()], zone[1])
     try:
         # Python 3.8 to 3.10 know no Z.
         moment = datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", text))
     except ValueError:
         raise typer.BadParameter(
-            "--at is no time such as 2030-01-31T12:00:00Z or 2030-01-31T12:00:00+01:00"
+            "--at is no time such as 2030-01-31T12:00:00Z or '2030-01-31 12:00 Europe/Berlin'"
         ) from None
     if moment.utcoffset() is None:
-        raise typer.BadParameter("--at needs a time zone: end it with Z, or with +01:00")
+        raise typer.BadParameter(
+            "--at needs a time zone: end it with Z, with +01:00, or with ' Europe/Berlin'"
+        )
     return moment
+
+
+def _moment_in(text: str, name: str) -> datetime:
+    """Return the moment in which clocks in a time zone show a time."""
+    try:
+        from zoneinfo import ZoneInfo
+    except ImportError:  # Python 3.8
+        raise typer.BadParameter(
+            "--at takes names of time zones from Python 3.9 on: end it with Z, or with +01:00"
+        ) from None
+    try:
+        zone = ZoneInfo(name)
+    except (LookupError, OSError, ValueError):
+        raise typer.BadParameter(
+            f"--at: there is no time zone {name} on this machine; end it with Z, or with +01:00"
+        ) from None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"--at is no time such as 2030-01-31 12:00 {name}") from None
+    if moment.tzinfo is not None:
+        raise typer.BadParameter(f"--at has two time zones: leave out {name}, or the offset")
+    return moment.replace(tzinfo=zone)

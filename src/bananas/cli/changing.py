@@ -27,7 +27,8 @@ SAID = {
     "taken": "a worker has taken it; it was left alone",
     "finished": "it has ended already",
     "missing": "there is no such job",
-    "due": "it is due within seconds, and no scheduler has moved it; nothing was done",
+    "due": "it is due within 5 s, and no scheduler has moved it; nothing was done. "
+    "Start the scheduler, and try again",
     "unfinished": "it has not ended; cancel it first",
 }
 _DONE = ("cancelled", "deleted", "requeued", "rescheduled")

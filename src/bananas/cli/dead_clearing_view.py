@@ -39,7 +39,7 @@ def counts_table(counts: DeadLetterCounts, done: str) -> Table:
     rows: List[Tuple[str, Any]] = [(verb, counts.done)]
     rows += [(f"  to {name}", count) for name, count in sorted(counts.targets.items())]
     rows += [
-        ("left: not meant", counts.other or None),
+        ("left: not selected", counts.other or None),
         ("left: without a document", counts.expired or None),
         ("left: unreadable", counts.unreadable or None),
         ("left: of jobs that have not failed", counts.stale or None),

@@ -19,7 +19,11 @@ from .waiting_view import waiting
 __all__ = ["explain"]
 
 _OBSERVE = typer.Option(
-    "0", "--observe", metavar="TIME", help="Watch so long whether its list moves; 6s or more."
+    "0",
+    "--observe",
+    metavar="TIME",
+    show_default="look once",
+    help="Watch for so long whether its list moves, and whether a scheduler runs; 6s or more.",
 )
 
 

@@ -1,12 +1,35 @@
-"""Commands whose ``--help`` shows a flag without a value, as it is written."""
+"""Commands whose ``--help`` shows flags as they are written, and groups that know other names."""
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any, List, Tuple
 
 from typer.core import TyperCommand, TyperGroup
 
 __all__ = ["FlagCommand", "FlagGroup"]
+
+#: What else people call a command, and what it is called here.
+_OTHER_NAMES = {
+    "schedule": "submit NAME --at TIME",
+    "enqueue": "submit",
+    "run": "call",
+    "status": "explain",
+    "where": "explain",
+    "why": "explain",
+    "revoke": "cancel",
+    "abort": "cancel",
+    "retry": "requeue",
+    "list": "jobs PLACE",
+    "depths": "queues",
+    "stats": "queues",
+    "audit": "doctor",
+    "repair": "doctor",
+    "dead-letters": "dead",
+    "dead_letters": "dead",
+    "deadletters": "dead",
+    "dlq": "dead",
+    "purge": "dead purge",
+}
 
 
 def _without_values(parameters: List[Any]) -> List[Any]:
@@ -26,8 +49,17 @@ class FlagCommand(TyperCommand):
 
 
 class FlagGroup(TyperGroup):
-    """A group whose flags show no value."""
+    """A group whose flags show no value, and which knows other names of its commands."""
 
     def get_params(self, ctx: Any) -> List[Any]:
         """Return the options, ``--help`` included."""
         return _without_values(super().get_params(ctx))
+
+    def resolve_command(self, ctx: Any, args: List[str]) -> Tuple[Any, Any, List[str]]:
+        """Return the command that the arguments name, or fail and say which may be meant."""
+        known = _OTHER_NAMES.get(args[0]) if args else None
+        if known is not None and args[0] not in self.commands:
+            name = known.split()[0]
+            if name in self.commands:
+                ctx.fail(f"No such command {args[0]!r}. Did you mean '{known}'?")
+        return super().resolve_command(ctx, args)

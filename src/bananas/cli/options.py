@@ -58,7 +58,7 @@ ROUTES: Any = typer.Option(
     metavar="WORD",
     autocompletion=words("flat", "document"),
     help="[b]flat[/b] for the lists without a route, [b]document[/b] for the route that the "
-    "document names. To be said where it names one.",
+    "document names. Required if it names one.",
 )
 TIMEOUT: Any = typer.Option(
     "30", "--timeout", metavar="TIME", help="Wait no longer: seconds, 90s, 5m, 1h30m, or none."
@@ -68,7 +68,10 @@ PAYLOAD: Any = typer.Argument(
     help="The payload as JSON text; [b]@FILE[/b] reads it from a file, [b]-[/b] from stdin.",
 )
 AT: Any = typer.Option(
-    None, "--at", metavar="TIME", help="When it is due, such as 2030-01-31T12:00:00Z."
+    None,
+    "--at",
+    metavar="TIME",
+    help="When it is due: 2030-01-31T12:00:00Z, or '2030-01-31 12:00 Europe/Berlin'.",
 )
 IN: Any = typer.Option(
     None, "--in", metavar="TIME", help="How long until it is due: seconds, 90s, 5m, 1h30m, 3d."

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from typing import List, NoReturn, Optional
+from typing import List, NoReturn, Optional, Tuple
 
 import typer
 
+from .. import exceptions as exc
 from ..client import AsyncClient
 from ..models import JobPriority, JobResult
 from . import options
@@ -73,21 +74,32 @@ def submit(
     """
     due, value, level = due_at(at, after), payload_of(payload), priority_of(priority)
 
-    async def work(client: AsyncClient) -> str:
-        if due is None:
-            return await client.submit_job(
-                name, value, level, description, job_id=job_id, max_retries=max_retries
-            )
-        return await client.submit_job_scheduled(
-            name, value, level, due, description, job_id=job_id, max_retries=max_retries
-        )
+    async def work(client: AsyncClient) -> Tuple[str, bool]:
+        try:
+            if due is None:
+                return await client.submit_job(
+                    name, value, level, description, job_id=job_id, max_retries=max_retries,
+                    if_exists="raise",
+                ), False  # fmt: skip
+            return await client.submit_job_scheduled(
+                name, value, level, due, description, job_id=job_id, max_retries=max_retries,
+                if_exists="raise",
+            ), False  # fmt: skip
+        except exc.JobExistsError:
+            return str(job_id), True
 
     said = "interrupted; the job may be queued, once"
-    found = run(Target(redis, key_prefix, route), work, interrupted=lambda: said)
+    found, existed = run(Target(redis, key_prefix, route), work, interrupted=lambda: said)
     if as_json:
-        json_line({"job_id": found})
+        json_line({"job_id": found, "existed": existed})
     else:
-        typer.echo(found if quiet else f"submitted {found}")
+        typer.echo(found if quiet else _said(found, existed))
+
+
+def _said(job_id: str, existed: bool) -> str:
+    if existed:
+        return f"{job_id} exists already, and was not queued again"
+    return f"submitted {job_id}"
 
 
 def call(
