@@ -217,7 +217,7 @@ async def test_first_look_of_a_wait_that_follows_another(
             finish(redis, ["job"])
         second = client.wait_for_result("job", 20)
         asyncio.get_running_loop().call_soon(
-            lambda: places.append(list(client._waits._core._pacing._again))
+            lambda: places.append(list(client._waits._machine._pacing._again))
         )
         assert (await second).get_result() == "job"
         assert client.stats().results_by_safety_read == 1

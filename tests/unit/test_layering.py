@@ -93,8 +93,8 @@ PURE = [
     *(f"_pipeline.{part}" for part in ("batch", "deadlines", "effects", "idempotent",
                                        "pending_requests", "recovery", "round_trip", "silence",
                                        "state_machine", "states", "timeouts", "transaction")),
-    *(f"_waits.{part}" for part in ("core", "effects", "endings", "finality", "messages", "pacing",
-                                    "places", "registry", "subscriptions")),
+    *(f"_waits.{part}" for part in ("channels", "effects", "job_finality", "job_location", "pacing",
+                                    "registry", "state_machine", "wait_endings", "wait_errors")),
 ]  # fmt: skip
 
 

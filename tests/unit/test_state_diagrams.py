@@ -91,8 +91,8 @@ def test_pipeline(seen_pipeline: Transitions) -> None:
         if seen_pipeline == drawn:
             break
     assert seen_pipeline == drawn
-    driver.core.close(driver.now)
-    assert driver.core.state is PipelineState.CLOSED
+    driver.machine.close(driver.now)
+    assert driver.machine.state is PipelineState.CLOSED
 
 
 def test_waits(seen_waits: Transitions) -> None:

@@ -250,14 +250,16 @@ class AutoPipeline:
         """
         job_ids = {entry.job_id for entry in entries}
         for other in self._owners:
-            core = other.core
-            if other is not owner and core.pending.may_yet_queue(job_ids, core.round_trip.batch):
+            machine = other.machine
+            if other is not owner and machine.pending.may_yet_queue(
+                job_ids, machine.round_trip.batch
+            ):
                 return other
         return owner
 
     def _pass_reads_on(self) -> None:
         """Have those reads sent on the second connection that would wait behind a long reply."""
-        for call in self._main.core.pending.take_reads():
+        for call in self._main.machine.pending.take_reads():
             self._large().ask(call)
 
     # -- the end ---------------------------------------------------------------------------------
@@ -296,22 +298,22 @@ class AutoPipeline:
     @property
     def open_requests(self) -> int:
         """How many requests are under way."""
-        return sum(len(owner.core.pending.deadlines) for owner in self._owners)
+        return sum(len(owner.machine.pending.deadlines) for owner in self._owners)
 
     @property
     def connections(self) -> int:
         """How many connections were made."""
-        return sum(owner.core.connections for owner in self._owners)
+        return sum(owner.machine.connections for owner in self._owners)
 
     @property
     def reconnects(self) -> int:
         """How many of them have replaced another one."""
-        return sum(max(0, owner.core.connections - 1) for owner in self._owners)
+        return sum(max(0, owner.machine.connections - 1) for owner in self._owners)
 
     @property
     def batches(self) -> int:
         """How many batches were sent."""
-        return sum(owner.core.round_trip.batches for owner in self._owners)
+        return sum(owner.machine.round_trip.batches for owner in self._owners)
 
 
 def _foreign(loop: asyncio.AbstractEventLoop) -> str:

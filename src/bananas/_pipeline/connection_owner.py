@@ -48,7 +48,7 @@ class ConnectionOwner:
         most_requests: How many requests go into a batch at most.
 
     Attributes:
-        core: The state machine.
+        machine: The state machine.
         on_held_up: Called while a long reply is on its way.
     """
 
@@ -64,7 +64,7 @@ class ConnectionOwner:
     ) -> None:
         self._loop = loop
         self._open_link = open_link
-        self.core = StateMachine(
+        self.machine = StateMachine(
             self,
             no_connection=exc.ConnectionError(
                 f"{server} did not answer within {connect_timeout:g} s"
@@ -94,13 +94,13 @@ class ConnectionOwner:
         Raises:
             exceptions.ClientClosedError: The client was closed.
         """
-        core = self.core
-        if core.state is CLOSED:
+        machine = self.machine
+        if machine.state is CLOSED:
             raise closed()
-        if core.state is CONNECTING:
+        if machine.state is CONNECTING:
             self.connect()
         try:
-            core.request(request, self._loop.time(), at_once=at_once)
+            machine.request(request, self._loop.time(), at_once=at_once)
         except Exception as error:
             self._on_defect(error)
 
@@ -108,7 +108,7 @@ class ConnectionOwner:
         """Find out what became of a submit whose reply was lost on another connection."""
         if self.is_closed:
             raise closed()
-        self._tell(self.core.reply_lost, submit, facts, self._loop.time())
+        self._tell(self.machine.reply_lost, submit, facts, self._loop.time())
 
     # -- the effects: see ``Effects`` ------------------------------------------------------------
 
@@ -171,21 +171,21 @@ class ConnectionOwner:
 
     def _on_defect(self, error: Exception) -> None:
         _log.exception("internal error in the pipeline", extra=_DEFECT)
-        self.core.fail_all(exc.BananasError(f"internal error: {error!r}"), self._loop.time())
+        self.machine.fail_all(exc.BananasError(f"internal error: {error!r}"), self._loop.time())
 
     def _on_turn(self) -> None:
         self._is_turn_awaited = False
-        self._tell(self.core.send_now, self._loop.time())
+        self._tell(self.machine.send_now, self._loop.time())
 
     def _on_timer(self) -> None:
-        if self.core.state is CONNECTING:
+        if self.machine.state is CONNECTING:
             self.connect()
-        self._tell(self.core.time, self._loop.time())
+        self._tell(self.machine.time, self._loop.time())
 
     def _on_replies(self, replies: List[Reply]) -> None:
         self._received = 0
         try:
-            self.core.replies(replies, self._loop.time())
+            self.machine.replies(replies, self._loop.time())
         except Exception as error:
             self._on_defect(error)
 
@@ -193,11 +193,11 @@ class ConnectionOwner:
         self._received += count
         if self._received > LARGE:
             self.on_held_up()
-        self.core.round_trip.moved(count, self._loop.time())
+        self.machine.round_trip.moved(count, self._loop.time())
 
     def _on_lost(self, reason: LinkLost) -> None:
         replies = () if self._link is None else self._link.unread
-        self._tell(self.core.link_lost, str(reason), self._loop.time(), replies)
+        self._tell(self.machine.link_lost, str(reason), self._loop.time(), replies)
 
     async def _own_link(self) -> None:
         """Make a connection, and be there to be cancelled for as long as it lasts."""
@@ -228,7 +228,7 @@ class ConnectionOwner:
             self._is_attempting = False
         # Not inside the handler: who is told may raise, and the failure would be its context.
         self._outage.refused(failure)
-        self._tell(self.core.link_failed, failure, self._loop.time(), _refusal(failure))
+        self._tell(self.machine.link_failed, failure, self._loop.time(), _refusal(failure))
         return None
 
     def _take(self, link: Link) -> None:
@@ -237,14 +237,14 @@ class ConnectionOwner:
         link.on_lost = self._on_lost
         link.report_progress(self._on_progress)
         facts = LinkFacts(link.client_id, link.run_id, link.role, link.no_transactions)
-        self._tell(self.core.link_up, facts, self._loop.time())
+        self._tell(self.machine.link_up, facts, self._loop.time())
 
     def _on_cancelled(self) -> None:
         """Somebody has cancelled all tasks: the loop may be about to end."""
         self._is_attempting = True  # to begin no attempt now
-        self._tell(self.core.link_lost, None, self._loop.time())
+        self._tell(self.machine.link_lost, None, self._loop.time())
         self._is_attempting = False
-        if self.core.state is CONNECTING:
+        if self.machine.state is CONNECTING:
             self._timer.set_sooner(self._loop, self._loop.time() + _RESTART)
 
     # -- what it is like, and the end ------------------------------------------------------------
@@ -257,7 +257,7 @@ class ConnectionOwner:
     @property
     def is_closed(self) -> bool:
         """Whether it was closed."""
-        return self.core.state is CLOSED
+        return self.machine.state is CLOSED
 
     @property
     def is_held_up(self) -> bool:
@@ -269,12 +269,12 @@ class ConnectionOwner:
         loop = self._loop
         if loop.is_running() and asyncio._get_running_loop() is not loop:
             with contextlib.suppress(RuntimeError):  # it has just ended
-                loop.call_soon_threadsafe(self._close_core, context=self._context)
+                loop.call_soon_threadsafe(self._close_machine, context=self._context)
         else:
-            self._close_core()
+            self._close_machine()
 
-    def _close_core(self) -> None:
-        self.core.close(self._loop.time())
+    def _close_machine(self) -> None:
+        self.machine.close(self._loop.time())
         self._timer.cancel()
 
     async def close(self) -> None:
@@ -296,7 +296,7 @@ class ConnectionOwner:
 
     def abandon(self) -> None:
         """End all where the loop is closed, and nobody waits any more."""
-        self.core.abandon()
+        self.machine.abandon()
         self._released = None
         self.drop(None)
         abandon(self._task)

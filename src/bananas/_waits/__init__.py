@@ -1,7 +1,7 @@
 """Waits for results, any number of them on one subscription."""
 
 from .as_completed import AsCompleted
-from .changes import JobChanges
+from .job_changes import JobChanges
 from .listener import Listener
 from .waits import Waits
 

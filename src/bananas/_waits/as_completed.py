@@ -8,26 +8,24 @@ import copy
 import functools
 import weakref
 from collections import deque
-from types import TracebackType
-from typing import Any, Deque, Dict, List, Optional, Sequence, Set, Type
+from typing import Any, Deque, Dict, List, Optional, Sequence, Set
 
 import anyio
 
 from .. import exceptions as exc
-from .._event_loops import running_loop
-from .._in_process import InProcess
 from ..location import JobPlace
 from ..models import JobResult
-from .limit import CANCELS_ARE_COUNTED, EventLimit
-from .lookup import final_result
-from .places import Known, locate
+from .job_location import Known, locate
+from .job_lookup import final_result
 from .registry import Wait
+from .time_limit import CANCELS_ARE_COUNTED, EventLimit
+from .wait_iterator import WaitIterator, let_go
 from .waits import Waits, is_short
 
 __all__ = ["AsCompleted"]
 
 
-class AsCompleted(InProcess):
+class AsCompleted(WaitIterator):
     """Gives the results of many jobs in the order in which the jobs end.
 
     Made by ``AsyncClient.as_completed``. Any number of consumers may share one: each result goes to
@@ -44,19 +42,15 @@ class AsCompleted(InProcess):
         any_attempt: bool,
         life: object = None,
     ) -> None:
-        self._life = life
-        self._waits = waits
+        super().__init__(waits, timeout, life)
         self._job_ids = job_ids
-        self._timeout = timeout
         self._any_attempt = any_attempt
-        self._deadline: Optional[float] = None
         self._pending: Optional[Dict[str, Wait]] = None
         self._done: Deque[Wait] = deque()
         self._sleepers: Set[asyncio.Future[None]] = set()
         self._is_looking = False
         self._late: Optional[exc.TimeoutError] = None
         self._is_told = False
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
         if len(set(job_ids)) < len(job_ids):
             raise ValueError("job_ids must name each job once")
 
@@ -84,40 +78,18 @@ class AsCompleted(InProcess):
 
     async def aclose(self) -> None:
         """End the waits that are left, and the steps of other consumers that are under way."""
-        _let_go(self._waits, self._left())
+        let_go(self._waits, self._left())
         self._pending = {}
         self._done.clear()
         self._wake_all()
-
-    def __del__(self) -> None:
-        # Left early and forgotten, maybe by another thread, or after the loop has ended.
-        left = self._left()
-        if left and self._loop is not None:
-            try:
-                self._loop.call_soon_threadsafe(_let_go, self._waits, left)
-            except RuntimeError:
-                pass
-
-    async def __aenter__(self) -> AsCompleted:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        await self.aclose()
 
     def _left(self) -> List[Wait]:
         return [*(self._pending or {}).values(), *self._done]
 
     def _start(self) -> None:
-        loop = self._loop = running_loop()
+        loop = self._begin()
         # The waits must not keep alive an iterator that everybody else has forgotten.
         myself = weakref.ref(self)
-        if self._timeout is not None:
-            self._deadline = loop.time() + self._timeout
         self._pending = {}
         for job_id in self._job_ids:
             if self._timeout == 0:  # only looks: nothing is to be subscribed for that
@@ -178,7 +150,7 @@ class AsCompleted(InProcess):
             missing = list((self._pending or {}).values())
             if missing:
                 self._late = self._too_late(missing, places, reason)
-                _let_go(self._waits, missing)
+                let_go(self._waits, missing)
                 self._pending = {}
         finally:
             self._is_looking = False
@@ -217,8 +189,3 @@ def _noted(
     results = reference()
     if results is not None:
         results._note(wait)
-
-
-def _let_go(waits: Waits, left: Sequence[Wait]) -> None:
-    for wait in left:
-        waits.unregister(wait)

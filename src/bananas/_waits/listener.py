@@ -9,10 +9,12 @@ import random
 from typing import Awaitable, Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
+from .._backoff import Backoff
 from .._redis import Command, Link, LinkLost, Outage, Reply
 from .._tasks import abandon, cancel_and_wait, cancel_task, start_task
+from .._timer import Timer
 from .._wire import Keys
-from .subscriptions import Subscriptions
+from .channels import Channels
 
 __all__ = ["Listener"]
 
@@ -62,14 +64,14 @@ class Listener:
         self._on_lost = on_lost
         self._on_refused = on_refused
         self._ping_interval = ping_interval
-        self._subscriptions = Subscriptions(keys)
+        self._channels = Channels(keys)
         self._link: Optional[Link] = None
         self._task: Optional[asyncio.Task[None]] = None
         self._outage = Outage("results")
-        self._flush_handle: Optional[asyncio.Handle] = None
+        self._is_flush_awaited = False
         self._linger: Optional[asyncio.TimerHandle] = None
         self._wake: Optional[asyncio.Future[None]] = None
-        self._beat: Optional[asyncio.TimerHandle] = None
+        self._beat = Timer(self._on_beat)
         self._last_read = 0.0
         self._pinged = False
         self._loop: Optional[asyncio.AbstractEventLoop] = None
@@ -78,7 +80,7 @@ class Listener:
 
     def subscribe(self, job_id: str) -> None:
         """Want the notifications of a job; connects when it has to."""
-        is_subscribed = self._subscriptions.want(job_id)
+        is_subscribed = self._channels.want(job_id)
         if self._link is not None and not is_subscribed:
             self._flush_soon()
         if self._wake is not None or self._task is None or self._task.done():
@@ -88,14 +90,14 @@ class Listener:
 
     def unsubscribe(self, job_id: str) -> None:
         """Want them no longer."""
-        self._subscriptions.unwant(job_id)
+        self._channels.unwant(job_id)
         if self._link is not None and self._linger is None:
             loop = asyncio.get_running_loop()
             self._linger = loop.call_later(_LINGER, self._flush_rest, context=contextvars.Context())
 
     def keep_going(self) -> None:
         """Start the owner if there is none and something is wanted: it may have been cancelled."""
-        if not len(self._subscriptions) or self._closed:
+        if not len(self._channels) or self._closed:
             return
         if self._task is None or self._task.done():
             self._wake = None
@@ -143,9 +145,9 @@ class Listener:
 
     async def _run(self) -> None:
         loop = self._loop = asyncio.get_running_loop()
-        failures = 0
+        backoff = Backoff(_FIRST_BACKOFF, _LONGEST_BACKOFF, random.random)
         while not self._has_ended():
-            if not len(self._subscriptions):
+            if not len(self._channels):
                 self._wake = loop.create_future()
                 await self._wake
             link = await self._connect()
@@ -154,18 +156,16 @@ class Listener:
                     await link.aclose()
                 return
             if link is None:
-                longest = min(_LONGEST_BACKOFF, _FIRST_BACKOFF * 2**failures)
-                failures = min(failures + 1, 10)
-                await asyncio.sleep(longest * (0.5 + random.random() / 2))
+                await asyncio.sleep(backoff.next())
                 continue
             began = loop.time()
             await self._serve(link)
             if loop.time() - began > 1:
-                failures = 0
-            elif failures or len(self._subscriptions):
+                backoff.failures = 0
+            elif backoff.failures or len(self._channels):
                 # A server that takes connections and drops them is not to be hammered.
                 await asyncio.sleep(_FIRST_BACKOFF * (0.5 + random.random() / 2))
-                failures = min(failures + 1, 5)
+                backoff.failures = min(backoff.failures + 1, 5)
 
     def _has_ended(self) -> bool:
         # Below 3.11 a cancellation that comes with the end of a time limit gets lost in it.
@@ -202,15 +202,15 @@ class Listener:
         self._last_read = loop.time()
         self._pinged = False
         self._link = link
-        self._subscriptions.connected()
+        self._channels.connected()
         self._flush_soon()
-        self._next_beat(loop)
+        self._next_beat()
         await link.listen(self._arrived)
 
     def _arrived(self, replies: List[Reply]) -> None:
         self._last_read = asyncio.get_running_loop().time()
         self._pinged = False
-        heard = self._subscriptions.read(replies)
+        heard = self._channels.read(replies)
         if heard.refusal is not None:
             # No right to subscribe, say: the waits go on with the periodic reads.
             _log.warning("Redis refuses to notify of results: %s", heard.refusal, extra=_REFUSED)
@@ -221,29 +221,29 @@ class Listener:
 
     def _forget_link(self) -> None:
         self._link = None
-        self._subscriptions.lost()
-        for timer in (self._beat, self._linger, self._flush_handle):
-            if timer is not None:
-                timer.cancel()
-        self._beat = self._linger = self._flush_handle = None
+        self._channels.lost()
+        self._beat.cancel()
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
         self._on_lost()
 
     # -- what is wanted, in batches --------------------------------------------------------------
 
     def _flush_soon(self) -> None:
-        if self._flush_handle is None:
-            self._flush_handle = asyncio.get_running_loop().call_soon(
-                self._flush, context=contextvars.Context()
-            )
+        if not self._is_flush_awaited:
+            self._is_flush_awaited = True
+            loop = asyncio.get_running_loop()
+            loop.call_soon(self._flush, context=contextvars.Context())
 
     def _flush_rest(self) -> None:
         self._linger = None
         self._flush()
 
     def _flush(self) -> None:
-        self._flush_handle = None
+        self._is_flush_awaited = False
         if self._link is not None:
-            commands = self._subscriptions.take_changes()
+            commands = self._channels.take_changes()
             if commands:
                 self._send(self._link, commands)
 
@@ -256,16 +256,14 @@ class Listener:
 
     # -- signs of life ---------------------------------------------------------------------------
 
-    def _next_beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._beat = loop.call_later(
-            self._ping_interval / 4, self._on_beat, loop, context=contextvars.Context()
-        )
+    def _next_beat(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._beat.set(loop, loop.time() + self._ping_interval / 4)
 
-    def _on_beat(self, loop: asyncio.AbstractEventLoop) -> None:
-        link = self._link
-        if link is None:
+    def _on_beat(self) -> None:
+        link, silence = self._link, self.silence()
+        if link is None or silence is None:
             return
-        silence = loop.time() - self._last_read
         if self._pinged and silence >= 1.5 * self._ping_interval:
             _log.debug("listener: silent for %.1f s, giving the connection up", silence)
             link.abort()
@@ -273,4 +271,4 @@ class Listener:
         if not self._pinged and silence >= 0.75 * self._ping_interval:
             self._pinged = True
             self._send(link, [(b"PING",)])
-        self._next_beat(loop)
+        self._next_beat()

@@ -14,13 +14,13 @@ from .._pipeline import AutoPipeline
 from .._wire import Keys, utcnow
 from ..location import Location
 from ..models import JobResult
-from . import messages
-from .limit import CANCELS_ARE_COUNTED, EventLimit
+from . import wait_errors
+from .job_location import Known, locate
+from .job_lookup import final_result, look_up
 from .listener import Listener
-from .lookup import final_result, look_up
-from .owner import Owner
-from .places import Known, locate
+from .machine_owner import MachineOwner
 from .registry import Wait
+from .time_limit import CANCELS_ARE_COUNTED, EventLimit
 
 __all__ = ["Waits", "is_short"]
 
@@ -55,13 +55,13 @@ class Waits:
         self._pipeline = pipeline
         self._keys = keys
         self._proper_look = min(read_timeout, _PROPER_LOOK)
-        self._owner = Owner(pipeline, listen, keys, safety_interval=safety_interval)
-        self._core = self._owner.core
+        self._owner = MachineOwner(pipeline, listen, keys, safety_interval=safety_interval)
+        self._machine = self._owner.machine
         self._closed = False
         self.now: Callable[[], datetime] = utcnow
 
     def __len__(self) -> int:
-        return len(self._core)
+        return len(self._machine)
 
     async def wait(
         self,
@@ -89,7 +89,7 @@ class Waits:
         event: asyncio.Future[JobResult[Any]] = wait.event
         try:
             if must_exist or is_short(timeout):
-                self._core.hurried([job_id])
+                self._machine.hurried([job_id])
             with anyio.fail_after(timeout) if CANCELS_ARE_COUNTED else EventLimit(event, timeout):
                 return await event
         except builtins.TimeoutError:
@@ -104,16 +104,16 @@ class Waits:
             raise exc.ClientClosedError("the client is closed; make a new one")
         loop = self._pipeline.running_loop()
         wait = Wait(job_id, loop.create_future(), any_attempt=any_attempt, must_exist=must_exist)
-        self._core.registered(wait, loop.time())
+        self._machine.registered(wait, loop.time())
         return wait
 
     def look_now(self, job_ids: Sequence[str]) -> None:
         """Look at jobs that are waited for only for a short while."""
-        self._core.hurried(job_ids)
+        self._machine.hurried(job_ids)
 
     def unregister(self, wait: Wait) -> None:
         """Let a wait go, whatever became of it."""
-        self._core.left(wait)
+        self._machine.left(wait)
         event: asyncio.Future[JobResult[Any]] = wait.event
         if not event.done():
             event.cancel()
@@ -175,7 +175,7 @@ class Waits:
         if self._closed:
             raise exc.ClientClosedError("the client was closed during the wait", job_id=job_ids[0])
         if isinstance(trouble, exc.ConnectionError) and trouble.permanent:
-            raise messages.refused(trouble, job_ids[0])
+            raise wait_errors.refused(trouble, job_ids[0])
         return found, str(trouble or "")
 
     async def _last_look(self, wait: Wait, timeout: float) -> JobResult[Any]:
@@ -184,15 +184,15 @@ class Waits:
         (known,), reason = await self.last_looks([job_id], timeout, looked=wait.looked)
         if known is None:
             text = f"where the job is can't be found out: {reason}"
-            raise messages.timed_out(job_id, timeout, None, text)
+            raise wait_errors.timed_out(job_id, timeout, None, text)
         result = final_result(job_id, known, any_attempt=wait.any_attempt)
         if result is not None:
             return result
         if wait.must_exist and known.result is None and not known.document.is_there:
-            raise messages.not_found(job_id)
+            raise wait_errors.not_found(job_id)
         where = locate(known)
-        text = messages.describe(where, known, self.now())
-        raise messages.timed_out(job_id, timeout, where.place, text)
+        text = wait_errors.describe(where, known, self.now())
+        raise wait_errors.timed_out(job_id, timeout, where.place, text)
 
     # -- what a health check asks ----------------------------------------------------------------
 
@@ -204,12 +204,12 @@ class Waits:
     @property
     def found_by_notification(self) -> int:
         """How many waits a notification, or a look at once, has ended."""
-        return self._core.endings.found_by_notification
+        return self._machine.endings.found_by_notification
 
     @property
     def found_by_safety_read(self) -> int:
         """How many waits a periodic read has ended."""
-        return self._core.endings.found_by_safety_read
+        return self._machine.endings.found_by_safety_read
 
 
 def is_short(timeout: Optional[float]) -> bool:

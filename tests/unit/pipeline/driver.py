@@ -36,7 +36,7 @@ class Driver:
         self._choose = choose
         self.now = 0.0
         self.server = Server()
-        self.core = StateMachine(
+        self.machine = StateMachine(
             self,
             connect_timeout=CONNECT_TIMEOUT,
             no_connection=BananasConnectionError("no answer"),
@@ -113,7 +113,7 @@ class Driver:
 
     def _ask(self, request: Request) -> None:
         self.requests.append(request)
-        self.core.request(request, self.now, at_once=self._choose(4) == 0)
+        self.machine.request(request, self.now, at_once=self._choose(4) == 0)
 
     def _submit(self) -> None:
         self._ask(submit([self._new_entry()], self.now, idempotent=self._choose(3) == 0))
@@ -136,14 +136,14 @@ class Driver:
     def _turn(self) -> None:
         if self._is_turn_awaited:
             self._is_turn_awaited = False
-            self.core.send_now(self.now)
+            self.machine.send_now(self.now)
 
     def _deliver(self) -> None:
         """The server runs what is on its way, and replies."""
         if self._connection is not None and self._connection.inbox:
             replies = self.server.run(self._connection)
             if self._connection.is_open:
-                self.core.replies(replies, self.now)
+                self.machine.replies(replies, self.now)
             else:
                 self._drop_from_outside()
 
@@ -155,12 +155,12 @@ class Driver:
             replies = [stray, *self.server.run(self._connection)][:count]
             if len(replies) == count > 1:
                 # Only by its pattern, or a marker behind it, can it be recognised.
-                self.core.replies(replies, self.now)
+                self.machine.replies(replies, self.now)
             else:
                 self._drop_from_outside()
 
     def _drop_from_outside(self) -> None:
-        self.core.link_lost("it was cut", self.now)
+        self.machine.link_lost("it was cut", self.now)
 
     def _lose_reply(self) -> None:
         if self._connection is not None and self._connection.inbox:
@@ -186,7 +186,7 @@ class Driver:
         if self._is_connecting:
             self._is_connecting = False
             self._connection = self.server.connect()
-            self.core.link_up(self._connection.facts, self.now)
+            self.machine.link_up(self._connection.facts, self.now)
 
     def _connect_to_replica(self) -> None:
         if self._is_connecting:
@@ -195,7 +195,7 @@ class Driver:
             replica.run_id, replica.role = "replica", "slave"
             replica.refusal = ReplyError("READONLY", "a replica")
             self._connection = replica.connect()
-            self.core.link_up(self._connection.facts, self.now)
+            self.machine.link_up(self._connection.facts, self.now)
             if self._connection is not None:
                 self._lose_request()
 
@@ -203,7 +203,7 @@ class Driver:
         if self._is_connecting:
             self._is_connecting = False
             refusal = ReplyError("LOADING", "not yet") if self._choose(3) == 0 else None
-            self.core.link_failed(BananasConnectionError("no"), self.now, refusal)
+            self.machine.link_failed(BananasConnectionError("no"), self.now, refusal)
 
     def _lose_elsewhere(self) -> None:
         """A blocking caller has lost the reply on a connection of its own."""
@@ -219,7 +219,7 @@ class Driver:
                 self._held_back.append(connection)
             facts = connection.facts
             copied = LinkFacts(facts.client_id, facts.run_id, facts.role)
-            self.core.reply_lost(request, copied, self.now)
+            self.machine.reply_lost(request, copied, self.now)
 
     def _abandon(self) -> None:
         waiting = [request for request in self.requests[-20:] if not request.future.done()]
@@ -238,7 +238,7 @@ class Driver:
         while self._wake_at is not None and self._wake_at <= until:
             self.now = max(self.now, self._wake_at)
             self._wake_at = None
-            self.core.time(self.now)
+            self.machine.time(self.now)
             turns += 1
             assert turns < 10_000, "the timer goes off without end"
         self.now = until
@@ -275,15 +275,15 @@ class Driver:
     # -- what must hold --------------------------------------------------------------------------
 
     def _check(self) -> None:
-        state = self.core.state
-        assert (self.core.facts is not None) is (self._connection is not None)
+        state = self.machine.state
+        assert (self.machine.facts is not None) is (self._connection is not None)
         if state is not State.BACKING_OFF:  # which keeps the connection to a server that is busy
             assert (self._connection is not None) is (state in _CONNECTED)
         assert self._is_connecting is (state is State.CONNECTING)
         on_its_way = self._connection is not None and bool(self._connection.inbox)
         assert on_its_way is (state in (State.SENT, State.SETTLING))
         if state is State.READY:
-            assert self._is_turn_awaited or not self.core.pending.has_more
+            assert self._is_turn_awaited or not self.machine.pending.has_more
         while self._checked < len(self.requests):
             if not self.requests[self._checked].future.done():
                 break

@@ -21,7 +21,7 @@ class Recorder:
     """Carries nothing out, and notes what it was told to do.
 
     Attributes:
-        core: The state machine.
+        machine: The state machine.
         effects: The names of the effects, in their order; those of the timer left out.
         sent: The commands that were sent last.
         wake_at_time: What the timer is set to.
@@ -33,7 +33,7 @@ class Recorder:
         self.sent: List[Command] = []
         self.wake_at_time = float("inf")
         self.unwritten = 0
-        self.core = StateMachine(
+        self.machine = StateMachine(
             self,
             connect_timeout=CONNECT_TIMEOUT,
             no_connection=BananasConnectionError("no answer"),
@@ -65,10 +65,10 @@ class Recorder:
 
     @property
     def state(self) -> State:
-        return self.core.state
+        return self.machine.state
 
     def is_at(self, state: State) -> bool:
-        return self.core.state is state
+        return self.machine.state is state
 
     @property
     def verbs(self) -> List[bytes]:
@@ -85,17 +85,17 @@ class Recorder:
         no_transactions: Optional[ReplyError] = None,
     ) -> LinkFacts:
         """A connection was made; its id is higher than that of any before, if none is given."""
-        number = self.core.connections + 1 if client_id is None else client_id
+        number = self.machine.connections + 1 if client_id is None else client_id
         facts = LinkFacts(number, run_id, role, no_transactions)
-        self.core.link_up(facts, now)
+        self.machine.link_up(facts, now)
         return facts
 
     def link_failed(self, now: float = 0.0, *, permanent: bool = False) -> None:
-        self.core.link_failed(BananasConnectionError("refused", permanent=permanent), now)
+        self.machine.link_failed(BananasConnectionError("refused", permanent=permanent), now)
 
     def ready(self) -> Recorder:
         """Bring it to a connection with nothing on its way."""
-        self.core.request(call(b"PING"), 0.0)
+        self.machine.request(call(b"PING"), 0.0)
         self.link_up()
         self.reply(b"PONG")
         self.effects.clear()
@@ -103,7 +103,7 @@ class Recorder:
         return self
 
     def ask(self, request: Request, now: float = 0.0, *, at_once: bool = True) -> Request:
-        self.core.request(request, now, at_once=at_once)
+        self.machine.request(request, now, at_once=at_once)
         return request
 
     def reply(self, *replies: Any, now: float = 0.0) -> None:
@@ -112,7 +112,7 @@ class Recorder:
         if self.sent[-1][0] == b"ECHO":
             answer.append(self.sent[-1][1])
         assert len(answer) == len(self.sent), self.verbs
-        self.core.replies(answer, now)
+        self.machine.replies(answer, now)
 
     def lose(self, now: float = 0.0, replies: Sequence[Any] = ()) -> None:
-        self.core.link_lost("it was cut", now, replies)
+        self.machine.link_lost("it was cut", now, replies)

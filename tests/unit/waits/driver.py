@@ -12,8 +12,8 @@ from bananas import (
     ResultNotFoundError,
     TimeoutError,
 )
-from bananas._waits.core import WaitCore
 from bananas._waits.registry import AwaitedJob, State, Wait
+from bananas._waits.state_machine import StateMachine
 from tests.unit.waits.model import Server, Work
 
 __all__ = ["Driver"]
@@ -43,7 +43,7 @@ class Driver:
     def __init__(self, choose: Callable[[int], int]) -> None:
         self._choose = choose
         self.server = Server()
-        self.core = WaitCore(self, safety_interval=SAFETY_INTERVAL)
+        self.machine = StateMachine(self, safety_interval=SAFETY_INTERVAL)
         self.works: Dict[str, Work] = {}
         self.waits: List[Wait] = []
         self._limits: Dict[Wait, float] = {}
@@ -61,7 +61,7 @@ class Driver:
         assert job_id not in self._wanted
         self._wanted[job_id] = None
         if job_id in self.server.subscribed and job_id not in self._subscribing:
-            self.core.confirmed([job_id])  # its UNSUBSCRIBE was not sent yet
+            self.machine.confirmed([job_id])  # its UNSUBSCRIBE was not sent yet
         elif self._is_connected:
             self._subscribing.append(job_id)
 
@@ -71,7 +71,7 @@ class Driver:
     def read_results(self, jobs: Sequence[AwaitedJob]) -> None:
         def execute() -> Callable[[], None]:
             replies = [self.server.result(job.job_id) for job in jobs]
-            return lambda: self.core.results_read(jobs, replies)
+            return lambda: self.machine.results_read(jobs, replies)
 
         self._reads.append(_Read(execute, lambda: self._fail_read(jobs, results=True)))
 
@@ -87,14 +87,14 @@ class Driver:
                 text = self.server.document(job.job_id, whole=whole)
                 self._perhaps_work()
                 replies.append((taken, text, self.server.result(job.job_id)))
-            return lambda: self.core.documents_read(jobs, replies, self.server.now, whole=whole)
+            return lambda: self.machine.documents_read(jobs, replies, self.server.now, whole=whole)
 
         self._reads.append(_Read(execute, lambda: self._fail_read(jobs, results=False)))
 
     def read_dead_letters(self, count: int) -> None:
         def execute() -> Callable[[], None]:
             letters = self.server.dead[:count]
-            return lambda: self.core.dead_letters_read(letters)
+            return lambda: self.machine.dead_letters_read(letters)
 
         self._reads.append(_Read(execute, lambda: self._fail_read([], results=False)))
 
@@ -129,7 +129,7 @@ class Driver:
 
     def _fail_read(self, jobs: Sequence[AwaitedJob], *, results: bool) -> None:
         errors: List[BananasError] = [TimeoutError("late"), ConnectionError("gone")]
-        self.core.read_failed(jobs, errors[self._choose(2)], results=results)
+        self.machine.read_failed(jobs, errors[self._choose(2)], results=results)
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -152,9 +152,9 @@ class Driver:
         self.waits.append(wait)
         self._limits[wait] = self.server.now + 1 + self._choose(40)
         self._may_be_missing[wait] = job_id not in self.server.documents
-        self.core.registered(wait, self.server.now)
+        self.machine.registered(wait, self.server.now)
         if wait in self.waits and (wait.must_exist or not self._choose(3)):
-            self.core.hurried([job_id])
+            self.machine.hurried([job_id])
 
     def _work(self) -> None:
         able = [work for work in self.works.values() if work.can_go_on]
@@ -172,7 +172,7 @@ class Driver:
 
     def _leave(self) -> None:
         if self.waits and not self._choose(3):
-            self.core.left(self.waits.pop(self._choose(len(self.waits))))
+            self.machine.left(self.waits.pop(self._choose(len(self.waits))))
 
     def _network(self) -> None:
         """Let a command arrive, or a reply, or a notification, or a connection be made."""
@@ -186,9 +186,9 @@ class Driver:
         elif way == 2 and self._confirmations:
             job_id = self._confirmations.pop(0)
             if job_id in self._wanted:
-                self.core.confirmed([job_id])
+                self.machine.confirmed([job_id])
         elif way == 3 and self.server.published:
-            self.core.notified([self.server.published.pop(0)])
+            self.machine.notified([self.server.published.pop(0)])
         elif not self._is_connected:
             self._is_connected = True
             self._subscribing = list(self._wanted)
@@ -213,7 +213,7 @@ class Driver:
             self.server.subscribed.clear()
             self.server.published.clear()
             self._subscribing, self._confirmations = [], []
-            self.core.lost()
+            self.machine.lost()
         elif way == 2 and self._reads:
             self._reads.pop(0).fail()
 
@@ -223,19 +223,19 @@ class Driver:
         for wait in list(self.waits):
             if self._limits[wait] <= self.server.now:
                 self.waits.remove(wait)
-                self.core.left(wait)
+                self.machine.left(wait)
         if self._wake_at is not None and self._wake_at <= self.server.now:
             self._wake_at = None
-            self.core.time(self.server.now)
+            self.machine.time(self.server.now)
 
     # -- what has to hold ------------------------------------------------------------------------
 
     def _check(self) -> None:
         """Hold the books of the state machine against those of the driver."""
         awaited = {wait.job_id for wait in self.waits}
-        jobs = {job.job_id: job for job in self.core._registry}
+        jobs = {job.job_id: job for job in self.machine._registry}
         assert set(jobs) == awaited == set(self._wanted)
-        assert len(self.core._pacing) == len(awaited)
+        assert len(self.machine._pacing) == len(awaited)
         assert not awaited or self._wake_at is not None
         for job in jobs.values():
             assert job.state is not State.ENDED
@@ -254,16 +254,16 @@ class Driver:
             self.server.now += 0.05
             if self._wake_at is not None and self._wake_at <= self.server.now:
                 self._wake_at = None
-                self.core.time(self.server.now)
+                self.machine.time(self.server.now)
             self._check()
         left = [wait for wait in self.waits if wait.job_id in self.server.documents]
         assert left == [], "a wait hangs though its job has ended"
         for wait in list(self.waits):
             self.waits.remove(wait)
-            self.core.left(wait)
+            self.machine.left(wait)
         self._settle()
         self._check()
-        assert len(self.core) == 0
+        assert len(self.machine) == 0
 
     def _settle(self) -> None:
         while self._reads:
@@ -276,4 +276,4 @@ class Driver:
         confirmed = [job_id for job_id in self._subscribing if job_id in self._wanted]
         self._subscribing.clear()
         if confirmed:
-            self.core.confirmed(confirmed)
+            self.machine.confirmed(confirmed)

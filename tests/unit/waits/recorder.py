@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from bananas import BananasError, JobResult
-from bananas._waits.core import WaitCore
 from bananas._waits.registry import AwaitedJob, State, Wait
+from bananas._waits.state_machine import StateMachine
 from tests.faults import worker
 
 __all__ = ["SAFETY_INTERVAL", "Recorder", "document", "failed", "succeeded"]
@@ -38,7 +38,7 @@ class Recorder:
     """Carries nothing out, and notes what it was told to do.
 
     Attributes:
-        core: The state machine.
+        machine: The state machine.
         effects: The effects, in their order; those of the timer left out.
         reads: What is to be answered, the oldest first: a kind, and its arguments.
         outcomes: What became of waits.
@@ -51,7 +51,7 @@ class Recorder:
         self.outcomes: Dict[Wait, object] = {}
         self.wake_at_time: Optional[float] = None
         self.now = 100.0
-        self.core = WaitCore(self, safety_interval=SAFETY_INTERVAL)
+        self.machine = StateMachine(self, safety_interval=SAFETY_INTERVAL)
 
     def subscribe(self, job_id: str) -> None:
         self.effects.append(("subscribe", job_id))
@@ -90,13 +90,13 @@ class Recorder:
     def wait(self, job_id: str = "a", **options: bool) -> Wait:
         """Register a wait."""
         wait = Wait(job_id, **options)
-        self.core.registered(wait, self.now)
+        self.machine.registered(wait, self.now)
         return wait
 
     def listen(self, job_id: str = "a", **options: bool) -> Wait:
         """Register a wait, confirm its channel, and find no result yet."""
         wait = self.wait(job_id, **options)
-        self.core.confirmed([job_id])
+        self.machine.confirmed([job_id])
         self.answer(None)
         return wait
 
@@ -105,22 +105,22 @@ class Recorder:
         kind, jobs, _ = self.reads.pop(0)
         assert len(replies) == len(jobs)
         if kind == "results":
-            self.core.results_read(jobs, replies)
+            self.machine.results_read(jobs, replies)
         else:
             whole = kind == "whole documents"
-            self.core.documents_read(jobs, replies, self.now, whole=whole)
+            self.machine.documents_read(jobs, replies, self.now, whole=whole)
 
     def refuse(self, error: BaseException) -> None:
         """Fail the oldest read."""
         kind, jobs, _ = self.reads.pop(0)
-        self.core.read_failed(jobs, error, results=kind == "results")
+        self.machine.read_failed(jobs, error, results=kind == "results")
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, tick by tick."""
         until = self.now + seconds
         while self.wake_at_time is not None and self.wake_at_time <= until:
             self.now, self.wake_at_time = self.wake_at_time, None
-            self.core.time(self.now)
+            self.machine.time(self.now)
         self.now = until
 
     def take(self) -> List[Tuple[str, object]]:
@@ -130,5 +130,5 @@ class Recorder:
 
     def state(self, job_id: str = "a") -> State:
         """Return how far the wait for a job has come."""
-        job = self.core._registry.get(job_id)
+        job = self.machine._registry.get(job_id)
         return State.ENDED if job is None else job.state

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import TracebackType
-from typing import Any, Deque, List, Optional, Type
+from typing import Any, Deque, List, Optional
 
 from .. import exceptions as exc
-from .._event_loops import running_loop
-from .._in_process import InProcess
 from .._wire import utcnow
 from ..location import JobPlace, Location
 from ..models import JobResult
 from ..operating import ChangeKind, JobChange
-from .lookup import final_result
-from .messages import timed_out
-from .places import Known, locate
+from .job_location import Known, locate
+from .job_lookup import final_result
 from .registry import Wait
+from .wait_errors import timed_out
+from .wait_iterator import WaitIterator
 from .waits import Waits
 
 __all__ = ["JobChanges"]
@@ -38,7 +36,7 @@ _KINDS = {
 }
 
 
-class JobChanges(InProcess):
+class JobChanges(WaitIterator):
     """Gives each change of a job that is seen, until the job has ended.
 
     Made by ``AsyncClient.watch``, for one consumer. A plain class: the loop's body may do what it
@@ -48,12 +46,8 @@ class JobChanges(InProcess):
     def __init__(
         self, waits: Waits, job_id: str, timeout: Optional[float], life: object = None
     ) -> None:
-        self._life = life
-        self._waits = waits
+        super().__init__(waits, timeout, life)
         self._job_id = job_id
-        self._timeout = timeout
-        self._loop: Optional[asyncio.AbstractEventLoop] = None
-        self._deadline: Optional[float] = None
         self._wait: Optional[Wait] = None
         self._wake: Optional[asyncio.Future[None]] = None
         self._pause = 0.0
@@ -85,35 +79,17 @@ class JobChanges(InProcess):
         self._changes.clear()
         self._let_go()
 
-    def __del__(self) -> None:
-        # Left early and forgotten, maybe by another thread, or after the loop has ended.
-        if self._wait is not None and self._loop is not None:
-            try:
-                self._loop.call_soon_threadsafe(self._waits.unregister, self._wait)
-            except RuntimeError:
-                pass
-
-    async def __aenter__(self) -> JobChanges:
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        await self.aclose()
-
     def _start(self) -> None:
-        self._loop = running_loop()
-        if self._timeout is not None:
-            self._deadline = self._time() + self._timeout
+        self._begin()
         self._wait = self._waits.register(self._job_id, any_attempt=False)
         self._pause = _FIRST_PAUSE
 
     def _time(self) -> float:
         assert self._loop is not None
         return self._loop.time()
+
+    def _left(self) -> List[Wait]:
+        return [] if self._wait is None else [self._wait]
 
     def _let_go(self) -> None:
         wait, self._wait = self._wait, None

@@ -63,7 +63,7 @@ def test_lone_request_is_sent_in_its_turn() -> None:
     pipeline.ask(submit([entry("c")]), at_once=False)
     pipeline.ask(submit([entry("d")]), at_once=False)
     assert pipeline.effects == ["send soon", "send soon"]
-    pipeline.core.send_now(0.0)
+    pipeline.machine.send_now(0.0)
     assert pipeline.sent[2] == (b"LPUSH", b"low", b"c", b"d")
 
 
@@ -137,7 +137,7 @@ def test_failed_attempts() -> None:
         assert pipeline.is_at(State.BACKING_OFF)
         waits.append(round(pipeline.wake_at_time - now, 3))
         now = pipeline.wake_at_time
-        pipeline.core.time(now)
+        pipeline.machine.time(now)
         assert pipeline.is_at(State.CONNECTING)
     assert waits == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5]
 
@@ -148,7 +148,7 @@ def test_nobody_waits_any_more() -> None:
     request = pipeline.ask(call(b"PING"))
     pipeline.link_failed()
     request.future.cancel()
-    pipeline.core.time(pipeline.wake_at_time)
+    pipeline.machine.time(pipeline.wake_at_time)
     assert pipeline.is_at(State.IDLE)
 
 
@@ -169,9 +169,9 @@ def test_permanent_failure_ends_all_at_once() -> None:
     pipeline = Recorder()
     requests = [pipeline.ask(call(b"PING")), pipeline.ask(submit([entry("a")]))]
     error = AuthenticationError("wrong password", permanent=True)
-    pipeline.core.link_failed(error, 0.0)
+    pipeline.machine.link_failed(error, 0.0)
     assert [type(outcome(request)) for request in requests] == [AuthenticationError] * 2
-    pipeline.core.time(pipeline.wake_at_time)
+    pipeline.machine.time(pipeline.wake_at_time)
     assert pipeline.is_at(State.IDLE)
 
 
@@ -197,7 +197,7 @@ def test_refusal_that_passes(code: str) -> None:
     assert pipeline.verbs == [b"ECHO"]
     pipeline.reply()
     assert pipeline.is_at(State.BACKING_OFF)
-    pipeline.core.time(pipeline.wake_at_time)
+    pipeline.machine.time(pipeline.wake_at_time)
     if code == "BUSY":  # any other connection would meet the script, too
         assert pipeline.effects == ["send", "send", "send"]
         assert pipeline.verbs == [b"PING", b"ECHO"]
@@ -215,9 +215,9 @@ def test_refusal_until_the_deadline() -> None:
     pipeline = Recorder().ready()
     first = pipeline.ask(submit([entry("a")]))
     pipeline.reply(OK, BUSY, BUSY, ABORTED)
-    pipeline.core.replies([BUSY], 0.0)  # to the marker: ECHO is refused as well
+    pipeline.machine.replies([BUSY], 0.0)  # to the marker: ECHO is refused as well
     second = pipeline.ask(submit([entry("b")]))
-    pipeline.core.time(11.0)
+    pipeline.machine.time(11.0)
     for request in (first, second):
         error = outcome(request)
         assert isinstance(error, JobRejectedError)
@@ -230,7 +230,7 @@ def test_read_that_is_refused_for_now_is_made_again() -> None:
     request = pipeline.ask(call(b"GET"))
     pipeline.reply(ReplyError("LOADING", "not yet"))
     assert pipeline.is_at(State.BACKING_OFF)
-    pipeline.core.time(11.0)
+    pipeline.machine.time(11.0)
     assert isinstance(outcome(request), ServerError)
 
 
@@ -254,7 +254,7 @@ def test_replies_of_something_else(replies: List[Any]) -> None:
     """Nothing is concluded from them; the connection is dropped, and the submit in doubt."""
     pipeline = Recorder().ready()
     pipeline.ask(submit([entry("a")]))
-    pipeline.core.replies(replies, 0.0)
+    pipeline.machine.replies(replies, 0.0)
     assert pipeline.is_at(State.CONNECTING)
     pipeline.link_up()
     assert pipeline.is_at(State.SETTLING)
@@ -264,7 +264,7 @@ def test_marker_that_does_not_come_back() -> None:
     """A reply that was slipped in reaches no caller."""
     pipeline = Recorder().ready()
     request = pipeline.ask(call(b"GET"))
-    pipeline.core.replies([b"stray", b"value"], 0.0)
+    pipeline.machine.replies([b"stray", b"value"], 0.0)
     assert pipeline.is_at(State.CONNECTING)
     assert not request.future.done()
 
@@ -274,7 +274,7 @@ def test_marker_that_may_not_be_used(error: ReplyError) -> None:
     """Who has no right to ECHO can read all the same."""
     pipeline = Recorder().ready()
     request = pipeline.ask(call(b"GET"))
-    pipeline.core.replies([b"value", error], 0.0)
+    pipeline.machine.replies([b"value", error], 0.0)
     assert outcome(request) == [b"value"]
 
 
@@ -285,7 +285,7 @@ def test_connection_that_is_still_inside_a_transaction() -> None:
     request = pipeline.ask(submit([entry("a")]))
     read = pipeline.ask(call(b"GET"))
     pipeline.reply(b"PONG")
-    pipeline.core.replies([OK, QUEUED, QUEUED, NOPERM, QUEUED, QUEUED], 0.0)
+    pipeline.machine.replies([OK, QUEUED, QUEUED, NOPERM, QUEUED, QUEUED], 0.0)
     assert pipeline.verbs == [b"DISCARD", b"ECHO"]
     pipeline.reply(OK)
     assert outcome(request).rejected
@@ -297,7 +297,7 @@ def test_marker_that_is_refused_for_now() -> None:
     """Then nothing before it is trusted, but what can only be a transaction that was applied."""
     pipeline = Recorder().ready()
     read = pipeline.ask(call(b"GET"))
-    pipeline.core.replies([b"value", BUSY], 0.0)
+    pipeline.machine.replies([b"value", BUSY], 0.0)
     assert pipeline.is_at(State.BACKING_OFF)
     assert not read.future.done()
 
@@ -422,7 +422,7 @@ def test_server_that_is_not_ready_to_tell() -> None:
     pipeline.link_up()
     pipeline.reply(1, BUSY, BUSY)
     assert pipeline.is_at(State.BACKING_OFF)
-    pipeline.core.time(1.0)
+    pipeline.machine.time(1.0)
     pipeline.reply(0, 1, b"list", b"PONG")
     assert outcome(request) is None
 
@@ -480,7 +480,7 @@ def test_connection_that_is_lost_while_it_settles() -> None:
     pipeline.lose()
     pipeline.link_up()
     pipeline.lose()
-    pipeline.core.time(1.0)
+    pipeline.machine.time(1.0)
     pipeline.link_up()
     assert pipeline.is_at(State.SETTLING)
     pipeline.reply(0, 1, b"list")
@@ -491,7 +491,7 @@ def test_reply_that_was_lost_elsewhere() -> None:
     """It is settled on a connection that is younger than the one that it was lost on."""
     pipeline = Recorder().ready()
     request = submit([entry("a")])
-    pipeline.core.reply_lost(request, LinkFacts(2, "run", "master"), 0.0)
+    pipeline.machine.reply_lost(request, LinkFacts(2, "run", "master"), 0.0)
     assert (pipeline.state, pipeline.effects) == (State.CONNECTING, ["drop", "connect"])
     pipeline.link_up(client_id=3)
     assert pipeline.sent[0] == (b"CLIENT", b"KILL", b"ID", 2)
@@ -609,7 +609,7 @@ def test_watch_that_a_refusal_ends() -> None:
     pipeline.reply(b"PONG")
     pipeline.reply(ReplyError("LOADING", "not yet"), OK, 0)
     assert pipeline.is_at(State.BACKING_OFF)
-    pipeline.core.time(pipeline.wake_at_time)
+    pipeline.machine.time(pipeline.wake_at_time)
     pipeline.link_up()
     assert pipeline.verbs == [b"GET", b"WATCH", b"EXISTS", b"ECHO"]
 
@@ -620,10 +620,10 @@ def test_script_that_runs_when_nobody_waits_any_more() -> None:
     pipeline.ask(submit([entry("a")], timeout=1.0))
     pipeline.reply(OK, BUSY, BUSY, ABORTED)
     pipeline.reply()
-    pipeline.core.time(1.0)
+    pipeline.machine.time(1.0)
     assert pipeline.is_at(State.READY)
     request = pipeline.ask(submit([entry("b")], 1.0))
-    pipeline.core.time(11.0)
+    pipeline.machine.time(11.0)
     assert isinstance(outcome(request), OutcomeUnknownError)
 
 
@@ -647,9 +647,9 @@ def test_silent_connection_is_given_up() -> None:
     """After 0.4 of a request's own time limit without a byte."""
     pipeline = Recorder().ready()
     pipeline.ask(submit([entry("a")], timeout=30.0))
-    pipeline.core.time(11.9)
+    pipeline.machine.time(11.9)
     assert pipeline.is_at(State.SENT)
-    pipeline.core.time(12.0)
+    pipeline.machine.time(12.0)
     assert pipeline.is_at(State.CONNECTING)
 
 
@@ -658,11 +658,11 @@ def test_slow_download_is_not_silent() -> None:
     pipeline = Recorder().ready()
     pipeline.ask(call(b"GET", timeout=100.0))
     for now in range(1, 60):
-        pipeline.core.round_trip.moved(16_000, float(now))
-    pipeline.core.time(60.0)
+        pipeline.machine.round_trip.moved(16_000, float(now))
+    pipeline.machine.time(60.0)
     assert pipeline.is_at(State.SENT)
-    pipeline.core.round_trip.moved(1, 98.0)
-    pipeline.core.time(99.1)
+    pipeline.machine.round_trip.moved(1, 98.0)
+    pipeline.machine.time(99.1)
     assert pipeline.is_at(State.CONNECTING)
 
 
@@ -676,10 +676,10 @@ def test_slow_upload_is_not_silent() -> None:
         if now > 12:
             break
         pipeline.unwritten -= 1_000_000
-        pipeline.core.time(now)
-    pipeline.core.time(13.0)
+        pipeline.machine.time(now)
+    pipeline.machine.time(13.0)
     assert pipeline.is_at(State.SENT)
-    pipeline.core.time(29.0)
+    pipeline.machine.time(29.0)
     assert pipeline.is_at(State.CONNECTING)
     assert not request.future.done()
 
@@ -689,7 +689,7 @@ def test_deadline_of_a_submit_that_was_sent() -> None:
     pipeline = Recorder().ready()
     request = pipeline.ask(submit([entry("a")]))
     pipeline.lose()
-    pipeline.core.time(10.0)
+    pipeline.machine.time(10.0)
     error = outcome(request)
     assert isinstance(error, OutcomeUnknownError)
     assert error.job_ids == ("a",)
@@ -700,7 +700,7 @@ def test_patience_of_a_submit_that_was_not_sent() -> None:
     pipeline = Recorder()
     request = pipeline.ask(submit([entry("a")]))
     assert pipeline.wake_at_time == 5.0
-    pipeline.core.time(5.0)
+    pipeline.machine.time(5.0)
     assert isinstance(outcome(request), BananasConnectionError)
 
 
@@ -710,7 +710,7 @@ def test_deadline_behind_others() -> None:
     pipeline.ask(submit([entry("a")], timeout=60.0))
     request = pipeline.ask(submit([entry("b")], timeout=1.0))
     read = pipeline.ask(call(b"GET", timeout=1.0))
-    pipeline.core.time(1.0)
+    pipeline.machine.time(1.0)
     assert type(outcome(request)) is BananasConnectionError
     assert isinstance(outcome(read), BananasTimeoutError)
 
@@ -732,7 +732,7 @@ def test_close() -> None:
     pipeline = Recorder().ready()
     sent = pipeline.ask(submit([entry("a")]))
     unsent = pipeline.ask(submit([entry("b")]))
-    pipeline.core.close(0.0)
+    pipeline.machine.close(0.0)
     assert (pipeline.state, pipeline.effects[-1]) == (State.CLOSED, "drop")
     for request, words in ((sent, "may or may not"), (unsent, "not sent")):
         assert isinstance(outcome(request), ClientClosedError)
@@ -743,7 +743,7 @@ def test_close_while_connecting() -> None:
     """A connection that comes too late is dropped."""
     pipeline = Recorder()
     pipeline.ask(call(b"PING"))
-    pipeline.core.close(0.0)
+    pipeline.machine.close(0.0)
     pipeline.link_up()
     assert (pipeline.state, pipeline.effects[-1]) == (State.CLOSED, "drop")
 
@@ -752,7 +752,7 @@ def test_defect() -> None:
     """All end with it, and the pipeline goes on."""
     pipeline = Recorder().ready()
     request = pipeline.ask(submit([entry("a")]))
-    pipeline.core.fail_all(BananasError("internal error"), 0.0)
+    pipeline.machine.fail_all(BananasError("internal error"), 0.0)
     assert isinstance(outcome(request), BananasError)
     pipeline.ask(call(b"PING"))
     assert pipeline.is_at(State.CONNECTING)

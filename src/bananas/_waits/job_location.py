@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Optional
 from .._stored_jobs import Document
 from ..location import JobPlace, Location
 from ..models import JobResult, JobStatus
-from .finality import Finality, judge
+from .job_finality import Finality, judge
 
 __all__ = ["Known", "locate"]
 

@@ -7,7 +7,7 @@ from typing import Dict, List, Set
 from .._redis import Command, Reply, ReplyError
 from .._wire import Keys
 
-__all__ = ["Heard", "Subscriptions"]
+__all__ = ["Channels", "Heard"]
 
 _CHANNELS_PER_COMMAND = 1000
 
@@ -29,7 +29,7 @@ class Heard:
         self.refusal: object = None
 
 
-class Subscriptions:
+class Channels:
     """Turns what is wanted into SUBSCRIBE and UNSUBSCRIBE, in batches.
 
     Args:

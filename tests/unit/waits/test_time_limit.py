@@ -11,7 +11,7 @@ import pytest
 
 from bananas import JobResult, JobStatus
 from bananas import exceptions as exc
-from bananas._waits.limit import EventLimit
+from bananas._waits.time_limit import EventLimit
 from bananas._waits.waits import Waits
 from bananas._wire.keys import Keys
 
@@ -107,9 +107,9 @@ async def test_result_within_the_limit(timeout: Optional[float]) -> None:
     waits = make()
     task = asyncio.ensure_future(waits.wait("job", timeout))
     await asyncio.sleep(0)
-    (job,) = waits._core._registry
+    (job,) = waits._machine._registry
     result: JobResult[Any] = JobResult("job", JobStatus.COMPLETED, 7)
-    waits._core._effects.resolve(job.waits[0], result)
+    waits._machine._effects.resolve(job.waits[0], result)
     assert await task is result
     await waits.close()
 

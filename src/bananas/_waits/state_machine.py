@@ -8,19 +8,19 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from .. import exceptions as exc
 from .._redis import Reply
 from .._stored_jobs import document_of
-from . import messages
+from . import wait_errors
 from .effects import Effects
-from .endings import Endings
 from .pacing import TICK, Pacing
 from .registry import AwaitedJob, Look, Registry, State, Wait
+from .wait_endings import Endings
 
-__all__ = ["WaitCore"]
+__all__ = ["StateMachine"]
 
 _RESULTS_PER_READ = 500
 _DEAD_LETTERS = 100
 
 
-class WaitCore:
+class StateMachine:
     """The state machine of all waits: events in, effects out.
 
     Each method but ``__len__`` is an event. Where time counts, *now* comes with it.
@@ -68,11 +68,11 @@ class WaitCore:
 
     def refused(self, error: exc.ConnectionError) -> None:
         """End all waits: there will be no connection."""
-        self.endings.fail_all(functools.partial(messages.refused, error))
+        self.endings.fail_all(functools.partial(wait_errors.refused, error))
 
     def closed(self) -> None:
         """End all waits: the client is closed."""
-        self.endings.fail_all(messages.closed_during_wait)
+        self.endings.fail_all(wait_errors.closed_during_wait)
 
     # -- notifications ---------------------------------------------------------------------------
 

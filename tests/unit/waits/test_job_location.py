@@ -11,8 +11,8 @@ import pytest
 from bananas import Job, JobPlace, JobPriority, JobResult, JobStatus, Location
 from bananas._redis.protocol import ReplyError
 from bananas._stored_jobs import Document
-from bananas._waits.messages import describe
-from bananas._waits.places import Known, locate
+from bananas._waits.job_location import Known, locate
+from bananas._waits.wait_errors import describe
 
 DUE = datetime(2025, 1, 15, 12, 0, tzinfo=timezone.utc)
 QUEUED = Job("a", "work", None)

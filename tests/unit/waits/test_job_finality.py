@@ -9,7 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from bananas import Job, JobResult, JobStatus
-from bananas._waits.finality import Finality, judge
+from bananas._waits.job_finality import Finality, judge
 
 THEN = datetime(2025, 1, 15, 10, 30, 0, 250000, tzinfo=timezone.utc)
 #: Whole seconds, rounded down, as a worker writes them.

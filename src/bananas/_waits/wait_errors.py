@@ -1,4 +1,4 @@
-"""The words of waits: where a job is, and why a wait has ended without a result."""
+"""The errors of waits, and the sentence about a job that has no final result yet."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .._redis import ReplyError
 from .._wire import format_timestamp
 from ..location import JobPlace, Location
 from ..models import Job
-from .places import Known
+from .job_location import Known
 
 __all__ = [
     "closed_during_wait",
@@ -24,58 +24,49 @@ __all__ = [
 
 # The scheduler looks once a second.
 _OVERDUE = timedelta(seconds=3)
+_NOWHERE = "it was never submitted here, expired, or was evicted"
 
 
 def timed_out(
     job_id: str, timeout: float, place: Optional[JobPlace], text: str
 ) -> exc.TimeoutError:
     """Return the error of a wait whose time is over."""
-    return exc.TimeoutError(
-        f"no final result of job {job_id} within {timeout:g} s: {text}",
-        job_id=job_id,
-        whereabouts=place,
-    )
+    text = f"no final result of job {job_id} within {timeout:g} s: {text}"
+    return exc.TimeoutError(text, job_id=job_id, whereabouts=place)
 
 
 def refused(error: exc.ConnectionError, job_id: str) -> exc.ConnectionError:
     """Return the error of a wait for which there will never be a connection."""
-    return type(error)(
-        f"can't wait for job {job_id}: {error}", job_id=job_id, permanent=error.permanent
-    )
+    text = f"can't wait for job {job_id}: {error}"
+    return type(error)(text, job_id=job_id, permanent=error.permanent)
 
 
 def closed_during_wait(job_id: str) -> exc.ClientClosedError:
     """Return the error of a wait that the closing of the client has ended."""
-    return exc.ClientClosedError(
-        f"the client was closed during the wait for job {job_id}", job_id=job_id
-    )
+    text = f"the client was closed during the wait for job {job_id}"
+    return exc.ClientClosedError(text, job_id=job_id)
 
 
 def not_found(job_id: str) -> exc.JobNotFoundError:
     """Return the error of a wait for a job that must exist, and does not."""
-    return exc.JobNotFoundError(
-        f"there is no job {job_id}: it was never submitted here, expired, or was evicted",
-        job_id=job_id,
-    )
+    return exc.JobNotFoundError(f"there is no job {job_id}: {_NOWHERE}", job_id=job_id)
 
 
 def result_gone(job_id: str) -> exc.ResultNotFoundError:
     """Return the error of a wait for a job that has completed, and has no result any more."""
-    return exc.ResultNotFoundError(
-        f"job {job_id} has completed, and its result is gone: it expired, or the worker keeps none",
-        job_id=job_id,
-    )
+    why = "it expired, or the worker keeps none"
+    text = f"job {job_id} has completed, and its result is gone: {why}"
+    return exc.ResultNotFoundError(text, job_id=job_id)
 
 
 def retry_unknown(job_id: str, reply: ReplyError) -> exc.ServerError:
     """Return the error of a wait that can't tell a final failure from one to be retried."""
-    return exc.ServerError(
+    text = (
         f"an attempt of job {job_id} has failed, and whether it will be retried is not "
         f"known: Redis refuses to show its document ({reply}); "
-        "wait_for_retries=False returns the failure",
-        job_id=job_id,
-        code=reply.code,
+        "wait_for_retries=False returns the failure"
     )
+    return exc.ServerError(text, job_id=job_id, code=reply.code)
 
 
 def describe(location: Location, known: Known, now: datetime) -> str:
@@ -92,7 +83,7 @@ def describe(location: Location, known: Known, now: datetime) -> str:
     if place is JobPlace.UNREADABLE:
         return "its document can't be read; a worker will dead-letter it"
     if job is None:
-        return "there is no such job: it was never submitted here, expired, or was evicted"
+        return f"there is no such job: {_NOWHERE}"
     if place is JobPlace.SCHEDULED:
         return f"it is scheduled, {_due(location.due, now)}"
     if place is JobPlace.RETRYING:

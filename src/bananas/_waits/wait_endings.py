@@ -10,9 +10,9 @@ from .. import exceptions as exc
 from .._redis import Reply
 from .._stored_jobs import Document, result_of
 from ..models import JobResult
-from . import messages
+from . import wait_errors
 from .effects import Effects
-from .finality import Finality, Finding, judge
+from .job_finality import Finality, Finding, judge
 from .pacing import GRACE, Pacing
 from .registry import AwaitedJob, Look, Registry, State, Wait
 
@@ -81,10 +81,10 @@ class Endings:
         refusal = document.refusal
         if refusal is not None and result is not None and result.is_failed:
             patient = [wait for wait in job.waits if not wait.any_attempt]
-            self.fail(patient, lambda job_id: messages.retry_unknown(job_id, refusal))
+            self.fail(patient, lambda job_id: wait_errors.retry_unknown(job_id, refusal))
         if result is None and not document.is_there:
             strict = [wait for wait in job.waits if wait.must_exist and wait.asked]
-            self.fail(strict, messages.not_found)
+            self.fail(strict, wait_errors.not_found)
             return
         verdict = judge(document.job, result, cancelled=document.is_cancelled)
         found = self._settled(job, document, verdict, taken, now)
@@ -92,7 +92,7 @@ class Endings:
         if found.finality is Finality.ENDED and found.result is not None:
             self.resolve(job, job.waits, found.result, again)
         elif found.finality is Finality.RESULT_GONE:
-            self.fail(job.waits, messages.result_gone)
+            self.fail(job.waits, wait_errors.result_gone)
         elif result is not None:
             self.resolve(job, _content(job), result, again)
 

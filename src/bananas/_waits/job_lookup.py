@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, List, Optional, Sequence
 
 from .. import exceptions as exc
@@ -11,9 +10,9 @@ from .._redis import Command, Reply, ReplyError
 from .._stored_jobs import document_of, read_document, read_end, result_of
 from .._wire import Keys
 from ..models import JobResult
-from .finality import Finality, judge
-from .messages import result_gone
-from .places import Known
+from .job_finality import Finality, judge
+from .job_location import Known
+from .wait_errors import result_gone
 
 __all__ = ["final_result", "is_listed", "look_up", "read_taken"]
 
@@ -53,54 +52,40 @@ async def look_up(
         ConnectionError: Redis could not be reached.
         TimeoutError: It did not answer in time.
     """
-    loop = pipeline.running_loop()
-    deadline = None if timeout is None else loop.time() + timeout
+    deadline = None if timeout is None else pipeline.running_loop().time() + timeout
+
+    async def read(some_ids: Sequence[str], *, whole: bool) -> List[Optional[Known]]:
+        commands: List[Command] = []
+        for job_id in some_ids:
+            # Go rewrites the document before it takes the id from the list; judge() says why the
+            # document comes before the result.
+            commands.append(read_taken(keys, job_id, 0 if everywhere else _TAKEN))
+            commands.append((read_document if whole else read_end)(keys, job_id))
+            commands.append((b"HGETALL", keys.result(job_id)))
+            if everywhere:
+                commands.append((b"LPOS", keys.dead, job_id))
+        left = None
+        if deadline is not None:
+            left = max(0.0, deadline - pipeline.running_loop().time())
+        replies = iter(await pipeline.call(commands, timeout=left))
+        each = zip(some_ids, *[replies] * (4 if everywhere else 3))
+        return [_known(job_id, answer, whole=whole) for job_id, *answer in each]
+
     found: List[Known] = []
     for start in range(0, len(job_ids), _CHUNK):
         ids = job_ids[start : start + _CHUNK]
-        known = await _look(pipeline, keys, ids, deadline, everywhere, whole=False)
+        known = await read(ids, whole=False)
         long = [job_id for job_id, one in zip(ids, known) if one is None]
-        if long:
-            rest = iter(await _look(pipeline, keys, long, deadline, everywhere, whole=True))
-            known = [next(rest) if one is None else one for one in known]
-        found.extend(one for one in known if one is not None)
+        rest = iter(await read(long, whole=True) if long else ())
+        found.extend(filter(None, (next(rest) if one is None else one for one in known)))
     return found
 
 
-async def _look(
-    pipeline: AutoPipeline,
-    keys: Keys,
-    job_ids: Sequence[str],
-    deadline: Optional[float],
-    everywhere: bool,
-    *,
-    whole: bool,
-) -> List[Optional[Known]]:
-    commands: List[Command] = []
-    for job_id in job_ids:
-        # Go rewrites the document before it takes the id from the list; judge() says why the
-        # document comes before the result.
-        commands.append(read_taken(keys, job_id, 0 if everywhere else _TAKEN))
-        commands.append((read_document if whole else read_end)(keys, job_id))
-        commands.append((b"HGETALL", keys.result(job_id)))
-        if everywhere:
-            commands.append((b"LPOS", keys.dead, job_id))
-    left = None
-    if deadline is not None:
-        left = max(0.0, deadline - asyncio.get_running_loop().time())
-    replies = await pipeline.call(commands, timeout=left)
-    each = 4 if everywhere else 3
-    return [
-        _known(job_id, replies[each * at : each * at + each], whole)
-        for at, job_id in enumerate(job_ids)
-    ]
-
-
-def _known(job_id: str, replies: Sequence[Reply], whole: bool) -> Optional[Known]:
-    document = document_of(job_id, replies[1], whole=whole)
+def _known(job_id: str, replies: Sequence[Reply], *, whole: bool) -> Optional[Known]:
+    taken, text, stored, *dead = replies
+    document = document_of(job_id, text, whole=whole)
     if document is None:
         return None
-    stored = replies[2]
     result: Optional[JobResult[Any]] = None
     trouble: Optional[Exception] = None
     if stored:
@@ -112,8 +97,8 @@ def _known(job_id: str, replies: Sequence[Reply], whole: bool) -> Optional[Known
         document,
         result,
         trouble,
-        is_taken=is_listed(replies[0]),
-        is_dead=is_listed(replies[3]) if len(replies) > 3 else None,
+        is_taken=is_listed(taken),
+        is_dead=is_listed(dead[0]) if dead else None,
         is_cancelled=document.is_cancelled or _is_cancelled(stored),
     )
 

@@ -56,18 +56,18 @@ def test_a_second_wait_for_the_job_subscribes_to_nothing(waits: Recorder) -> Non
     """Two waits for one job share its channel, and the last one gives it up."""
     first, second = waits.wait(), waits.wait()
     assert waits.take() == [("subscribe", "a")]
-    waits.core.left(first)
+    waits.machine.left(first)
     assert waits.take() == []
-    waits.core.left(second)
-    waits.core.left(second)
+    waits.machine.left(second)
+    waits.machine.left(second)
     assert waits.take() == [("unsubscribe", "a")]
-    assert len(waits.core) == 0
+    assert len(waits.machine) == 0
 
 
 def test_confirmation_makes_it_look(waits: Recorder) -> None:
     """What was stored before the subscription is read as soon as that is confirmed."""
     wait = waits.wait()
-    waits.core.confirmed(["a"])
+    waits.machine.confirmed(["a"])
     assert waits.state() is State.LOOKING
     waits.answer(succeeded())
     assert outcome(waits, wait).result == 7
@@ -95,10 +95,13 @@ def test_nothing_stored_yet(waits: Recorder) -> None:
 def test_notification(waits: Recorder) -> None:
     """A notification makes it read the result."""
     wait = waits.listen()
-    waits.core.notified(["a", "unknown"])
+    waits.machine.notified(["a", "unknown"])
     waits.answer(succeeded())
     assert outcome(waits, wait).result == 7
-    assert (waits.core.endings.found_by_notification, waits.core.endings.found_by_safety_read) == (
+    assert (
+        waits.machine.endings.found_by_notification,
+        waits.machine.endings.found_by_safety_read,
+    ) == (
         1,
         0,
     )
@@ -107,9 +110,9 @@ def test_notification(waits: Recorder) -> None:
 def test_lost_connection(waits: Recorder) -> None:
     """After a lost connection nothing is heard until the next confirmation, which looks again."""
     wait = waits.listen()
-    waits.core.lost()
+    waits.machine.lost()
     assert waits.state() is State.SUBSCRIBING
-    waits.core.confirmed(["a"])
+    waits.machine.confirmed(["a"])
     waits.answer(succeeded())
     assert outcome(waits, wait).result == 7
 
@@ -117,8 +120,8 @@ def test_lost_connection(waits: Recorder) -> None:
 def test_connection_lost_while_looking(waits: Recorder) -> None:
     """A look that was begun before goes on, and the job is not subscribed after it."""
     waits.listen()
-    waits.core.notified(["a"])
-    waits.core.lost()
+    waits.machine.notified(["a"])
+    waits.machine.lost()
     assert waits.state() is State.LOOKING
     waits.answer(None)
     assert waits.state() is State.SUBSCRIBING
@@ -153,7 +156,10 @@ def test_periodic_look_finds_what_was_never_announced(waits: Recorder) -> None:
     waits.pass_time(0.75)
     closely(waits, document(status="completed"), succeeded())
     assert outcome(waits, wait).result == 7
-    assert (waits.core.endings.found_by_notification, waits.core.endings.found_by_safety_read) == (
+    assert (
+        waits.machine.endings.found_by_notification,
+        waits.machine.endings.found_by_safety_read,
+    ) == (
         0,
         1,
     )
@@ -165,11 +171,11 @@ def test_dead_letters(waits: Recorder) -> None:
     waits.pass_time(1)
     assert ("dead letters", 100) in waits.take()
     waits.reads.clear()
-    for job in waits.core._registry:
-        waits.core.read_failed([job], TimeoutError("late"), results=False)
-    waits.core.dead_letters_read(["x", "a", "a"])
-    waits.core.dead_letters_read(["x", "b"])
-    waits.core.dead_letters_read([])
+    for job in waits.machine._registry:
+        waits.machine.read_failed([job], TimeoutError("late"), results=False)
+    waits.machine.dead_letters_read(["x", "a", "a"])
+    waits.machine.dead_letters_read(["x", "b"])
+    waits.machine.dead_letters_read([])
     assert [entry for entry in waits.take() if entry[0] == "documents"] == [("documents", ["a"])]
     closely(waits, document(status="failed", error="no handler"))
     assert outcome(waits, wait).error == "no handler"
@@ -183,9 +189,9 @@ def test_results_share_a_read(waits: Recorder) -> None:
     """What becomes due during a read of results waits for the next one, all of it together."""
     for name in "abc":
         waits.wait(name)
-    waits.core.confirmed(["a"])
-    waits.core.confirmed(["b"])
-    waits.core.confirmed(["c"])
+    waits.machine.confirmed(["a"])
+    waits.machine.confirmed(["b"])
+    waits.machine.confirmed(["c"])
     waits.answer(None)
     assert [entry for entry in waits.take() if entry[0] == "results"] == [
         ("results", ["a"]),
@@ -198,7 +204,7 @@ def test_many_results(waits: Recorder) -> None:
     names = [f"{number}" for number in range(1200)]
     for name in names:
         waits.wait(name)
-    waits.core.confirmed(names)
+    waits.machine.confirmed(names)
     sizes = []
     while waits.reads:
         sizes.append(len(waits.reads[0][1]))
@@ -209,9 +215,9 @@ def test_many_results(waits: Recorder) -> None:
 def test_notified_while_looking(waits: Recorder) -> None:
     """A notification during a look makes it look once more after that."""
     wait = waits.listen()
-    waits.core.notified(["a"])
-    waits.core.notified(["a"])
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
+    waits.machine.notified(["a"])
+    waits.machine.notified(["a"])
     waits.answer(None)
     assert waits.state() is State.LOOKING
     waits.answer(succeeded())
@@ -222,7 +228,7 @@ def test_notified_while_looking(waits: Recorder) -> None:
 def test_turn_while_looking(waits: Recorder) -> None:
     """A periodic look that is due during another one follows it."""
     waits.listen()
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
     waits.take()
     waits.pass_time(0.75)
     assert waits.take() == []
@@ -235,7 +241,7 @@ def test_turn_while_looking(waits: Recorder) -> None:
 def test_failed_attempt_makes_it_read_the_document(waits: Recorder) -> None:
     """A failure is compared with the document, which says whether a retry follows."""
     wait = waits.listen()
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
     waits.answer(failed())
     assert waits.state() is State.LOOKING
     closely(waits, document(scheduled_for=DUE, **RETRY), failed())
@@ -246,7 +252,7 @@ def test_failed_attempt_makes_it_read_the_document(waits: Recorder) -> None:
 def test_final_failures(waits: Recorder, text: Any) -> None:
     """A failure is final without a document, by the document's word, and at the last attempt."""
     wait = waits.listen()
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
     waits.answer(failed())
     closely(waits, text, failed())
     assert outcome(waits, wait).error == "boom"
@@ -264,18 +270,18 @@ def test_any_attempt(waits: Recorder) -> None:
 def test_each_gets_a_result_of_its_own(waits: Recorder) -> None:
     """Several waits for one job get equal results that share nothing."""
     all_of_them = [waits.wait() for _ in range(3)]
-    waits.core.confirmed(["a"])
+    waits.machine.confirmed(["a"])
     waits.answer(succeeded('{"list":[]}'))
     found = [outcome(waits, wait) for wait in all_of_them]
     assert len({id(result.result) for result in found}) == 3
     assert all(result == found[0] for result in found)
-    assert waits.core.endings.found_by_notification == 3
+    assert waits.machine.endings.found_by_notification == 3
 
 
 def test_result_that_can_not_be_read(waits: Recorder) -> None:
     """It ends the waits for its job, each with an error of its own, and no others."""
     bad, worse, good = waits.wait("a"), waits.wait("a"), waits.wait("b")
-    waits.core.confirmed(["a", "b"])
+    waits.machine.confirmed(["a", "b"])
     waits.answer([b"status", b"odd"], succeeded())
     assert type(outcome(waits, bad)) is SerializationError
     assert outcome(waits, bad) is not outcome(waits, worse)
@@ -285,7 +291,7 @@ def test_result_that_can_not_be_read(waits: Recorder) -> None:
 def test_refused_result(waits: Recorder) -> None:
     """So does a refusal to show it."""
     wait = waits.listen()
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
     waits.answer(ReplyError("WRONGTYPE", "no"))
     assert type(outcome(waits, wait)) is ServerError
 
@@ -340,8 +346,8 @@ def test_long_document_that_could_not_be_read(waits: Recorder) -> None:
 def test_failed_read(waits: Recorder, error: BaseException) -> None:
     """A read that fails for now ends no wait, and keeps nobody from being looked at."""
     wait, other = waits.wait("a"), waits.wait("b")
-    waits.core.confirmed(["a"])
-    waits.core.confirmed(["b"])
+    waits.machine.confirmed(["a"])
+    waits.machine.confirmed(["b"])
     waits.refuse(error)
     waits.answer(succeeded())
     assert outcome(waits, other).result == 7
@@ -354,18 +360,18 @@ def test_failed_read(waits: Recorder, error: BaseException) -> None:
 def test_reading_is_pointless(waits: Recorder) -> None:
     """A read that fails for good ends all waits."""
     wait, other = waits.listen("a"), waits.wait("b")
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
     waits.refuse(ConnectionError("a cluster", permanent=True))
     for job_id, one in (("a", wait), ("b", other)):
         assert str(outcome(waits, one)) == f"can't wait for job {job_id}: a cluster"
-    assert len(waits.core) == 0
+    assert len(waits.machine) == 0
 
 
 def test_wait_that_ends_while_looking(waits: Recorder) -> None:
     """The answer for a wait that has been left is for nobody, nor for the next wait for the job."""
     first = waits.listen()
-    waits.core.notified(["a"])
-    waits.core.left(first)
+    waits.machine.notified(["a"])
+    waits.machine.left(first)
     second = waits.wait()
     waits.answer(succeeded())
     assert (waits.outcomes, second.has_ended) == ({}, False)
@@ -378,7 +384,7 @@ def test_wait_that_ends_while_looking(waits: Recorder) -> None:
 def test_hurried(waits: Recorder) -> None:
     """A wait with little time has document and result read at once."""
     wait = waits.wait()
-    waits.core.hurried(["a"])
+    waits.machine.hurried(["a"])
     assert (wait.asked, wait.looked) == (True, False)
     closely(waits, document())
     assert (wait.looked, waits.state()) == (True, State.SUBSCRIBING)
@@ -387,7 +393,7 @@ def test_hurried(waits: Recorder) -> None:
 def test_must_exist(waits: Recorder) -> None:
     """A wait for a job that must exist ends where there is no document."""
     lenient, strict = waits.wait(), waits.wait(must_exist=True)
-    waits.core.hurried(["a"])
+    waits.machine.hurried(["a"])
     closely(waits, None)
     assert type(outcome(waits, strict)) is JobNotFoundError
     assert not lenient.has_ended
@@ -396,9 +402,9 @@ def test_must_exist(waits: Recorder) -> None:
 def test_must_exist_after_an_older_look(waits: Recorder) -> None:
     """A look that was begun before the wait says nothing of it: the job may exist since."""
     waits.wait()
-    waits.core.hurried(["a"])
+    waits.machine.hurried(["a"])
     strict = waits.wait(must_exist=True)
-    waits.core.hurried(["a"])
+    waits.machine.hurried(["a"])
     closely(waits, None)
     assert (strict.has_ended, strict.looked) == (False, False)
     closely(waits, document())
@@ -411,7 +417,7 @@ def test_must_exist_after_an_older_look(waits: Recorder) -> None:
 def in_grace(waits: Recorder) -> Any:
     """Return a wait for a job with a failed result that its document does not speak of."""
     wait = waits.listen()
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
     waits.answer(failed())
     closely(waits, document(), failed())
     assert waits.state() is State.GRACE
@@ -452,11 +458,11 @@ def test_document_moves_in_grace(waits: Recorder) -> None:
 def test_notified_in_grace(waits: Recorder) -> None:
     """A notification during the grace is looked into at once, and does not shorten it."""
     wait = in_grace(waits)
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
     waits.answer(failed())
     closely(waits, document(), failed(), taken=False)
     assert (waits.state(), wait.has_ended) == (State.GRACE, False)
-    waits.core.notified(["a"])
+    waits.machine.notified(["a"])
     waits.answer(succeeded())
     assert outcome(waits, wait).result == 7
 
@@ -490,23 +496,23 @@ def test_closed(waits: Recorder) -> None:
     """Closing the client ends every wait, in whichever state."""
     grace, listening = in_grace(waits), waits.listen("b")
     looking, subscribing = waits.listen("c"), waits.wait("d")
-    waits.core.notified(["c"])
-    waits.core.closed()
+    waits.machine.notified(["c"])
+    waits.machine.closed()
     for wait in (grace, listening, looking, subscribing):
         assert type(outcome(waits, wait)) is ClientClosedError
-    assert len(waits.core) == 0
+    assert len(waits.machine) == 0
 
 
 def test_refused(waits: Recorder) -> None:
     """So does a connection that there will never be."""
     wait = waits.wait()
-    waits.core.refused(ConnectionError("wrong password", permanent=True))
+    waits.machine.refused(ConnectionError("wrong password", permanent=True))
     assert str(outcome(waits, wait)) == "can't wait for job a: wrong password"
 
 
 def test_the_timer_ends_with_the_last_wait(waits: Recorder) -> None:
     """Nothing ticks while nobody waits, and the next wait starts the timer again."""
-    waits.core.left(waits.wait())
+    waits.machine.left(waits.wait())
     waits.pass_time(10)
     assert waits.wake_at_time is None
     waits.wait()

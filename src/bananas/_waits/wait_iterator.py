@@ -1,0 +1,67 @@
+"""What the iterators over results and over changes have in common: their time, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import List, Optional, Sequence, Type, TypeVar
+
+from .._event_loops import running_loop
+from .._in_process import InProcess
+from .registry import Wait
+from .waits import Waits
+
+__all__ = ["WaitIterator", "let_go"]
+
+Self = TypeVar("Self", bound="WaitIterator")
+
+
+class WaitIterator(InProcess):
+    """An async iterator, whose waits end with it."""
+
+    def __init__(self, waits: Waits, timeout: Optional[float], life: object) -> None:
+        self._life = life
+        self._waits = waits
+        self._timeout = timeout
+        self._deadline: Optional[float] = None
+        self._loop: Optional[asyncio.AbstractEventLoop] = None
+
+    async def __aenter__(self: Self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: Optional[Type[BaseException]],
+        exc_value: Optional[BaseException],
+        traceback: Optional[TracebackType],
+    ) -> None:
+        await self.aclose()
+
+    def __del__(self) -> None:
+        # Left early and forgotten, maybe by another thread, or after the loop has ended.
+        left = self._left()
+        if left and self._loop is not None:
+            try:
+                self._loop.call_soon_threadsafe(let_go, self._waits, left)
+            except RuntimeError:
+                pass
+
+    async def aclose(self) -> None:
+        raise NotImplementedError
+
+    def _left(self) -> List[Wait]:
+        """Return the waits that have not been let go."""
+        raise NotImplementedError
+
+    def _begin(self) -> asyncio.AbstractEventLoop:
+        """Let the time begin."""
+        loop = self._loop = running_loop()
+        if self._timeout is not None:
+            self._deadline = loop.time() + self._timeout
+        return loop
+
+
+def let_go(waits: Waits, left: Sequence[Wait]) -> None:
+    """Let waits go."""
+    for wait in left:
+        waits.unregister(wait)
