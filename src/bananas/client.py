@@ -1369,8 +1369,8 @@ class AsyncClient(InProcess):
             waits=len(self._waits),
             listening=listener.is_connected,
             last_pong_age=listener.silence(),
-            results_by_notification=self._waits.found_by_notification,
-            results_by_safety_read=self._waits.found_by_safety_read,
+            results_by_notification=self._waits.endings.found_by_notification,
+            results_by_safety_read=self._waits.endings.found_by_safety_read,
         )
 
 

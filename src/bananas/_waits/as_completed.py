@@ -119,13 +119,12 @@ class AsCompleted(WaitIterator):
         if self._deadline is not None and not self._is_looking:
             left = max(0.0, self._deadline - loop.time())
         self._sleepers.add(sleeper)
+        is_over = False
         try:
             with anyio.fail_after(left) if CANCELS_ARE_COUNTED else EventLimit(sleeper, left):
                 await sleeper
         except builtins.TimeoutError:
             is_over = not self._is_looking
-        else:
-            is_over = False
         finally:
             self._sleepers.discard(sleeper)
         if is_over and not self._done and self._pending:

@@ -15,7 +15,7 @@ from .job_location import Known, locate
 from .job_lookup import final_result
 from .registry import Wait
 from .wait_errors import timed_out
-from .wait_iterator import WaitIterator
+from .wait_iterator import WaitIterator, let_go
 from .waits import Waits
 
 __all__ = ["JobChanges"]
@@ -49,8 +49,7 @@ class JobChanges(WaitIterator):
         super().__init__(waits, timeout, life)
         self._job_id = job_id
         self._wait: Optional[Wait] = None
-        self._wake: Optional[asyncio.Future[None]] = None
-        self._pause = 0.0
+        self._pause = _FIRST_PAUSE
         self._seen: Optional[Location] = None
         self._changes: Deque[JobChange] = deque()
         self._is_over = False
@@ -62,8 +61,9 @@ class JobChanges(WaitIterator):
         while not self._changes:
             if self._is_over:
                 raise StopAsyncIteration
-            if self._loop is None:
-                self._start()
+            if self._wait is None:
+                self._begin()
+                self._wait = self._waits.register(self._job_id, any_attempt=False)
             else:
                 await self._sleep()
             is_late = self._deadline is not None and self._time() >= self._deadline
@@ -79,11 +79,6 @@ class JobChanges(WaitIterator):
         self._changes.clear()
         self._let_go()
 
-    def _start(self) -> None:
-        self._begin()
-        self._wait = self._waits.register(self._job_id, any_attempt=False)
-        self._pause = _FIRST_PAUSE
-
     def _time(self) -> float:
         assert self._loop is not None
         return self._loop.time()
@@ -92,9 +87,8 @@ class JobChanges(WaitIterator):
         return [] if self._wait is None else [self._wait]
 
     def _let_go(self) -> None:
-        wait, self._wait = self._wait, None
-        if wait is not None:
-            self._waits.unregister(wait)
+        let_go(self._waits, self._left())
+        self._wait = None
 
     async def _sleep(self) -> None:
         """Wait for news, or until it is time to look."""
@@ -141,17 +135,17 @@ class JobChanges(WaitIterator):
         except BaseException:
             await self.aclose()
             raise
-        is_half_told = _is_half_told(known)
-        changes = [] if has_ended or is_half_told else self._news(locate(known))
         if has_ended:
-            changes = [self._last(known, result)]
+            self._changes.append(self._last(known, result))
             self._is_over = True
             self._let_go()
-        if changes:
-            self._pause = _FIRST_PAUSE
-        elif is_half_told:
+        elif _is_half_told(known):
             self._pause = _AFTER_NEWS
-        self._changes.extend(changes)
+        else:
+            changes = self._news(locate(known))
+            if changes:
+                self._pause = _FIRST_PAUSE
+            self._changes.extend(changes)
 
     def _last(self, known: Known, result: Optional[JobResult[Any]]) -> JobChange:
         place = locate(known)

@@ -41,6 +41,11 @@ class Waits:
         keys: The names of results, documents and the dead letters.
         safety_interval: Seconds between two periodic reads of one result, where they are few.
         read_timeout: Seconds for a read.
+
+    Attributes:
+        listener: The connection that brings notifications.
+        endings: Counts by what waits were ended.
+        now: Tells the time of the world, for messages.
     """
 
     def __init__(
@@ -57,6 +62,8 @@ class Waits:
         self._proper_look = min(read_timeout, _PROPER_LOOK)
         self._owner = MachineOwner(pipeline, listen, keys, safety_interval=safety_interval)
         self._machine = self._owner.machine
+        self.listener = self._owner.listener
+        self.endings = self._machine.endings
         self._closed = False
         self.now: Callable[[], datetime] = utcnow
 
@@ -193,23 +200,6 @@ class Waits:
         where = locate(known)
         text = wait_errors.describe(where, known, self.now())
         raise wait_errors.timed_out(job_id, timeout, where.place, text)
-
-    # -- what a health check asks ----------------------------------------------------------------
-
-    @property
-    def listener(self) -> Listener:
-        """The connection that brings notifications."""
-        return self._owner.listener
-
-    @property
-    def found_by_notification(self) -> int:
-        """How many waits a notification, or a look at once, has ended."""
-        return self._machine.endings.found_by_notification
-
-    @property
-    def found_by_safety_read(self) -> int:
-        """How many waits a periodic read has ended."""
-        return self._machine.endings.found_by_safety_read
 
 
 def is_short(timeout: Optional[float]) -> bool:
