@@ -1,5 +1,6 @@
 """Run the service with a small Redis and a worker in its own process."""
 
+import logging
 import os
 from typing import Dict
 
@@ -17,6 +18,7 @@ def report(job: Job) -> Dict[str, int]:
 
 
 if __name__ == "__main__":
+    logging.basicConfig()  # shows what the handler raises
     with LocalQueue() as queue:
         queue.handle("report", report)
         os.environ["BANANAS_REDIS_URL"] = queue.url

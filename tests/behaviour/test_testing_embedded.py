@@ -218,6 +218,18 @@ def test_the_server_names_its_run(raw: RawClient) -> None:
         assert client.command("INFO", "server") != first
 
 
+@pytest.mark.parametrize("command", ["EVAL", "evalsha"])
+def test_scripts_are_refused(raw: RawClient, command: str) -> None:
+    """Also where fakeredis could run some. The reply says what to do; a transaction is undone."""
+    with pytest.raises(RespError, match="^ERR unknown command 'EVAL': .* --bananas-redis-url$"):
+        raw.command(command, "return 1", 0)
+    assert raw.command("MULTI") == b"OK"
+    with pytest.raises(RespError, match="^ERR unknown command 'EVAL': "):
+        raw.command(command, "return 1", 0)
+    with pytest.raises(RespError, match="^EXECABORT "):
+        raw.command("EXEC")
+
+
 def test_what_is_no_protocol_ends_the_connection(raw: RawClient) -> None:
     """With an error reply, as from Redis."""
     raw.socket.sendall(b"GET / HTTP/1.1\r\n")

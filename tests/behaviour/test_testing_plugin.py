@@ -17,7 +17,7 @@ TESTS = """
 import pytest
 from datetime import timedelta
 from bananas import Client
-from bananas.testing import LocalQueue, fail, succeed
+from bananas.testing import LocalQueue, SystemClock, fail, succeed
 
 pytestmark = pytest.mark.bananas(background=False)
 
@@ -35,6 +35,12 @@ def test_background(bananas_queue):
     with Client(bananas_queue.url) as client:
         bananas_queue.handle("double", lambda job: 2 * job.payload)
         assert client.submit_and_wait("double", 21).get_result() == 42
+
+@pytest.mark.bananas(background=True, clock=SystemClock(speed=100))
+def test_code_that_waits_for_retries(bananas_queue, bananas_client, bananas_clock):
+    bananas_queue.handle("flaky", fail(times=2, then=succeed("tea")))
+    assert bananas_client.submit_and_wait("flaky", {}, max_retries=3).get_result() == "tea"
+    assert bananas_queue.clock is bananas_clock
 
 def test_the_queue_is_empty(bananas_queue):
     assert bananas_queue.submitted == []
@@ -58,6 +64,10 @@ def test_a_handler(bananas_queue, bananas_client):
     bananas_client.submit_job("work", {}, max_retries=1, job_id="mine")
     bananas_queue.run_until_idle()
     assert False
+
+@pytest.mark.bananas(background=False)
+def test_a_wait_for_nobody(bananas_queue, bananas_client):
+    order(bananas_client)
 
 async def test_an_async_wait(bananas_queue, bananas_async_client):
     async with bananas_async_client as client:
@@ -93,17 +103,17 @@ def run_tests(folder: Path, tests: str, *options: str) -> Tuple[int, str]:
 def test_the_marker(tmp_path: Path) -> None:
     """It has what the queue is made with; the closest one counts."""
     status, shown = run_tests(tmp_path, TESTS)
-    assert (status, "3 passed" in shown) == (0, True), shown
+    assert (status, "4 passed" in shown) == (0, True), shown
 
 
 def test_the_same_tests_on_a_real_redis(real_broker: Broker, tmp_path: Path) -> None:
     """By an option or a setting; only a database without jobs, or one of tests, is taken."""
     real_broker.command("SET", "somebody", "else's")
     status, shown = run_tests(tmp_path, TESTS, "--bananas-redis-url", real_broker.url)
-    assert (status, "3 passed" in shown) == (0, True), shown
+    assert (status, "4 passed" in shown) == (0, True), shown
     assert sorted(real_broker.command("KEYS", "*")) == [b"bananas:testing", b"somebody"]
     status, shown = run_tests(tmp_path, TESTS, "-o", f"bananas_redis_url={real_broker.url}")
-    assert (status, "3 passed" in shown) == (0, True), shown
+    assert (status, "4 passed" in shown) == (0, True), shown
     real_broker.command("DEL", "bananas:testing")
     real_broker.command("SET", "bananas:job:precious", "{}")
     status, shown = run_tests(tmp_path, TESTS, "--bananas-redis-url", real_broker.url)
@@ -114,11 +124,12 @@ def test_the_same_tests_on_a_real_redis(real_broker: Broker, tmp_path: Path) -> 
 def test_a_failing_test_shows_what_happened(tmp_path: Path) -> None:
     """Tracebacks end at the user's line; handlers' errors and the jobs' attempts are shown."""
     status, shown = run_tests(tmp_path, FAILING)
-    assert (status, "5 failed" in shown) == (1, True), shown
+    assert (status, "6 failed" in shown) == (1, True), shown
     assert 'return client.submit_and_wait("slow", {}, timeout=0.2)' in shown
     assert 'await client.wait_for_result("nothing", 0.2)' in shown
     assert "bananas/" not in shown.replace(os.sep, "/")
     assert "TimeoutError: no final result of job" in shown
+    assert shown.count("no job has run: with background=False") == 1
     assert "its handler for work has raised" in shown
     assert 'raise ValueError("no paper")' in shown
     assert "work (mine), attempt 1: dead: no paper" in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from datetime import datetime, timedelta
 from typing import List, Optional, Protocol, Tuple
@@ -24,15 +25,32 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The time of this machine."""
+    """The time of this machine, or one that begins there and runs faster.
+
+    Args:
+        speed: How many seconds pass in one second of this machine, from the first look on. With
+            100, a retry that is due after 2 s takes 20 ms.
+    """
+
+    def __init__(self, speed: float = 1) -> None:
+        if not 0 < speed < math.inf:
+            raise ValueError(f"speed must be above 0 and finite, not {speed!r}")
+        self._speed = speed
+        self._start: Optional[datetime] = None
 
     def now(self) -> datetime:
         """Return the current time, aware, in UTC."""
-        return utcnow()
+        now = utcnow()
+        if self._speed == 1:
+            return now
+        if self._start is None:
+            self._start = now
+        return self._start + (now - self._start) * self._speed
 
     async def sleep_until(self, moment: datetime) -> None:
         """Return once ``now()`` has reached a moment; at once when it has already."""
-        await asyncio.sleep(max(0.0, (moment - utcnow()).total_seconds()))
+        left = (moment - self.now()).total_seconds() / self._speed
+        await asyncio.sleep(max(0.0, left))
 
 
 class ManualClock:

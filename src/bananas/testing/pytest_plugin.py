@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Dict, Iterator, Union
+from typing import Any, Dict, Iterator, Optional, Union
 
 import pytest
 
+from .. import exceptions as exc
 from ..client import AsyncClient
 from ..sync import Client
 from ._tracebacks import end_at_the_callers_line
@@ -29,6 +30,10 @@ __all__ = [
 _URL_HELP = (
     "run the tests that use bananas_queue on this Redis in place of the embedded broker; "
     "the first process of xdist takes the database of the URL, each further one the next"
+)
+_NOTHING_RAN = (
+    "no job has run: with background=False, jobs run in run_until_idle(), and a wait before it "
+    "finds nothing; code that waits needs background=True"
 )
 _MARKER = "bananas(**settings): what LocalQueue takes, for the bananas_queue of a test"
 
@@ -54,8 +59,12 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
     outcome: Any = yield
     report = outcome.get_result()
     queue = getattr(item, "funcargs", {}).get("bananas_queue")
-    if report.when == "call" and report.failed and isinstance(queue, LocalQueue) and queue.runs:
-        report.sections.append(("bananas jobs", "\n".join(map(str, queue.runs))))
+    if report.when == "call" and report.failed and isinstance(queue, LocalQueue):
+        text = "\n".join(map(str, queue.runs))
+        if not text and isinstance(call.excinfo and call.excinfo.value, exc.TimeoutError):
+            text = "" if _settings(item).get("background", True) else _NOTHING_RAN
+        if text:
+            report.sections.append(("bananas jobs", text))
 
 
 @pytest.fixture(scope="session")
@@ -77,9 +86,12 @@ def bananas_broker(request: pytest.FixtureRequest) -> Iterator[Union[EmbeddedBro
 def bananas_clock(request: pytest.FixtureRequest) -> Clock:
     """The clock of ``bananas_queue``; a project may override it.
 
-    This machine's; a ``ManualClock`` in a test that is marked with ``bananas(background=False)``.
+    That of the marker ``bananas(clock=...)``; without it this machine's, and a ``ManualClock`` in a
+    test that is marked with ``bananas(background=False)``.
     """
-    return SystemClock() if _settings(request).get("background", True) else ManualClock()
+    settings = _settings(request.node)
+    clock: Optional[Clock] = settings.get("clock")
+    return clock or (SystemClock() if settings.get("background", True) else ManualClock())
 
 
 @pytest.fixture
@@ -95,16 +107,16 @@ def bananas_queue(
     """
     bananas_broker.clear()
     strict = bool(request.config.getini("bananas_strict"))
-    settings = {"clock": bananas_clock, "strict": strict, **_settings(request)}
+    settings = {"clock": bananas_clock, "strict": strict, **_settings(request.node)}
     with LocalQueue(bananas_broker.url, **settings) as queue:
         yield queue
     bananas_broker.clear()
 
 
-def _settings(request: pytest.FixtureRequest) -> Dict[str, Any]:
+def _settings(item: pytest.Item) -> Dict[str, Any]:
     """Return what the markers of a test say, the closest one last."""
     settings: Dict[str, Any] = {}
-    for marker in reversed(list(request.node.iter_markers("bananas"))):
+    for marker in reversed(list(item.iter_markers("bananas"))):
         settings.update(marker.kwargs)
     return settings
 

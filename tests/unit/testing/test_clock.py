@@ -47,6 +47,19 @@ def test_what_a_manual_clock_refuses() -> None:
         ManualClock(START).advance(-1)
 
 
+async def test_a_fast_clock() -> None:
+    """Its time runs as fast as it is told, from the first look on; a sleep is as much shorter."""
+    clock = SystemClock(speed=86400)
+    before = datetime.now(timezone.utc)
+    start = clock.now()
+    assert before <= start <= datetime.now(timezone.utc)
+    await asyncio.wait_for(clock.sleep_until(start + timedelta(hours=12)), 60)
+    assert clock.now() >= start + timedelta(hours=12)
+    for speed in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=r"^speed must be above 0 and finite, not "):
+            SystemClock(speed=speed)
+
+
 async def test_sleepers_wake_when_their_time_has_come() -> None:
     """Each sleeps until the clock has reached its moment, however it was moved there."""
     clock = ManualClock(START)
