@@ -9,7 +9,7 @@ _BOOSTS = (
     ("tutorial", 3.0),
     ("cookbook/", 2.0),
     ("coming-from/", 1.5),
-    ("reference/api", 0.25),
+    ("reference/api", 0.02),
     ("changelog", 0.1),
 )
 

@@ -251,7 +251,7 @@ class DeadLetterCounts:
         expired: Entries without a document, which stay.
         unreadable: Those whose document can't be read, or can't be queued again, which stay.
         stale: Those of jobs that have not failed, or no longer, which stay.
-        other: Those that are not meant.
+        other: Those that were not selected.
         targets: How many went to each list, by its key.
         dry_run: Whether nothing was changed.
     """

@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import builtins
 import html
+import io
 import json
 import re
 import textwrap
+import tokenize
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import List, Tuple
@@ -34,7 +36,9 @@ _SHOWN_OUTPUT = re.compile(
 )
 # In a tab, a block is indented.
 _IN_A_TAB = re.compile(r"^( +)```(?:python|text)\n.*?^\1```$", re.DOTALL | re.MULTILINE)
-_SNIPPET = re.compile(r'--8<-- "([^":]+)(?::([0-9]+):([0-9]+))?"')
+_OF_EXAMPLES = re.compile(
+    r'^```python title="(examples/[^"]+)"\n(.*?)^```$', re.DOTALL | re.MULTILINE
+)
 
 
 def _name(page: Path) -> str:
@@ -47,13 +51,7 @@ def _read(page: Path) -> str:
     return _IN_A_TAB.sub(lambda found: textwrap.dedent(found[0]), text)
 
 
-def _blocks(*, snippets: bool) -> List[Tuple[str, str]]:
-    """Return the blocks of Python, each with its page; those that are included, or those not."""
-    found = [(_name(page), block) for page in _PAGES for block in _BLOCK.findall(_read(page))]
-    return [pair for pair in found if bool(_SNIPPET.search(pair[1])) is snippets]
-
-
-_RUN = _blocks(snippets=False)
+_RUN = [(_name(page), block) for page in _PAGES for block in _BLOCK.findall(_read(page))]
 _OF_TESTS = [(name, code) for name, code in _RUN if "\ndef test_" in code]
 _PROGRAMS = [block for block in _RUN if block not in _OF_TESTS]
 _SHOWN = _RUN + [
@@ -127,18 +125,21 @@ def _imported(tree: ast.AST) -> List[str]:
     ]
 
 
-def test_what_is_included_is_whole() -> None:
-    """A page includes whole functions of examples, or whole examples."""
-    included = _blocks(snippets=True)
-    assert included
-    for _, block in included:
-        for path, first, last in _SNIPPET.findall(block):
-            lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
-            if first:
-                part = lines[int(first) - 1 : int(last)]
-                (function,) = ast.parse(textwrap.dedent("\n".join(part))).body
-                assert isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
-                assert (lines[int(last) : int(last) + 1]) == [""]
+def test_what_a_page_shows_of_an_example_is_in_it() -> None:
+    """A page shows whole examples, or whole functions of them; only the lines may be shorter."""
+    shown = [found for page in _PAGES for found in _OF_EXAMPLES.findall(_read(page))]
+    assert shown
+    for path, block in shown:
+        text = (ROOT / path).read_text(encoding="utf-8")
+        parts = [ast.get_source_segment(text, part) or "" for part in ast.parse(text).body]
+        assert _content(block) in map(_content, (text, *parts)), f"{path}: a page shows another"
+
+
+def _content(code: str) -> Tuple[str, List[str]]:
+    """Return what code says, however its lines are broken, and its comments."""
+    tokens = tokenize.generate_tokens(io.StringIO(code).readline)
+    comments = [token.string for token in tokens if token.type == tokenize.COMMENT]
+    return ast.dump(ast.parse(code)), comments
 
 
 def test_the_readme_names_the_two_commands() -> None:

@@ -15,7 +15,7 @@ EXPECTED: Dict[str, Tuple[str, ...]] = {
     "unique": ("how-to/submit-once/",),
     "duplicate": ("how-to/submit-once/",),
     "cron": ("how-to/schedule/",),
-    "cancel": ("how-to/", "cookbook/deadline/"),
+    "cancel": ("how-to/cancel-or-reschedule/",),
     "retry": ("how-to/retries/",),
     "ttl": ("how-to/results/",),
     "timezone": ("how-to/schedule/",),
@@ -27,10 +27,18 @@ EXPECTED: Dict[str, Tuple[str, ...]] = {
     "Decimal": ("how-to/payloads/",),
     "worker": ("how-to/", "tutorial/"),
     "schedule": ("how-to/schedule/",),
+    "dead letter": ("how-to/empty-the-dead-letters/",),
+    "expire": ("how-to/results/",),
+    "timeout": ("how-to/errors/",),
+    "testing": ("how-to/testing-your-code/",),
+    "priority": ("cookbook/priorities/",),
+    "NOAUTH": ("how-to/troubleshooting/",),
     "enqueue": ("how-to/", "tutorial/", "coming-from/"),
 }
 _RESULTS = ".md-search-result__item > a"
 _FIRST = 3
+#: Pages that list names, which nobody is to find before a page that says how to do it.
+_LISTS = ("reference/api/", "changelog/")
 
 
 def search(browser: Browser, base: str) -> Iterator[str]:
@@ -50,4 +58,6 @@ def search(browser: Browser, base: str) -> Iterator[str]:
         found = list(dict.fromkeys(paths))[:_FIRST]
         if not any(one.startswith(expected) for one in found):
             yield f"searching for {word!r} finds {', '.join(found)} before {expected[0]}"
+        elif found[0].startswith(_LISTS):
+            yield f"searching for {word!r} finds {found[0]} first"
     page.close()

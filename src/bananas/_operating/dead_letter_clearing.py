@@ -21,7 +21,7 @@ __all__ = ["DeadLetterClearing"]
 
 
 class DeadLetterClearing:
-    """One call: it goes from the oldest letter to the newest, and leaves what is not meant.
+    """One call: it goes from the oldest letter to the newest, and leaves what was not selected.
 
     Progress is the list itself: a page is moved or not, and whoever begins again goes on.
 

@@ -136,7 +136,7 @@ def _without_document(facts: Facts) -> _Finding:
         )  # fmt: skip
     return _Finding(
         JobPlace.MISSING, "missing",
-        "there is nothing of this id: the job has expired, or it never existed; nothing in Redis "
+        "there is nothing with this id: the job has expired, or it never existed; nothing in Redis "
         "tells the two apart",
         "check the id, the database, and key_prefix; documents expire 24 h after a success and 7 "
         "days after a final failure",
@@ -244,7 +244,7 @@ def _queued(
     return _Finding(
         place, "waiting", f"it waits for its turn{_routing_hint(standing, job)}",
         "wait, or start more workers" if before is not None
-        else "wait; observe the job for 10 s to see whether its list moves",
+        else "wait; explain with observe=10 (--observe 10s) shows whether its list moves",
         is_guess=before is None,
         known=known,
     )  # fmt: skip
@@ -325,7 +325,7 @@ def _overdue(
         place, "overdue",
         "no scheduler is running",
         "start one: it moves due jobs to their lists" if looks == 0
-        else "check the scheduler; observe the job for 6 s or more to see whether one runs",
+        else "check the scheduler; explain with observe=6 (--observe 6s) shows whether one runs",
         is_guess=looks is None,
         known=known,
     )  # fmt: skip

@@ -59,6 +59,10 @@ def _policy(look: ServerLook) -> List[Finding]:
     ]
 
 
+def _waiting(count: int) -> str:
+    return "1 job waits" if count == 1 else f"{count} jobs wait"
+
+
 def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> List[Finding]:
     found: List[Finding] = []
     for place in places:
@@ -68,9 +72,9 @@ def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> Li
         found.append(
             Finding(
                 "not drained",
-                f"nothing has left {place.words} between the two looks; {after[1]} jobs wait there",
-                "start workers for it, or have them do their work: workers that are busy with "
-                "long jobs, or with lists of higher priority, look the same",
+                f"nothing has left {place.words} between the two looks; {_waiting(after[1])} there",
+                "start workers for it; workers that are busy with long jobs, or with lists of "
+                "higher priority, look the same",
                 after[1],
                 place.key.decode("utf-8", "replace"),
                 (after[0].decode("utf-8", "surrogateescape"),),
