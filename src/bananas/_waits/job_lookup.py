@@ -14,16 +14,32 @@ from .job_finality import Finality, judge
 from .job_location import Known
 from .wait_errors import result_gone
 
-__all__ = ["final_result", "is_listed", "look_up", "read_taken"]
+__all__ = ["final_result", "is_listed", "look_up", "read_job"]
 
 _CHUNK = 500
 # Taken jobs stand on the left: behind so many, a look for many jobs does not search.
 _TAKEN = 1000
 
 
-def read_taken(keys: Keys, job_id: str, most: int = 0) -> Command:
-    """Return the command that looks for a job among those that workers have taken."""
-    return (b"LPOS", keys.processing, job_id, b"MAXLEN", most)
+def read_job(keys: Keys, job_id: str, *, whole: bool, taken: Optional[int] = None) -> List[Command]:
+    """Return the commands that read the document, or its end, and the result of a job.
+
+    Go rewrites the document before it takes the id from the list of taken jobs, which therefore
+    comes first; ``judge`` says why the document comes before the result.
+
+    Args:
+        keys: The names of everything.
+        job_id: The job.
+        whole: Whether to read more than the end of the document.
+        taken: Among how many of the jobs that workers have taken it is looked for before; 0 is
+            all, None is not at all.
+    """
+    commands: List[Command] = []
+    if taken is not None:
+        commands.append((b"LPOS", keys.processing, job_id, b"MAXLEN", taken))
+    commands.append((read_document if whole else read_end)(keys, job_id))
+    commands.append((b"HGETALL", keys.result(job_id)))
+    return commands
 
 
 def is_listed(reply: Reply) -> Optional[bool]:
@@ -57,11 +73,8 @@ async def look_up(
     async def read(some_ids: Sequence[str], *, whole: bool) -> List[Optional[Known]]:
         commands: List[Command] = []
         for job_id in some_ids:
-            # Go rewrites the document before it takes the id from the list; judge() says why the
-            # document comes before the result.
-            commands.append(read_taken(keys, job_id, 0 if everywhere else _TAKEN))
-            commands.append((read_document if whole else read_end)(keys, job_id))
-            commands.append((b"HGETALL", keys.result(job_id)))
+            taken = 0 if everywhere else _TAKEN
+            commands.extend(read_job(keys, job_id, whole=whole, taken=taken))
             if everywhere:
                 commands.append((b"LPOS", keys.dead, job_id))
         left = None

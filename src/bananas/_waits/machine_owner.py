@@ -8,11 +8,10 @@ from typing import Any, Callable, List, Optional, Sequence
 from .. import exceptions as exc
 from .._pipeline import AutoPipeline
 from .._redis import Command, Reply
-from .._stored_jobs import read_document, read_end
 from .._timer import Timer
 from .._wire import Keys
 from ..models import JobResult
-from .job_lookup import is_listed, read_taken
+from .job_lookup import is_listed, read_job
 from .listener import Listener
 from .registry import AwaitedJob, Wait
 from .state_machine import StateMachine
@@ -88,14 +87,11 @@ class MachineOwner:
     def read_documents(
         self, jobs: Sequence[AwaitedJob], asked: Sequence[bool], *, whole: bool
     ) -> None:
-        """Read documents, or the ends of long ones, before results: ``judge`` says why."""
-        keys = self._keys
+        """Read documents, or the ends of long ones, and results."""
         commands: List[Command] = []
         for job, is_asked in zip(jobs, asked):
-            if is_asked:  # before the document: Go rewrites that before it lets go of the job
-                commands.append(read_taken(keys, job.job_id))
-            commands.append((read_document if whole else read_end)(keys, job.job_id))
-            commands.append((b"HGETALL", keys.result(job.job_id)))
+            taken = 0 if is_asked else None
+            commands.extend(read_job(self._keys, job.job_id, whole=whole, taken=taken))
 
         def read(replies: List[Reply]) -> None:
             rest = iter(replies)
