@@ -111,7 +111,7 @@ class StateMachine:
             return  # it is sent when what runs has ended
         if self.state is at.READY and not (at_once or self.round_trip.is_for_one):
             self._effects.send_soon()
-        else:
+        elif self.state is at.READY or self.state is at.IDLE:
             self.send_now(now)
 
     @_event

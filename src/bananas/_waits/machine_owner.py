@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any, Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
@@ -77,12 +78,9 @@ class MachineOwner:
 
     def read_results(self, jobs: Sequence[AwaitedJob]) -> None:
         """Read results."""
-
-        def read(replies: List[Reply]) -> None:
-            self.machine.results_read(jobs, replies)
-
         result = self._keys.result
-        self._read([(b"HGETALL", result(job.job_id)) for job in jobs], read, jobs, results=True)
+        commands: List[Command] = [(b"HGETALL", result(job.job_id)) for job in jobs]
+        self._read(commands, partial(self.machine.results_read, jobs), jobs, results=True)
 
     def read_documents(
         self, jobs: Sequence[AwaitedJob], asked: Sequence[bool], *, whole: bool
