@@ -22,7 +22,7 @@ from typing import (
 )
 
 from ._arguments import check_job_id, check_job_ids, check_timeout
-from ._blocking import Connections
+from ._blocking import ProcessConnections
 from ._in_process import InProcess
 from ._operating import ListedJobs, OperatingCalls
 from ._pipeline import AutoPipeline, Entry, NotQueued
@@ -77,7 +77,7 @@ def _at_hand(value: Any) -> Any:
 class _Calls:
     """Runs calls in the thread of a blocking client, and has what its parts use of a pipeline."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: ProcessConnections) -> None:
         self.connections = connections
 
     def run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> asyncio.Future[T]:

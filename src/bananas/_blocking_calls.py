@@ -22,7 +22,7 @@ from typing import (
 
 from . import exceptions as exc
 from ._arguments import check_callable
-from ._blocking import Connections
+from ._blocking import ProcessConnections
 from ._in_process import InProcess
 from ._operating import Clearing, ListedJobs
 from ._pipeline import Entry
@@ -81,7 +81,7 @@ class BlockingCalls(InProcess):
             inner._life.name = named(inner)
             return inner
 
-        self._connections = Connections(make_inner)
+        self._connections = ProcessConnections(make_inner)
 
     def __repr__(self) -> str:
         return self._named(self._connections.here.client)

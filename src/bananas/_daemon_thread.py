@@ -54,5 +54,10 @@ def _start(function: Callable[[], T], name: str) -> Future[T]:
         except BaseException as error:
             future.set_exception(error)
 
-    threading.Thread(target=work, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=work, name=name, daemon=True).start()
+    except RuntimeError:
+        if threading.main_thread().is_alive():
+            raise
+        work()  # the interpreter is ending, and starts no thread any more
     return future

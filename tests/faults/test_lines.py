@@ -11,7 +11,7 @@ import pytest
 
 from bananas import Client, JobPriority
 from bananas import exceptions as exc
-from bananas._blocking.lines import Lines
+from bananas._blocking.line_pool import LinePool
 from tests.support import (
     CutReply,
     FaultProxy,
@@ -44,7 +44,7 @@ any_reply = pytest.mark.parametrize("missing", [b"MULTI", b"EXEC"])
 every_way = pytest.mark.parametrize("submit", WAYS.values(), ids=WAYS.keys())
 
 
-def lines_of(client: Client) -> Lines:
+def lines_of(client: Client) -> LinePool:
     """The lines of a client."""
     return client._connections.here.lines
 

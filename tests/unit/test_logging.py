@@ -10,7 +10,7 @@ from typing import Dict, Iterator, Set, Tuple
 import pytest
 
 from bananas import exceptions as exc
-from bananas._redis import Endpoint, LinkLost, Outage
+from bananas._redis import ConnectionLog, Endpoint, LinkLost
 from tests.unit.source_tree import ROOT, modules
 
 PAGE = (ROOT.parents[1] / "docs" / "how-to" / "logging.md").read_text(encoding="utf-8")
@@ -57,11 +57,11 @@ def test_an_outage(caplog: pytest.LogCaptureFixture) -> None:
     """Each record of a connection says what happened, where, and to which connection."""
     caplog.set_level(logging.INFO, "bananas")
     endpoint = Endpoint(host="redis.example", password="hunter2")
-    outage = Outage("results")
-    outage.ended(endpoint, "a")
-    outage.lost(endpoint, LinkLost("cut"))
-    outage.refused(exc.ConnectionError("refused"))
-    outage.ended(endpoint, "b")
+    log = ConnectionLog("results")
+    log.connected(endpoint, "a")
+    log.lost(endpoint, LinkLost("cut"))
+    log.refused(exc.ConnectionError("refused"))
+    log.connected(endpoint, "b")
     found = [_fields(record) for record in caplog.records]
     where = {"redis_address": "redis://redis.example:6379/0", "purpose": "results"}
     assert [fields.pop("bananas_event") for fields in found] == [

@@ -10,7 +10,7 @@ import pytest
 
 from bananas import AsyncClient
 from bananas import exceptions as exc
-from bananas._redis.link import Link
+from bananas._redis.async_connection import Link
 from bananas._redis.url import parse_url
 
 pytestmark = pytest.mark.asyncio

@@ -12,7 +12,7 @@ import pytest
 import redis
 from redis.asyncio.connection import AbstractConnection
 
-from bananas._redis import private as _private
+from bananas._redis import private_api
 from tests.unit.source_tree import modules
 
 _PARTS = {
@@ -25,7 +25,7 @@ _PARTS = {
 
 def test_nothing_is_missing() -> None:
     """The releases that the tests run with have all parts."""
-    _private._check()
+    private_api._check()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_a_release_of_redis_py_without_a_part(
     monkeypatch.delattr(place, name)
     expected = f"redis-py {redis.__version__}, which has no AbstractConnection.{name}:"
     with pytest.raises(ImportError, match=re.escape(expected)):
-        _private._check()
+        private_api._check()
 
 
 class _Stranger:
@@ -58,7 +58,7 @@ def test_a_python_without_a_part(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asyncio, "StreamReader", _Stranger)
     expected = f"Python {sys.version.split()[0]}, which has no StreamReader._buffer:"
     with pytest.raises(ImportError, match=re.escape(expected)):
-        _private._check()
+        private_api._check()
 
 
 def test_the_parts_are_touched_in_one_place() -> None:
@@ -69,4 +69,4 @@ def test_the_parts_are_touched_in_one_place() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Attribute) and node.attr in _PARTS
     }
-    assert found == {"_redis.private"}
+    assert found == {"_redis.private_api"}

@@ -9,7 +9,7 @@ from typing import Any, AsyncIterator, Awaitable, Callable, List
 import pytest
 
 from bananas import exceptions as exc
-from bananas._redis.link import Link
+from bananas._redis.async_connection import Link
 from bananas._redis.protocol import LinkLost, ReplyError, ReplyProtocol
 from bananas._redis.url import parse_url
 from tests.support import RedisServer

@@ -9,15 +9,15 @@ import pytest
 import redis.exceptions as redis_errors
 
 from bananas import exceptions as exc
-from bananas._redis import errors
-from bananas._redis.errors import reply_error
-from bananas._redis.link import Link
+from bananas._redis import connect_errors
+from bananas._redis.async_connection import Link
+from bananas._redis.connect_errors import reply_error
 from bananas._redis.protocol import ReplyError
 from bananas._redis.url import parse_url
 from tests.support import RedisServer
 
 #: Replies that redis-py has a class for; the first word is what Redis says.
-MAPPED = {error.__name__ for error in errors._CODES}
+MAPPED = {error.__name__ for error in connect_errors._CODES}
 #: Made by redis-py of a broken connection, or above its connections: they end the link, or never
 #: reach us, since only its connections are used.
 NO_REPLIES = {

@@ -1,6 +1,6 @@
 """Blocking calls: lines for plain submits, and a thread with an event loop for all else."""
 
-from .connections import Connections
 from .loop_thread import LoopThread
+from .process_connections import ProcessConnections
 
-__all__ = ["Connections", "LoopThread"]
+__all__ = ["LoopThread", "ProcessConnections"]

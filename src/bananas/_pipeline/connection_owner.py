@@ -10,7 +10,7 @@ import random
 from typing import Awaitable, Callable, List, Optional
 
 from .. import exceptions as exc
-from .._redis import Command, Link, LinkLost, Outage, Reply, ReplyError
+from .._redis import Command, ConnectionLog, Link, LinkLost, Reply, ReplyError
 from .._tasks import abandon, cancel_and_wait, start_task
 from .._timer import Timer
 from .recovery import LinkFacts
@@ -76,7 +76,7 @@ class ConnectionOwner:
         )
         self.on_held_up: Callable[[], None] = _do_nothing
         self._link: Optional[Link] = None
-        self._outage = Outage("submits and reads")
+        self._connection_log = ConnectionLog("submits and reads")
         self._task: Optional[asyncio.Task[None]] = None
         self._released: Optional[asyncio.Future[None]] = None
         self._is_attempting = False
@@ -139,7 +139,7 @@ class ConnectionOwner:
         if link is None:
             return
         if reason is not None:
-            self._outage.lost(link.endpoint, LinkLost(reason))
+            self._connection_log.lost(link.endpoint, LinkLost(reason))
         link.on_lost = None
         link.report_progress(None)
         link.abort()
@@ -227,13 +227,13 @@ class ConnectionOwner:
         finally:
             self._is_attempting = False
         # Not inside the handler: who is told may raise, and the failure would be its context.
-        self._outage.refused(failure)
+        self._connection_log.refused(failure)
         self._tell(self.machine.link_failed, failure, self._loop.time(), _refusal(failure))
         return None
 
     def _take(self, link: Link) -> None:
         self._link = link
-        self._outage.ended(link.endpoint, link.run_id)
+        self._connection_log.connected(link.endpoint, link.run_id)
         link.on_lost = self._on_lost
         link.report_progress(self._on_progress)
         facts = LinkFacts(link.client_id, link.run_id, link.role, link.no_transactions)

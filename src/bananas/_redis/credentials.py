@@ -11,11 +11,13 @@ __all__ = [
     "CredentialProvider",
     "CredentialsError",
     "NeedsLoop",
-    "ask",
     "ask_here",
+    "ask_provider",
     "check_provider",
 ]
 
+_THREAD = "bananas credentials"
+_ASYNC = "get_credentials_async"
 Given = Union[Tuple[str], Tuple[str, str]]
 
 
@@ -43,41 +45,36 @@ class CredentialsError(Exception):
     """A provider failed, or returned something else; the text holds nothing that came from it."""
 
 
-def check_provider(provider: Any) -> Any:
-    """Return a provider as it is.
+def check_provider(provider: Any) -> None:
+    """Refuse what can't be asked.
 
     Raises:
         ValueError: It has neither method.
     """
-    if provider is None or isinstance(provider, type):
-        methods = [] if provider is None else [None]
-    else:
-        methods = [
-            getattr(provider, "get_credentials", None),
-            getattr(provider, "get_credentials_async", None),
-        ]
-    if methods and not any(map(callable, methods)):
+    methods = (getattr(provider, name, None) for name in ("get_credentials", _ASYNC))
+    if isinstance(provider, type) or not any(map(callable, methods)):
         raise ValueError(
             "credential_provider must have a method get_credentials or get_credentials_async"
         )
-    return provider
 
 
 class NeedsLoop(Exception):
     """A provider can only be asked on an event loop."""
 
 
-async def ask(provider: Any) -> Tuple[Optional[str], str]:
+async def ask_provider(provider: Any) -> Tuple[Optional[str], str]:
     """Return the user name, if there is one, and the password that a provider gives now.
 
     Raises:
         CredentialsError: It gives none.
     """
     try:
-        given = await _ask(provider)
+        if _has_own_async_method(provider):
+            return _checked(await provider.get_credentials_async())
+        given: Any = await run_in_daemon_thread(provider.get_credentials, _THREAD)
+        return _checked(await given if inspect.isawaitable(given) else given)
     except Exception as error:
-        raise CredentialsError(f"credential_provider raised {type(error).__name__}") from None
-    return _checked(given)
+        raise _failure(error) from None
 
 
 def ask_here(provider: Any, limit: float) -> Tuple[Optional[str], str]:
@@ -88,39 +85,31 @@ def ask_here(provider: Any, limit: float) -> Tuple[Optional[str], str]:
         TimeoutError: It takes longer.
         NeedsLoop: It has nothing that can be called without an event loop.
     """
-    method = getattr(provider, "get_credentials", None)
+    method: Any = getattr(provider, "get_credentials", None)
     if _has_own_async_method(provider) or inspect.iscoroutinefunction(method):
         raise NeedsLoop
-    assert method is not None
     try:
-        given = wait_for_daemon_thread(method, "bananas credentials", limit)
+        return _checked(wait_for_daemon_thread(method, _THREAD, limit))
     except TimeoutError:
         raise
     except Exception as error:
-        raise CredentialsError(f"credential_provider raised {type(error).__name__}") from None
-    return _checked(given)
+        raise _failure(error) from None
 
 
 def _checked(given: Any) -> Tuple[Optional[str], str]:
+    expected = "credential_provider must return (password,) or (username, password)"
     if not isinstance(given, (tuple, list)) or not all(isinstance(item, str) for item in given):
-        raise CredentialsError(
-            "credential_provider must return (password,) or (username, password), as strings"
-        )
-    if len(given) == 1:
-        return None, given[0]
-    if len(given) == 2:
-        return given[0] or None, given[1]
-    raise CredentialsError(
-        f"credential_provider must return (password,) or (username, password), not {len(given)} "
-        "items"
-    )
+        raise CredentialsError(f"{expected}, as strings")
+    if len(given) not in (1, 2):
+        raise CredentialsError(f"{expected}, not {len(given)} items")
+    username, password = (None, *given)[-2:]
+    return username or None, password
 
 
-async def _ask(provider: Any) -> Any:
-    if _has_own_async_method(provider):
-        return await provider.get_credentials_async()
-    given = await run_in_daemon_thread(provider.get_credentials, "bananas credentials")
-    return await given if inspect.isawaitable(given) else given
+def _failure(error: Exception) -> CredentialsError:
+    if isinstance(error, CredentialsError):
+        return error
+    return CredentialsError(f"credential_provider raised {type(error).__name__}")
 
 
 def _has_own_async_method(provider: Any) -> bool:
@@ -128,7 +117,7 @@ def _has_own_async_method(provider: Any) -> bool:
 
     The one that redis-py's base class has calls the other method, on the event loop.
     """
-    method = getattr(provider, "get_credentials_async", None)
+    method = getattr(provider, _ASYNC, None)
     if not callable(method):
         return False
     function = getattr(method, "__func__", method)

@@ -1,8 +1,8 @@
-"""Has redis-py open a connection, log in and choose the database, with every default pinned."""
+"""Has redis-py log in and choose the database, with every default pinned."""
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Dict, Optional
 
 from redis.asyncio.connection import Connection as AsyncConnection
 from redis.asyncio.retry import Retry
@@ -10,10 +10,9 @@ from redis.backoff import NoBackoff
 from redis.connection import Connection as BlockingConnection
 from redis.retry import Retry as BlockingRetry
 
-from .opening import Opening
-from .private import detach_socket, give_streams
+from .private_api import detach_socket
 
-__all__ = ["PinnedConnection", "log_in"]
+__all__ = ["log_in", "log_in_here"]
 
 #: Every default of redis-py's connections that could do harm; connect() bounds the handshake too.
 _PINNED: Dict[str, Any] = {
@@ -26,41 +25,43 @@ _PINNED: Dict[str, Any] = {
 }
 
 
-class PinnedConnection(AsyncConnection):
-    """redis-py's connection, over a stream that we open, with every default pinned."""
+class _OnStream(AsyncConnection):
+    """redis-py's connection, over a stream that is open."""
 
-    def __init__(
-        self, opening: Opening, db: int, username: Optional[str], password: Optional[str]
-    ) -> None:
-        self._opening = opening
-        retry = Retry(NoBackoff(), 0)
-        super().__init__(db=db, username=username, password=password, retry=retry, **_PINNED)
+    streams: Any
 
     async def _connect(self) -> None:
-        give_streams(self, await self._opening.open())
+        self._reader, self._writer = self.streams
 
 
-class _BlockingConnection(BlockingConnection):
-    """The same for redis-py's blocking connection, over a socket that we open."""
+class _OnSocket(BlockingConnection):
+    """redis-py's blocking connection, over a socket that is open."""
 
-    def __init__(
-        self, open_socket: Callable[[], Any], db: int, username: Any, password: Any
-    ) -> None:
-        self._open_socket = open_socket
-        retry = BlockingRetry(NoBackoff(), 0)
-        super().__init__(  # type: ignore[no-untyped-call]
-            db=db, username=username, password=password, retry=retry, **_PINNED
-        )
+    socket: Any
 
     def _connect(self) -> Any:
-        return self._open_socket()
+        return self.socket
 
 
-def log_in(
-    open_socket: Callable[[], Any], db: int, username: Optional[str], password: Optional[str]
+async def log_in(
+    reader: Any, writer: Any, db: int, username: Optional[str], password: Optional[str]
 ) -> None:
-    """Have redis-py open a blocking socket, authenticate and choose the database."""
-    connection: Any = _BlockingConnection(open_socket, db, username, password)
+    """Have redis-py authenticate on a stream, and choose the database."""
+    retry = Retry(NoBackoff(), 0)
+    connection: Any = _OnStream(db=db, username=username, password=password, retry=retry, **_PINNED)
+    connection.streams = reader, writer
+    try:
+        await connection.connect()
+    finally:
+        connection._reader = connection._writer = None  # it would close them
+
+
+def log_in_here(socket: Any, db: int, username: Optional[str], password: Optional[str]) -> None:
+    """Do the same on a blocking socket."""
+    retry = BlockingRetry(NoBackoff(), 0)
+    connection: Any = _OnSocket(  # type: ignore[no-untyped-call]
+        db=db, username=username, password=password, retry=retry, **_PINNED
+    )
+    connection.socket = socket
     connection.connect()
-    # It would shut the socket down when it is collected.
-    detach_socket(connection)
+    detach_socket(connection)  # it would shut it down when it is collected

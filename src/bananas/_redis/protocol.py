@@ -1,12 +1,13 @@
-"""The asyncio protocol of a link: parses what arrives and hands it on in the same turn."""
+"""Commands as bytes, and the asyncio protocol that parses the replies to them."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Callable, List, Optional, Tuple, Union
+from typing import Any, Callable, Iterable, List, Optional, Tuple, Union
 
 import hiredis
+from redis.asyncio.connection import Connection
 
 __all__ = [
     "TRANSIENT",
@@ -17,6 +18,7 @@ __all__ = [
     "ReplyError",
     "ReplyProtocol",
     "new_reader",
+    "pack",
     "without_arguments",
 ]
 
@@ -30,6 +32,10 @@ Receiver = Callable[[List[Reply]], None]
 
 _FIRST_WORD = r"(?s)([A-Z][A-Z0-9]{2,}) (.*)"
 _BECAUSE = "Transaction discarded because of: "
+
+
+# Its stub knows tuples of one argument only; it is there from 2.1.
+_pack_command: Optional[Callable[[Any], bytes]] = getattr(hiredis, "pack_command", None)
 
 
 class LinkLost(Exception):
@@ -75,6 +81,13 @@ def new_reader() -> Any:
     """Return what makes replies out of bytes, errors among them as ``ReplyError``."""
     make_reader: Any = hiredis.Reader  # its stub knows exceptions only
     return make_reader(replyError=ReplyError.parse)
+
+
+def pack(commands: Iterable[Command]) -> bytes:
+    """Return the bytes of some commands."""
+    if _pack_command is not None:
+        return b"".join(map(_pack_command, commands))
+    return b"".join(Connection().pack_commands(commands))  # pragma: no cover
 
 
 class ReplyProtocol(asyncio.Protocol):

@@ -18,7 +18,7 @@ from .._types import Seconds
 from .._wire import Default
 from .credentials import CredentialProvider, check_provider
 from .tls import TlsOptionError, make_context
-from .url import Endpoint, check_host, is_ipv6, parse_url, read_url
+from .url import Endpoint, check_host, ip_version, parse_url, read_url
 from .url_mistakes import MANY_HOSTS, Refused
 
 __all__ = ["DEFAULT_REDIS_URL", "ENVIRONMENT_URL", "Settings", "sentinel_endpoints"]
@@ -161,7 +161,7 @@ def _sentinel(sentinel: Any) -> Endpoint:
         raise Refused(f"{_PAIR}, its host a string")
     host = str.__str__(host)
     bare = host[1:-1] if host[0] + host[-1] == "[]" else host
-    if is_ipv6(bare):
+    if ip_version(bare) == 6:
         host = bare
     else:
         check_host(host, shown="@" not in host)
@@ -187,8 +187,10 @@ def _sentinel_url(url: str) -> Endpoint:
 
 
 def _check_login(provider: Optional[CredentialProvider], argument: str, endpoint: Endpoint) -> None:
+    if provider is None:
+        return
     check_provider(provider)
-    if provider is not None and (endpoint.username or endpoint.password):
+    if endpoint.username or endpoint.password:
         raise ValueError(f"credential_provider and a user or password in {argument}: give one")
 
 

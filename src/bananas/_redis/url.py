@@ -22,7 +22,7 @@ from .url_mistakes import (
     placeholder,
 )
 
-__all__ = ["Endpoint", "check_host", "is_ipv6", "parse_url", "read_url"]
+__all__ = ["Endpoint", "check_host", "ip_version", "parse_url", "read_url"]
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,7 @@ def _host_and_port(parts: _Parts, default_port: int) -> Tuple[str, int]:
     if address.startswith("["):
         host, bracket, rest = address[1:].partition("]")
         host, port = unquote(host), rest[1:]
-        if not bracket or rest[:1] not in ("", ":") or not is_ipv6(host):
+        if not bracket or rest[:1] not in ("", ":") or ip_version(host) != 6:
             raise Refused("has a malformed IPv6 address; write it as [::1]")
     else:
         host, _, port = address.partition(":")
@@ -253,13 +253,12 @@ def _port(port: str, shown: bool) -> int:
     return int(port)
 
 
-def is_ipv6(host: str) -> bool:
-    """Whether a host is an IPv6 address, perhaps with a zone."""
+def ip_version(host: str) -> int:
+    """Return 4 or 6 for an address, perhaps with a zone; 0 for a name."""
     try:
-        ipaddress.IPv6Address(host.partition("%")[0])
+        return ipaddress.ip_address(host.partition("%")[0]).version
     except ValueError:
-        return False
-    return True
+        return 0
 
 
 def _is_host(host: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Awaitable, Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._backoff import Backoff
-from .._redis import Command, Link, LinkLost, Outage, Reply
+from .._redis import Command, ConnectionLog, Link, LinkLost, Reply
 from .._tasks import abandon, cancel_and_wait, cancel_task, start_task
 from .._timer import Timer
 from .._wire import Keys
@@ -67,7 +67,7 @@ class Listener:
         self._channels = Channels(keys)
         self._link: Optional[Link] = None
         self._task: Optional[asyncio.Task[None]] = None
-        self._outage = Outage("results")
+        self._connection_log = ConnectionLog("results")
         self._is_flush_awaited = False
         self._linger: Optional[asyncio.TimerHandle] = None
         self._wake: Optional[asyncio.Future[None]] = None
@@ -177,7 +177,7 @@ class Listener:
         try:
             return await self._open_link()
         except exc.ConnectionError as error:
-            self._outage.refused(error)
+            self._connection_log.refused(error)
             refusal = error if error.permanent else None
         if refusal is not None:  # not in the handler: it would be the context of errors
             self._on_refused(refusal)
@@ -188,7 +188,7 @@ class Listener:
         try:
             await self._listen(link)
         except LinkLost as error:
-            self._outage.lost(link.endpoint, error)
+            self._connection_log.lost(link.endpoint, error)
         except Exception:  # a defect of ours must not end the owner
             _log.exception("internal error in the listener", extra=_DEFECT)
         finally:
@@ -198,7 +198,7 @@ class Listener:
     async def _listen(self, link: Link) -> None:
         loop = asyncio.get_running_loop()
         self.connections += 1
-        self._outage.ended(link.endpoint, link.run_id)
+        self._connection_log.connected(link.endpoint, link.run_id)
         self._last_read = loop.time()
         self._pinged = False
         self._link = link

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from bananas import Client
 from bananas._blocking import loop_thread
-from bananas._blocking.line import Line
+from bananas._blocking.blocking_connection import Line
 
 DEEDS = ("interrupts", "submits", "reads", "has another thread submit")
 

@@ -14,7 +14,7 @@ from bananas import ConnectionError as BananasConnectionError
 from bananas import TimeoutError as BananasTimeoutError
 from bananas._pipeline.auto_pipeline import AutoPipeline
 from bananas._pipeline.transaction import Entry
-from bananas._redis.link import Link
+from bananas._redis.async_connection import Link
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="nobody")
 

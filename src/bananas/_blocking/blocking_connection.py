@@ -9,24 +9,19 @@ import socket
 import ssl
 import struct
 import time
-from typing import Any, Callable, Coroutine, List, Optional, Sequence, TypeVar
+from typing import Any, Callable, Coroutine, List, Optional, Sequence, Tuple, TypeVar
 
-from .. import exceptions as exc
 from .._redis import (
-    Attempt,
     Command,
-    Endpoint,
+    Connection,
     LinkLost,
-    NeedsLoop,
     Reply,
-    ReplyError,
     ask_here,
-    introduce,
-    log_in,
+    log_in_here,
     new_reader,
     pack,
 )
-from .opening import BlockingOpening
+from .open_socket import HandshakeSocket, SocketOpening
 
 __all__ = ["Line", "NotSent", "run_here"]
 
@@ -51,104 +46,40 @@ def run_here(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("a coroutine that runs on a line has suspended")
 
 
-class Line:
-    """One blocking connection to Redis, used by one thread at a time.
-
-    redis-py makes the handshake; what follows is written and read here, and judged by what judges
-    every other connection.
-
-    Args:
-        endpoint: Where to connect to, and as whom.
-        connect_timeout: Limit of all that ``connect`` does, in seconds.
-        what: What listens there, for messages.
-        ssl_context: What TLS uses in place of the endpoint's options.
-        credential_provider: What is asked for the user name and password.
+class Line(Connection[SocketOpening]):
+    """A blocking connection, used by one thread at a time.
 
     Attributes:
-        client_id: The server's number for the connection; None where it tells none.
-        role: ``master``, or another word; None where it tells none.
-        run_id: Names the server's process; None where it tells none.
-        no_transactions: Why MULTI and EXEC may not be used, if they may not.
         used_at: When it was used last, by the clock of whoever uses it.
     """
 
-    def __init__(
-        self,
-        endpoint: Endpoint,
-        connect_timeout: float,
-        two_slots: Sequence[bytes] = (b"{a}", b"{b}"),
-        *,
-        what: str = "Redis",
-        ssl_context: Optional[ssl.SSLContext] = None,
-        credential_provider: Any = None,
-    ) -> None:
-        self.client_id: Optional[int] = None
-        self.role: Optional[str] = None
-        self.run_id: Optional[str] = None
-        self.no_transactions: Optional[ReplyError] = None
-        self.used_at = 0.0
-        self._endpoint = endpoint
-        self._two_slots = two_slots
-        self._provider = credential_provider
-        self._opening = BlockingOpening(endpoint, ssl_context)
-        self._attempt = Attempt(
-            endpoint, what, self._opening, connect_timeout, asks=credential_provider is not None
-        )
-        self._is_plain = endpoint.scheme != "rediss"
-        self._process = os.getpid()
-        self._socket: Optional[socket.socket] = None
-        self._limit = -1.0
-        self._is_readable: Callable[[], bool]
-        self._reader = new_reader()
+    _opening_kind = SocketOpening
+    _socket: Optional[socket.socket] = None
+    used_at = 0.0
 
     # -- connecting ------------------------------------------------------------------------------
 
-    async def connect(self, *, sentinel: bool = False) -> None:
-        """Connect, authenticate, and learn who we are to the server.
-
-        Raises:
-            exceptions.ConnectionError: It can't be done; ``permanent`` says that trying again is
-                pointless. Its cause is ``NotReady`` where the server said that it is not, and
-                ``NeedsLoop`` where the credentials can't be had here.
-        """
+    async def _connect(self, sentinel: bool) -> None:
         self._opening.until = time.monotonic() + self._attempt.patience
         try:
-            await self._open()
-            if not sentinel:
-                facts = await introduce(
-                    self.ask, self._reopen, self._attempt.login_refusal, self._two_slots
-                )
-                self.client_id, self.role, self.run_id, self.no_transactions = facts
-        except BaseException as error:
-            self.close()
-            if isinstance(error, NeedsLoop):
-                raise exc.ConnectionError("the credential_provider needs an event loop") from error
-            if isinstance(error, Exception):
-                if isinstance(error.__context__, TimeoutError) and self._opening.is_over:
-                    error = error.__context__  # what some releases of redis-py make another error
-                refusal = self._attempt.refusal(error)
-                raise refusal from refusal.__cause__
+            await super()._connect(sentinel)
+        except Exception as error:
+            if isinstance(error.__context__, TimeoutError) and self._opening.is_over:
+                raise error.__context__ from None  # some releases of redis-py make another of it
             raise
 
-    async def _open(self) -> None:
-        opening, endpoint = self._opening, self._endpoint
-        username, password = endpoint.username, endpoint.password
-        if self._provider is not None:
-            self._attempt.awaits_provider = True
-            username, password = ask_here(self._provider, opening.time_left())
-            self._attempt.awaits_provider = False
-        try:
-            log_in(opening.open, endpoint.db, username, password)
-        finally:
-            self._socket = opening.socket
-        assert self._socket is not None
-        self._limit = -1.0  # the handshake's is another one
-        self._is_readable = _watch(self._socket)
+    async def _ask_provider(self) -> Tuple[Optional[str], Optional[str]]:
+        return ask_here(self._provider, self._opening.time_left())
 
-    async def _reopen(self) -> None:
-        self.close()
+    async def _log_in(self, username: Optional[str], password: Optional[str]) -> None:
+        opening = self._opening
+        self._socket = opening.open()
+        self._is_plain = self.endpoint.scheme != "rediss"
+        self._limit = -1.0  # what the socket's is now, nobody knows
+        self._is_readable = _watch(self._socket)
         self._reader = new_reader()
-        await self._open()
+        connected = HandshakeSocket(self._socket, opening)
+        log_in_here(connected, self.endpoint.db, username, password)
 
     async def ask(self, commands: Sequence[Command], limit: Optional[float] = None) -> List[Reply]:
         """Send commands and read their replies, for ``limit`` seconds at most.
@@ -167,10 +98,6 @@ class Line:
             return self.exchange(pack(commands), len(commands), until, left)
         except NotSent as error:
             raise LinkLost(str(error)) from None
-
-    def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
-        """Say that the server wants a login, or refuses the one that it was given."""
-        return self._attempt.login_refusal(reply)
 
     # -- using it --------------------------------------------------------------------------------
 
@@ -271,17 +198,13 @@ class Line:
 
     # -- ending it -------------------------------------------------------------------------------
 
-    def close(self) -> None:
+    def abort(self) -> None:
         """Close the connection; nothing is sent for that."""
         line = self._socket
         if line is not None:
             self.shut_down()  # a forked child that lives would keep it open
             line.close()
             self._socket = None
-
-    async def aclose(self) -> None:
-        """Do the same."""
-        self.close()
 
     def shut_down(self) -> None:
         """End the connection, also under the thread that uses it; in a forked child, do nothing."""

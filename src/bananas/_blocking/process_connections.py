@@ -15,8 +15,8 @@ from .._client_life import warn_unclosed
 from .._pipeline import Entry, NotQueued, Submit
 from .._redis import connect
 from ..client import AsyncClient, ClientStats
-from .line import Line, run_here
-from .lines import Lines
+from .blocking_connection import Line, run_here
+from .line_pool import LinePool
 from .loop_thread import (
     LoopThread,
     keep_forever,
@@ -25,12 +25,12 @@ from .loop_thread import (
     running_loop_thread,
 )
 
-__all__ = ["Connections"]
+__all__ = ["ProcessConnections"]
 
 T = TypeVar("T")
 
 
-class Connections:
+class ProcessConnections:
     """Runs the coroutines of ``AsyncClient`` for callers that block.
 
     Every process has its own lines and its own loop, which are found by its number: a forked child
@@ -168,10 +168,10 @@ class _OnLines:
         client: The client.
     """
 
-    def __init__(self, calls: Connections, client: AsyncClient) -> None:
+    def __init__(self, calls: ProcessConnections, client: AsyncClient) -> None:
         settings = client._settings
-        self._calls: weakref.ref[Connections] = weakref.ref(calls)
-        self.lines = Lines(
+        self._calls: weakref.ref[ProcessConnections] = weakref.ref(calls)
+        self.lines = LinePool(
             lambda: run_here(connect(settings, Line)),
             self,
             connect_timeout=settings.connect_timeout,

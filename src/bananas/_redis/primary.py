@@ -1,41 +1,22 @@
-"""Connects to the server that the settings name, asking the sentinels where there are any."""
+"""Connects to the primary that the settings name, asking the sentinels where there are any."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Callable, List, Optional, Protocol, Sequence, TypeVar
+from typing import Any, List, Type, TypeVar
 
 from .. import exceptions as exc
 from .._wire import Keys
-from .link import Link
-from .protocol import Command, LinkLost, Reply, ReplyError
+from .async_connection import Link
+from .connection import Connection
+from .protocol import LinkLost, ReplyError
 from .settings import Settings
 from .url import Endpoint
 
-__all__ = ["Connects", "connect", "open_link"]
+__all__ = ["connect", "open_link"]
 
 
-class Connects(Protocol):
-    """A connection of one kind or another."""
-
-    role: Optional[str]
-
-    async def connect(self, *, sentinel: bool = False) -> None:
-        """Connect, log in, and learn who we are to the server."""
-
-    async def ask(self, commands: Sequence[Command], limit: Optional[float] = None) -> List[Reply]:
-        """Send commands and read their replies."""
-        ...
-
-    def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
-        """Say that the server wants a login, or refuses the one that it was given."""
-        ...
-
-    async def aclose(self) -> None:
-        """Drop the connection."""
-
-
-C = TypeVar("C", bound=Connects)
+C = TypeVar("C", bound=Connection[Any])
 
 
 async def open_link(settings: Settings) -> Link:
@@ -48,7 +29,7 @@ async def open_link(settings: Settings) -> Link:
     return await connect(settings, Link)
 
 
-async def connect(settings: Settings, kind: Callable[..., C]) -> C:
+async def connect(settings: Settings, kind: Type[C]) -> C:
     """Return a connection to the primary, made with what ``kind`` makes of an endpoint.
 
     Raises:
@@ -64,16 +45,19 @@ async def connect(settings: Settings, kind: Callable[..., C]) -> C:
         ) from error
 
 
-async def _connect(settings: Settings, kind: Callable[..., C]) -> C:
-    two_slots = Keys(settings.key_prefix).two_slots
-    if not settings.sentinels:
-        link = _to_primary(settings, kind, settings.endpoint, two_slots)
-        await link.connect()
-        return link
-    endpoint = await _ask_sentinels(settings, kind)
-    link = _to_primary(settings, kind, endpoint, two_slots)
+async def _connect(settings: Settings, kind: Type[C]) -> C:
+    endpoint = settings.endpoint
+    if settings.sentinels:
+        endpoint = await _ask_sentinels(settings, kind)
+    link = kind(
+        endpoint,
+        settings.connect_timeout,
+        Keys(settings.key_prefix).two_slots,
+        ssl_context=settings.ssl_context,
+        credential_provider=settings.credential_provider,
+    )
     await link.connect()
-    if link.role not in (None, "master"):
+    if settings.sentinels and link.role not in (None, "master"):
         # The sentinels have not agreed on a failover yet; the next attempt asks them again.
         await link.aclose()
         raise exc.ConnectionError(
@@ -82,19 +66,7 @@ async def _connect(settings: Settings, kind: Callable[..., C]) -> C:
     return link
 
 
-def _to_primary(
-    settings: Settings, kind: Callable[..., C], endpoint: Endpoint, two_slots: Sequence[bytes]
-) -> C:
-    return kind(
-        endpoint,
-        settings.connect_timeout,
-        two_slots,
-        ssl_context=settings.ssl_context,
-        credential_provider=settings.credential_provider,
-    )
-
-
-async def _ask_sentinels(settings: Settings, kind: Callable[..., Connects]) -> Endpoint:
+async def _ask_sentinels(settings: Settings, kind: Type[Connection[Any]]) -> Endpoint:
     """Return where the first sentinel that answers says the primary is."""
     failures: List[str] = []
     # One that says nothing must leave time for the others, and for the primary.

@@ -6,61 +6,39 @@ import contextlib
 import os
 import selectors
 import socket
-import ssl
 import time
 from typing import Any, Iterator, List, Optional, Sequence
 
-from .._redis import (
-    HEAD_START,
-    HEARD_LIMIT,
-    Address,
-    AddressesFailed,
-    Endpoint,
-    Step,
-    prepare,
-    resolve_here,
-    tls_context,
-)
+from .._redis import HEAD_START, Address, AddressesFailed, Opening, Step, new_socket, resolve_here
 
-__all__ = ["BlockingOpening"]
+__all__ = ["HandshakeSocket", "SocketOpening"]
 
 
-class BlockingOpening:
-    """One attempt to open a socket.
+class SocketOpening(Opening):
+    """An attempt to open a blocking socket.
 
     Attributes:
-        step: What is being done, or was when it failed.
-        heard: The first bytes that the server sent, decrypted.
-        error: Why it failed, unless the time was over.
-        socket: What was opened.
         until: When the time is over, by the monotonic clock.
     """
 
-    def __init__(self, endpoint: Endpoint, context: Optional[ssl.SSLContext] = None) -> None:
-        self.step = Step.CONNECT
-        self.heard = b""
-        self.error: Optional[Exception] = None
-        self.socket: Optional[socket.socket] = None
-        self.until = 0.0
-        self._endpoint = endpoint
-        self._context = context
+    until = 0.0
 
-    def open(self) -> HandshakeSocket:
+    def open(self) -> socket.socket:
         """Connect, with TLS if the endpoint asks for it.
 
         Raises:
             OSError: It can't be done; ``socket.timeout`` where the time is over.
-            _tls.TlsOptionError: A file for TLS can't be used.
+            TlsOptionError: A file for TLS can't be used.
         """
         try:
-            self.socket = self._open()
+            connected = self._open()
         except (TimeoutError, socket.timeout):
             raise socket.timeout("timed out") from None
         except Exception as error:
             self.error = error
             raise
         self.step = Step.TALK
-        return HandshakeSocket(self.socket, self)
+        return connected
 
     def time_left(self) -> float:
         """Return how many seconds are left.
@@ -78,16 +56,11 @@ class BlockingOpening:
         """Whether the time is over."""
         return time.monotonic() >= self.until
 
-    def hear(self, data: bytes) -> None:
-        """Keep what the server says first."""
-        if len(self.heard) < HEARD_LIMIT:
-            self.heard += data[:HEARD_LIMIT]
-
     def _open(self) -> socket.socket:
-        endpoint = self._endpoint
+        endpoint = self.endpoint
         if endpoint.scheme == "unix":
             return self._connect_to_path(endpoint.path)
-        context = tls_context(endpoint, self._context)
+        context = self.tls_context()
         self.step = Step.RESOLVE
         addresses = resolve_here(endpoint.host, endpoint.port, self.time_left())
         self.step = Step.CONNECT
@@ -133,7 +106,7 @@ class BlockingOpening:
 class HandshakeSocket:
     """A socket as redis-py needs it for the handshake, whose waits all end in time."""
 
-    def __init__(self, connected: socket.socket, opening: BlockingOpening) -> None:
+    def __init__(self, connected: socket.socket, opening: SocketOpening) -> None:
         self._socket = connected
         self._opening = opening
 
@@ -162,7 +135,7 @@ class HandshakeSocket:
         except OSError:
             with contextlib.suppress(OSError):
                 self._socket.settimeout(0)
-                self._opening.hear(self._socket.recv(HEARD_LIMIT))
+                self._opening.hear_last(self._socket)
             raise
 
     def __getattr__(self, name: str) -> Any:
@@ -172,7 +145,7 @@ class HandshakeSocket:
 def _begin(address: Address, pending: selectors.BaseSelector, failures: List[OSError]) -> None:
     """Begin to connect to an address."""
     try:
-        found = prepare(address)
+        found = new_socket(address)
     except OSError as error:
         failures.append(error)
         return

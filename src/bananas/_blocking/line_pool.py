@@ -10,10 +10,10 @@ from typing import Callable, Deque, List, Optional, Protocol, Sequence
 from .. import exceptions as exc
 from .._pipeline import LARGE, Entry, NotQueued, Outcomes, Submit, Transaction
 from .._redis import TRANSIENT, Command, LinkLost, NeedsLoop, NotReady, Reply, ReplyError, pack
-from .line import Line, NotSent
+from .blocking_connection import Line, NotSent
 from .weak_members import WeakMembers
 
-__all__ = ["Lines", "LoopSide"]
+__all__ = ["LinePool", "LoopSide"]
 
 #: So many threads at a time submit by themselves; all others share the loop's connection.
 _MOST = 8
@@ -53,7 +53,7 @@ class _Use:
         self.is_returning = False
 
 
-class Lines:
+class LinePool:
     """Blocking connections, each used by one thread at a time, and then by the next.
 
     Who uses a line has taken it off the stack, in one atomic step, and puts it back in another. So
@@ -150,7 +150,7 @@ class Lines:
             while True:
                 line = self._free.pop()
                 self._open.discard(line)
-                line.close()
+                line.abort()
 
     def __del__(self) -> None:
         self._close_free()
@@ -258,7 +258,7 @@ class Lines:
             except ValueError:
                 return
         self._open.discard(line)
-        line.close()
+        line.abort()
         use.line = None
 
     # -- connecting ------------------------------------------------------------------------------

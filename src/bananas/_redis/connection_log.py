@@ -9,14 +9,14 @@ from typing import Any, Dict, Optional
 from .. import exceptions as exc
 from .url import Endpoint
 
-__all__ = ["Outage"]
+__all__ = ["ConnectionLog"]
 
 _log = logging.getLogger("bananas")
 # What a program that sets no logging up does not ask for is not printed on its standard error.
 _log.addHandler(logging.NullHandler())
 
 
-class Outage:
+class ConnectionLog:
     """What the log has been told of one connection; no message holds a password.
 
     Args:
@@ -34,13 +34,9 @@ class Outage:
         """Note that a connection is lost, or given up."""
         if self._began is None:
             self._began = time.monotonic()
-            _log.warning(
-                "lost the connection to Redis at %s (%s): %s",
-                endpoint,
-                self._purpose,
-                reason,
-                extra=self._facts("connection_lost", endpoint),
-            )
+            facts = self._facts("connection_lost", endpoint)
+            text = "lost the connection to Redis at %s (%s): %s"
+            _log.warning(text, endpoint, self._purpose, reason, extra=facts)
 
     def refused(self, reason: exc.ConnectionError) -> None:
         """Note that there is no connection to be had."""
@@ -51,26 +47,18 @@ class Outage:
             facts = self._facts("no_connection", self._endpoint)
             _log.warning("no connection (%s): %s", self._purpose, reason, extra=facts)
 
-    def ended(self, endpoint: Endpoint, run_id: Optional[str]) -> None:
+    def connected(self, endpoint: Endpoint, run_id: Optional[str]) -> None:
         """Note that there is a connection again, or for the first time."""
+        purpose, before = self._purpose, self._endpoint
         if self._began is not None:
             took = time.monotonic() - self._began
-            _log.info(
-                "connected to Redis at %s (%s), after %.1f s without",
-                endpoint,
-                self._purpose,
-                took,
-                extra={**self._facts("connected", endpoint), "seconds": round(took, 3)},
-            )
-        before = self._endpoint
+            facts = {**self._facts("connected", endpoint), "seconds": round(took, 3)}
+            text = "connected to Redis at %s (%s), after %.1f s without"
+            _log.info(text, endpoint, purpose, took, extra=facts)
         if before is not None and (endpoint != before or run_id != self._run_id):
-            _log.warning(
-                "Redis at %s (%s) has taken over from another process, at %s",
-                endpoint,
-                self._purpose,
-                before,
-                extra=self._facts("another_server", endpoint),
-            )
+            facts = self._facts("another_server", endpoint)
+            text = "Redis at %s (%s) has taken over from another process, at %s"
+            _log.warning(text, endpoint, purpose, before, extra=facts)
         self._endpoint, self._run_id = endpoint, run_id
         self._began = None
         self._reported = False
