@@ -55,6 +55,10 @@ class Line(Connection[SocketOpening]):
 
     _opening_kind = SocketOpening
     _socket: Optional[socket.socket] = None
+    _is_plain = True
+    _is_readable: Callable[[], bool]
+    _reader: Any = None
+    _limit = -1.0
     used_at = 0.0
 
     # -- connecting ------------------------------------------------------------------------------

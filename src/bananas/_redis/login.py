@@ -29,6 +29,8 @@ class _OnStream(AsyncConnection):
     """redis-py's connection, over a stream that is open."""
 
     streams: Any
+    _reader: Any = None
+    _writer: Any = None
 
     async def _connect(self) -> None:
         self._reader, self._writer = self.streams
