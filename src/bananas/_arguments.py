@@ -189,8 +189,9 @@ def due_time(
         except OverflowError:
             raise ValueError(f"{argument} lies beyond the year 9999: {value!s} from now") from None
     if not issubclass(kind, datetime) or value != value:  # as pandas.NaT, "not a time"
+        remedy = ": write timedelta(seconds=...)" if kind_of(value) in ("int", "float") else ""
         raise ValueError(
-            f"{argument} must be an aware datetime or a timedelta, not {kind_of(value)}"
+            f"{argument} must be an aware datetime or a timedelta, not {kind_of(value)}{remedy}"
         )
     assert isinstance(value, datetime)
     if value.utcoffset() is None:

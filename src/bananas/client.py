@@ -1379,7 +1379,7 @@ def required_time(scheduled_for: Union[Due, NotGiven]) -> Due:
     if isinstance(scheduled_for, NotGiven):
         raise TypeError(
             "submit_job_scheduled() needs scheduled_for, an aware datetime or a timedelta from "
-            "now; to run a job at once, use submit_job()"
+            "now (the third argument is the priority); to run a job at once, use submit_job()"
         )
     if scheduled_for is None:
         raise ValueError("scheduled_for must be an aware datetime or a timedelta, not None")

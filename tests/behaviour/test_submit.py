@@ -386,7 +386,11 @@ async def test_arguments_that_are_refused(
         (timedelta.max, f"scheduled_for lies beyond the year 9999: {timedelta.max} from now"),
         (datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
          "scheduled_for lies outside the years 1 to 9999 in UTC"),
-        (60, "scheduled_for must be an aware datetime or a timedelta, not int"),
+        (
+            60,
+            "scheduled_for must be an aware datetime or a timedelta, not int: "
+            "write timedelta(seconds=...)",
+        ),
         ("2030-01-01T00:00:00Z", "scheduled_for must be an aware datetime or a timedelta, not str"),
     ],
 )  # fmt: skip
@@ -401,12 +405,18 @@ async def test_due_times_that_are_refused(
     assert broker.keys() == []
 
 
-@pytest.mark.parametrize("arguments", [(), ("high",)], ids=["no priority", "priority"])
+@pytest.mark.parametrize(
+    "arguments",
+    [(), ("high",), (timedelta(days=1),)],
+    ids=["no priority", "priority", "a time in its place"],
+)
 async def test_due_time_not_given(
     client: Facade, broker: Broker, arguments: Tuple[Any, ...]
 ) -> None:
     """A call without a time is a call with too few arguments."""
-    with pytest.raises(TypeError, match=r"^submit_job_scheduled\(\) needs scheduled_for, an aware"):
+    with pytest.raises(
+        TypeError, match=r"^submit_job_scheduled\(\) needs scheduled_for, .* third argument"
+    ):
         await client.submit_job_scheduled("work", None, *arguments)
     assert broker.keys() == []
 

@@ -236,7 +236,11 @@ def test_due_times() -> None:
             "scheduled_for must be an aware datetime, not the naive 2025-01-15T00:00:00: "
             "give it a time zone, such as datetime.now(timezone.utc)",
         ),
-        (60, "scheduled_for must be an aware datetime or a timedelta, not int"),
+        (
+            60,
+            "scheduled_for must be an aware datetime or a timedelta, not int: "
+            "write timedelta(seconds=...)",
+        ),
         ("2025-01-15T10:30:00Z", "scheduled_for must be an aware datetime or a timedelta, not str"),
         (
             datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
