@@ -81,6 +81,22 @@ def test_jobs(run: Bananas, real_broker: Broker) -> None:
     assert run("jobs", "nowhere").status == 2
 
 
+def test_a_narrow_terminal_folds_no_id(
+    run: Bananas, real_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit into a table is a block for each job, so that ids can be copied."""
+    monkeypatch.setattr("bananas.cli.output._WIDTH_OF_FILES", 60)
+    with Client(real_broker.url) as client:
+        job_id = client.submit_job("resize_image", 1)
+        short = client.submit_job("resize_image", 1, "low", job_id="short")
+    shown = run("jobs", "queued").out
+    assert job_id in shown
+    assert max(map(len, shown.splitlines())) <= 60
+    table = run("jobs", "queued", "--priority", "low").out
+    assert re.search(rf"│ {short} +│ resize_image +│", table)
+    assert max(map(len, table.splitlines())) <= 60
+
+
 def test_dead_letters(run: Bananas, real_broker: Broker) -> None:
     """They are listed and shown, and one can be queued again."""
     _dead_letter(real_broker, "bad")
@@ -91,6 +107,7 @@ def test_dead_letters(run: Bananas, real_broker: Broker) -> None:
     assert real_broker.queued("queue:normal") == ["bad"]
     done = run("requeue", "bad", "--json")
     assert (done.status, _objects(done)) == (5, [{"job_id": "bad", "outcome": "missing"}])
+    assert run("requeue", "bad").err == "bananas: can't requeue job bad: it is no dead letter\n"
 
 
 def test_explain(run: Bananas, real_broker: Broker) -> None:
@@ -105,6 +122,7 @@ def test_explain(run: Bananas, real_broker: Broker) -> None:
         assert word in shown.out
     assert run("explain", "none", "--quiet") == (5, "missing\n", "")
     assert run("explain", "a", "--observe", "1s").status == 2
+    assert "--redis and --key-prefix" in " ".join(run("explain", "none").out.split())
 
 
 def test_cancel_and_reschedule(run: Bananas, real_broker: Broker) -> None:
@@ -165,6 +183,9 @@ def test_watch(run: Bananas, real_broker: Broker) -> None:
         client.submit_job("work", 1, job_id="a")
     done = run("watch", "a", "--timeout", "0.05s", "--quiet")
     assert (done.status, done.out) == (4, "queued\n")
+    done = run("watch", "none", "--timeout", "0")
+    assert (done.status, done.out) == (4, "")
+    assert "there is no job none; waiting for it" in done.err
     _dead_letter(real_broker, "bad")
     done = run("watch", "bad", "--json")
     assert (done.status, done.err) == (3, "")

@@ -89,7 +89,13 @@ def test_doctor(run: Bananas, real_broker: Broker) -> None:
     real_broker.command("LPUSH", LIST, "gone")
     shown = run("doctor", "--observe", "0")
     assert (shown.status, shown.err) == (0, "")
-    for words in ("no document", "1 ids in the list", "remove the ids", "what to do", "gone"):
+    for words in (
+        "no document",
+        "1 id without a document in the",
+        "remove the ids",
+        "what to do",
+        "gone",
+    ):
         assert words in shown.out
     assert run("doctor", "--observe", "0", "--quiet") == (0, "no document\n", "")
     refused = run("doctor", "--observe", "0", "--repair", "--quiet")

@@ -364,5 +364,5 @@ def test_the_blocking_client_has_the_same(real_broker: Broker) -> None:
         report = client.doctor(observe=0, progress=said.append)
         assert client.repair(report).to_dict()["repaired"] == {"no document": 1}
     assert json.loads(json.dumps(report.to_dict()))["findings"][0]["where"] == LIST
-    assert "no document: 1 ids in the list bananas:queue:normal" in str(report)
+    assert "no document: 1 id without a document in the list bananas:queue:normal" in str(report)
     assert "reading the documents" in said

@@ -147,12 +147,12 @@ async def test_routes(async_client: AsyncClient, broker: Broker) -> None:
     routed = await async_client.submit_job("work", 1, routing_key="eu")
     found = await async_client.explain(routed)
     assert (found.situation, found.routing_key, found.position) == ("waiting", "eu", 0)
-    assert "only workers of route 'eu' drain it" in found.cause
+    assert "only workers of route 'eu' take jobs from it" in found.cause
     broker.command("RENAME", "bananas:route:eu:queue:normal", f"{QUEUE}normal")
     found = await async_client.explain(routed)
-    assert "which only a server without routing drains for it" in found.cause
+    assert "no worker of that route finds it there" in found.cause
     default = await async_client.submit_job("work", 1, routing_key="default")
-    assert "newer servers drain the flat lists" in (await async_client.explain(default)).cause
+    assert "newer servers read the flat lists" in (await async_client.explain(default)).cause
 
 
 async def test_further_back(real_broker: Broker) -> None:

@@ -10,6 +10,7 @@ from .._wire import Keys
 from ..models import Job, JobStatus
 from ..repairs import AuditReport, Finding
 from .connection import OperatingConnection
+from .counted import counted
 from .document_pages import PAGE_IDS, read_sizes, read_step, step_of
 from .id_places import Place, ids_without_document, place_pages
 from .listing import ask
@@ -227,8 +228,8 @@ class Audit:
             found.append(
                 Finding(
                     "expired dead letter" if is_dead else "no document",
-                    f"{tally.count} ids in {place.words} have no document",
-                    "submit the jobs anew if they still matter: name and payload are gone",
+                    counted(tally.count, "id", "ids") + f" without a document in {place.words}",
+                    "submit the jobs again if they still matter: name and payload are gone",
                     tally.count,
                     place.key.decode("utf-8", "replace"),
                     tuple(tally.examples),
@@ -241,9 +242,13 @@ class Audit:
             found.append(
                 Finding(
                     "no place",
-                    f"{tally.count} jobs have not ended, and stand in no place: no worker finds "
-                    "them",
-                    "find out what took them away; then have them repaired, or submit them anew",
+                    counted(
+                        tally.count,
+                        "job has not ended, and stands",
+                        "jobs have not ended, and stand",
+                    )
+                    + " in no place, out of reach of workers",
+                    "find out what took them away; then have them repaired, or submit them again",
                     tally.count,
                     examples=tuple(tally.examples),
                     repair="queue the jobs again, or schedule those that have a time",
@@ -258,8 +263,8 @@ class Audit:
         tally = self._orphans
         return Finding(
             "result without job",
-            f"{tally.count} results have no document beside them; {self._lasting} of them never "
-            "expire",
+            counted(tally.count, "result", "results")
+            + f" without a document, {self._lasting} of which never expire",
             "nothing need be done: results that expire go by themselves",
             tally.count,
             examples=tuple(tally.examples),

@@ -19,7 +19,8 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The scheduler looks once a second.
 _OVERDUE = 3.0
 _NO_HANDLER = "no handler registered"
-_GONE = "expired, was evicted, or was deleted"
+_GONE = "has expired, was evicted, or was deleted"
+_AGAIN = "submit the job again"
 
 
 class _Finding(NamedTuple):
@@ -48,6 +49,8 @@ def diagnose(
     failure = facts.result.error if facts.result is not None and facts.result.is_failed else ""
     due = None if facts.score is None else _time(facts.score)
     refused = tuple(f"Redis refuses some of what was asked: {one}" for one in facts.refusals)
+    if facts.result_problem:
+        refused += (f"its stored result can't be read: {facts.result_problem}",)
     return Explanation(
         job_id=job_id,
         place=found.place,
@@ -78,7 +81,7 @@ def _find(facts: Facts, earlier: Optional[Facts], observed: float) -> _Finding:
             place, "unreadable",
             "a worker found its document missing or unreadable, and left this note of it: "
             f"{job.error or 'no reason'}",
-            "submit the job anew; its name and payload are gone",
+            f"{_AGAIN}; its name and payload are gone",
             missing=("document",),
         )  # fmt: skip
     if job.status is JobStatus.COMPLETED:
@@ -107,38 +110,38 @@ def _without_document(facts: Facts) -> _Finding:
     if facts.standing is not None:
         return _Finding(
             JobPlace.QUEUED, "no document",
-            f"its id is queued in {facts.standing.words}, and its document {_GONE}",
-            "the worker that takes it makes a dead letter of it; submit the job anew",
+            f"its id is queued in {facts.standing.words}, but its document {_GONE}",
+            f"{_AGAIN}; the worker that takes this id makes a dead letter of it",
             missing=missing,
         )  # fmt: skip
     if facts.score is not None:
         return _Finding(
             JobPlace.SCHEDULED, "no document",
-            f"its id is scheduled, and its document {_GONE}: the scheduler leaves it there for "
+            f"its id is scheduled, but its document {_GONE}: the scheduler leaves the id there for "
             "ever",
-            "submit the job anew; the id may be removed",
+            f"{_AGAIN}; doctor finds such ids, and repair removes them",
             missing=missing,
         )  # fmt: skip
     if facts.is_taken or facts.is_dead:
         place = JobPlace.TAKEN if facts.is_taken else JobPlace.DEAD
         what = "a worker has taken its id" if facts.is_taken else "its id is a dead letter"
         return _Finding(
-            place, "no document", f"{what}, and its document {_GONE}", "submit the job anew",
+            place, "no document", f"{what}, but its document {_GONE}", _AGAIN,
             missing=missing,
         )  # fmt: skip
     if facts.result is not None:
         place = JobPlace.COMPLETED if facts.result.is_success else JobPlace.FAILED
         return _Finding(
             place, "result without job",
-            f"it has ended, its result is there, and its document {_GONE}",
+            f"it has ended and its result is stored, but its document {_GONE}",
             "read its result",
             missing=("document", "place"),
         )  # fmt: skip
     return _Finding(
         JobPlace.MISSING, "missing",
-        "there is nothing with this id: the job has expired, or it never existed; nothing in Redis "
-        "tells the two apart",
-        "check the id, the database, and key_prefix; documents expire 24 h after a success and 7 "
+        "nothing is stored under this id: the job has expired, or it never existed; nothing in "
+        "Redis tells the two apart",
+        "check the id, the database and key_prefix; documents expire 24 h after a success and 7 "
         "days after a final failure",
         missing=("document", "place", "result"),
     )  # fmt: skip
@@ -157,8 +160,8 @@ def _unreadable(facts: Facts) -> _Finding:
     return _Finding(
         JobPlace.UNREADABLE, "unreadable",
         f"its document can't be read, by Go workers either: {facts.problem}",
-        "a worker that takes it makes a dead letter of it without running it; mend what writes "
-        "such documents, and submit the job anew",
+        f"correct what writes such documents, then {_AGAIN}; a worker that takes this one makes a "
+        "dead letter of it without running it",
         known=(where,),
     )  # fmt: skip
 
@@ -169,7 +172,10 @@ def _unreadable(facts: Facts) -> _Finding:
 def _failed(facts: Facts, job: Job) -> _Finding:
     if b'"cancelled_at"' in (facts.text or b""):
         return _Finding(
-            JobPlace.CANCELLED, "cancelled", "it was cancelled", "submit it anew if it is to run"
+            JobPlace.CANCELLED,
+            "cancelled",
+            "it was cancelled",
+            f"{_AGAIN} if it is to run after all",
         )
     place = JobPlace.DEAD if facts.is_dead else JobPlace.FAILED
     if job.error.startswith(_NO_HANDLER):
@@ -178,7 +184,7 @@ def _failed(facts: Facts, job: Job) -> _Finding:
         place, "failed",
         f'it has failed for good, after {job.attempts} of {job.max_retries} attempts: "'
         f'{_first_line(job.error)}"',
-        "mend the cause, then submit or requeue it",
+        "fix the cause, then requeue the job, or submit it again",
     )  # fmt: skip
 
 
@@ -186,7 +192,8 @@ def _no_handler(place: JobPlace, job: Job) -> _Finding:
     return _Finding(
         place, "no handler",
         f"the worker that took it has no handler for {job.name!r}",
-        "deploy workers with that handler, or mend the name, then submit or requeue it",
+        "deploy workers with that handler, then requeue the job; or correct the name, and submit "
+        "it again",
     )  # fmt: skip
 
 
@@ -197,15 +204,15 @@ def _taken(facts: Facts, job: Job, earlier: Optional[Facts], observed: float) ->
             JobPlace.TAKEN, "unknown priority",
             f"its priority {odd!r} is none of high, normal and low: the worker that took it has "
             "dropped it, and it stays taken for ever",
-            "submit it anew with a priority that workers know",
+            f"{_AGAIN}, with one of these priorities",
         )  # fmt: skip
     known: Tuple[str, ...] = ("a worker has taken it",)
     if earlier is not None and earlier.is_taken and earlier.text == facts.text:
         known = (f"a worker has taken it at least {observed:g} s ago",)
     return _Finding(
         JobPlace.TAKEN, "taken",
-        "it runs, or was lost with its worker: nothing in Redis tells the two apart",
-        "look at the worker's log; if its worker was killed, recover its jobs",
+        "it runs, or its worker was killed: nothing in Redis tells the two apart",
+        "look at the logs of the workers; if its worker was killed, recover its jobs",
         is_guess=True,
         known=known,
     )  # fmt: skip
@@ -230,7 +237,7 @@ def _queued(
             place, "unknown priority",
             f"its priority {odd!r} is none of high, normal and low: the worker that takes it drops "
             "it, and it stays taken for ever",
-            "submit it anew with a priority that workers know",
+            f"{_AGAIN}, with one of these priorities",
             known=known,
         )  # fmt: skip
     if job.error.startswith(_NO_HANDLER):
@@ -254,10 +261,10 @@ def _not_drained(facts: Facts, standing: Standing, job: Job) -> _Finding:
     busy = any(one.length and one is not standing for one in facts.standings)
     return _Finding(
         JobPlace.QUEUED, "not drained",
-        "no worker drains that list" + (
-            ", or all are busy with other jobs" if busy else ", or all run long jobs"
+        "no worker takes jobs from that list" + (
+            ", or all workers are busy with other jobs" if busy else ", or all run long jobs"
         ) + _routing_hint(standing, job),
-        "check that workers run, with this route and priority",
+        "check that workers for this route and priority run",
         is_guess=True,
     )  # fmt: skip
 
@@ -266,19 +273,21 @@ def _failures(job: Job) -> Tuple[str, ...]:
     """Say how often a job has failed, if it has."""
     if not job.attempts:
         return ()
+    if job.attempts == 1:
+        return (f'1 attempt has failed, with "{_first_line(job.error)}"',)
     return (f'{job.attempts} attempts have failed, the last with "{_first_line(job.error)}"',)
 
 
 def _routing_hint(standing: Standing, job: Job) -> str:
     if standing.route is None and job.routing_key not in (None, "", "default"):
         return (
-            f"; it is to run on route {job.routing_key!r} and stands in a flat list, which only a "
-            "server without routing drains for it"
+            f"; its document names the route {job.routing_key!r}, but it stands in a flat list: no "
+            "worker of that route finds it there, unless the server has no routing"
         )
     if standing.route == "default":
-        return "; newer servers drain the flat lists in place of the route 'default'"
+        return "; newer servers read the flat lists, not those of the route 'default'"
     if standing.route is not None:
-        return f"; only workers of route {standing.route!r} drain it"
+        return f"; only workers of route {standing.route!r} take jobs from it"
     return ""
 
 
@@ -295,10 +304,12 @@ def _scheduled(
             return _Finding(
                 place, "retrying",
                 f'it waits for its next attempt, after "{_first_line(job.error)}"',
-                "wait, or mend what makes it fail",
+                "wait, and fix what makes it fail",
                 known=known,
             )  # fmt: skip
-        return _Finding(place, "scheduled", "it waits for its time", "wait", known=known)
+        return _Finding(
+            place, "scheduled", "it is not due yet", "wait, or reschedule it", known=known
+        )
     known += (f"it is overdue by {timedelta(seconds=int(late))}",)
     return _overdue(facts, earlier, observed, known)._replace(place=place)
 
@@ -313,9 +324,9 @@ def _overdue(
     if looks:
         return _Finding(
             place, "overdue",
-            "a scheduler looks for due jobs, and leaves this one: it may belong to another "
-            "deployment, or be far behind",
-            "check key_prefix, the database and the scheduler's log",
+            "a scheduler runs, but leaves this job: it is that of another deployment, or far "
+            "behind",
+            "check the scheduler's log, its key_prefix and its database",
             is_guess=True,
             known=(*known, f"due jobs were asked for {looks} times in {observed:g} s"),
         )  # fmt: skip
@@ -339,18 +350,18 @@ def _without_place(facts: Facts, job: Job) -> _Finding:
         )  # fmt: skip
     if facts.is_dead:
         return _Finding(
-            JobPlace.DEAD, "failed", "it is a dead letter, and its document says otherwise",
-            "it may have been moved this very moment: look again", is_guess=True,
+            JobPlace.DEAD, "failed", "it is a dead letter, but its document does not say so",
+            "it may have been moved at this moment: look again", is_guess=True,
         )  # fmt: skip
     place = JobPlace.RETRYING if job.attempts else JobPlace.QUEUED
     if job.status is JobStatus.SCHEDULED and not job.attempts:
         place = JobPlace.SCHEDULED
     return _Finding(
         place, "no place",
-        "its document is there, and its id stands in no list that was looked at, nor is it "
-        "scheduled or taken: it was lost there, or is in the list of another route",
-        "look again in a few seconds; if it is still so, submit it anew, or look at the route "
-        "that its submitter used",
+        "its document is there, but its id stands in no list that was looked at, and is neither "
+        "scheduled nor taken: it was lost, or was moving at this moment",
+        f"look again in a few seconds; if it is still so, {_AGAIN}, or let doctor and repair queue "
+        "it again",
         is_guess=True,
         missing=("place",),
     )  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Sequence
 
 from ..repairs import Finding
+from .counted import counted
 from .id_places import Place
 from .server_facts import ServerLook
 
@@ -59,9 +60,6 @@ def _policy(look: ServerLook) -> List[Finding]:
     ]
 
 
-def _waiting(count: int) -> str:
-    return "1 job waits" if count == 1 else f"{count} jobs wait"
-
 
 def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> List[Finding]:
     found: List[Finding] = []
@@ -72,7 +70,8 @@ def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> Li
         found.append(
             Finding(
                 "not drained",
-                f"nothing has left {place.words} between the two looks; {_waiting(after[1])} there",
+                f"nothing has left {place.words} between the two looks; "
+                + counted(after[1], "job waits there", "jobs wait there"),
                 "start workers for it; workers that are busy with long jobs, or with lists of "
                 "higher priority, look the same",
                 after[1],
@@ -91,7 +90,8 @@ def _scheduler(first: ServerLook, second: ServerLook) -> List[Finding]:
     is_known = first.scheduler_looks is not None and second.scheduler_looks is not None
     looked = first.scheduler_looks != second.scheduler_looks
     if is_known and not looked:
-        more = f", and {len(overdue)} jobs or more are overdue" if overdue else ""
+        late = counted(len(overdue), "job is", "jobs are")
+        more = f", and at least {late} overdue" if overdue else ""
         return [
             Finding(
                 "no scheduler",
@@ -106,8 +106,8 @@ def _scheduler(first: ServerLook, second: ServerLook) -> List[Finding]:
         return [
             Finding(
                 "no scheduler",
-                f"{len(overdue)} jobs or more were overdue at both looks, and nobody has queued "
-                "them",
+                "overdue at both looks, and queued by nobody: "
+                + counted(len(overdue), "job or more", "jobs or more"),
                 "look whether the scheduler runs, and whether it keeps up",
                 len(overdue),
                 examples=examples,

@@ -11,6 +11,7 @@ from .._wire import Keys, utcnow
 from ..models import Job
 from ..repairs import Finding
 from .connection import OperatingConnection
+from .counted import counted
 from .document_pages import read_sizes, read_step, step_of
 from .taken_entries import Note, digest
 
@@ -89,12 +90,14 @@ class TakenAge:
         noted, written = self._counts
         found: List[Finding] = []
         if noted:
-            message = f"{noted} jobs have stood among the taken ones, unchanged, for {span} or more"
+            message = counted(noted, "job has", "jobs have") + (
+                f" stood among the taken ones, unchanged, for {span} or more"
+            )
             found.append(_finding(message, noted, self._noted, is_guess=False))
         if written:
-            message = (
-                f"{written} taken jobs were last written {span} ago or earlier: they run so long, "
-                "or waited that long before they were taken, or their workers were lost"
+            message = counted(written, "taken job was", "taken jobs were") + (
+                f" last written {span} ago or earlier: a job that runs or waited that long looks "
+                "like one whose worker was killed"
             )
             found.append(_finding(message, written, self._written, is_guess=True))
         return found

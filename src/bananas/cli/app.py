@@ -33,6 +33,8 @@ app: typer.Typer = typer.Typer(
     help="Submit jobs to the Bananas task queue, see what becomes of them, and put them right.",
     no_args_is_help=True,
     rich_markup_mode="rich",
+    epilog="Exit status: 0 done, 1 error, 2 wrong command line, 3 job failed, 4 timed out, 5 not "
+    "found, 130 Ctrl-C.",
     # A traceback with the values of variables in it would show passwords.
     pretty_exceptions_enable=False,
 )

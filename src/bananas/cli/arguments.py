@@ -11,6 +11,8 @@ from typing import Any, NoReturn, Optional, Union
 
 import typer
 
+from .exit_status import INTERRUPTED, end
+
 __all__ = ["due_at", "payload_of", "span_of", "timeout_of"]
 
 _UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "": 1.0}
@@ -23,7 +25,7 @@ def payload_of(text: str) -> Any:
     """Return a payload from JSON text, a file (``@FILE``), or stdin (``-``)."""
     try:
         if text == "-":
-            text = sys.stdin.read()
+            text = _read_stdin()
         elif text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
     except OSError as error:
@@ -40,6 +42,13 @@ def payload_of(text: str) -> Any:
             f"the payload is not JSON: {reason} (a string needs quotation marks of its own: "
             "'\"text\"')"
         ) from None
+
+
+def _read_stdin() -> str:
+    try:
+        return sys.stdin.read()
+    except KeyboardInterrupt:
+        end(INTERRUPTED, "interrupted; nothing was submitted")
 
 
 def _refuse(name: str) -> NoReturn:

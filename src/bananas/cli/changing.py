@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Awaitable, Callable, Dict, List, Optional, Union
+from types import MappingProxyType
+from typing import Awaitable, Callable, Dict, List, Mapping, Optional, Union
 
 import typer
 
@@ -99,15 +100,17 @@ def requeue(
     Example: bananas requeue 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d
     """
     chosen = options.check_routes(routes)
+    why: Dict[str, str] = {}
 
     async def one(client: AsyncClient, job_id: str) -> str:
         try:
             await client.requeue(job_id, routes=chosen)  # type: ignore[arg-type]
-        except exc.JobNotFoundError:
+        except exc.JobNotFoundError as error:
+            why[job_id] = str(error)
             return "missing"
         return "requeued"
 
-    _each(Target(redis, key_prefix), job_ids, one, "requeue", as_json=as_json, quiet=quiet)
+    _each(Target(redis, key_prefix), job_ids, one, "requeue", as_json=as_json, quiet=quiet, why=why)
 
 
 def delete(
@@ -144,8 +147,9 @@ def _each(
     *,
     as_json: bool,
     quiet: bool,
+    why: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Do it to each job in turn, and print what became of it at once."""
+    """Do it to each job in turn, and print what became of it, or why nothing did, at once."""
     ids = list(dict.fromkeys(job_ids))
     outcomes: Dict[str, str] = {}
 
@@ -155,7 +159,7 @@ def _each(
             if as_json:
                 json_line({"job_id": job_id, "outcome": outcome})
             elif outcome not in _DONE:
-                say(f"job {job_id}: {SAID[outcome]}")
+                say(why.get(job_id) or f"job {job_id}: {SAID[outcome]}")
             elif not quiet:
                 typer.echo(f"{job_id} {outcome}")
 

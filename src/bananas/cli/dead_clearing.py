@@ -135,7 +135,8 @@ def _clear(
             show(replace(preview, dry_run=False))
             return
         console(stderr=True).print(counts_table(preview, task.done))
-        confirm(f"{task.verb.capitalize()} {preview.done} dead letters?", yes=False)
+        letters = "1 dead letter" if preview.done == 1 else f"{preview.done} dead letters"
+        confirm(f"{task.verb.capitalize()} {letters}?", yes=False)
     show(_carry_out(target, task, show, dry_run=False, quiet=quiet or as_json))
 
 

@@ -70,10 +70,11 @@ def doctor(
     chosen = options.check_routes(routes)
 
     async def audit(client: AsyncClient) -> AuditReport:
-        with waiting(f"looking twice, {looks.total_seconds():g} s apart", quiet=quiet or as_json):
+        what = f"looking twice, {looks.total_seconds():g} s apart" if looks else "looking"
+        with waiting(what, quiet=quiet or as_json):
             return await client.doctor(observe=looks, taken_for=age, routing_keys=routing_keys)
 
-    report = run(task.target, audit, interrupted=lambda: "interrupted; nothing was changed")
+    report = run(task.target, audit)
     _show(task, report)
     if repair:
         _repair(task, report, chosen, yes=yes)
@@ -159,18 +160,19 @@ def _carry_out(
         so_far = counts
 
     async def work(client: AsyncClient) -> RepairCounts:
-        with waiting("repairing", quiet=task.quiet or task.as_json):
-            try:
+        try:
+            with waiting("repairing", quiet=task.quiet or task.as_json):
                 return await client.repair(
                     report,
                     kinds=kinds,
                     routes=routes,  # type: ignore[arg-type]
                     progress=progress,
                 )
-            except (BananasError, ValueError):
-                if so_far.done:
-                    _show_counts(task, so_far)
-                raise
+        except (BananasError, ValueError):
+            if so_far.done:
+                _show_counts(task, so_far)
+                say(f"{so_far.done} were repaired before; the same command again goes on")
+            raise
 
     def interrupted() -> str:
         _show_counts(task, so_far)

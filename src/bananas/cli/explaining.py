@@ -18,6 +18,7 @@ from .waiting_view import waiting
 
 __all__ = ["explain"]
 
+_WHERE = "--redis and --key-prefix"
 _OBSERVE = typer.Option(
     "0",
     "--observe",
@@ -60,7 +61,7 @@ def explain(
             *(("known", one) for one in found.known),
             ("missing", ", ".join(found.missing)),
             ("likely cause" if found.is_guess else "cause", found.cause),
-            ("what to do", found.advice),
+            ("what to do", found.advice.replace("the database and key_prefix", _WHERE)),
         ]))  # fmt: skip
     if found.place is JobPlace.MISSING:
         raise typer.Exit(NOT_FOUND)

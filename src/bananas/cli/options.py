@@ -57,14 +57,15 @@ ROUTES: Any = typer.Option(
     "--routes",
     metavar="WORD",
     autocompletion=words("flat", "document"),
-    help="[b]flat[/b] for the lists without a route, [b]document[/b] for the route that the "
-    "document names. Required if it names one.",
+    help="Onto which lists: [b]flat[/b] for those without a route, [b]document[/b] for those of "
+    "the route that the document names. Required if a document names one.",
 )
 TIMEOUT: Any = typer.Option(
     "30", "--timeout", metavar="TIME", help="Wait no longer: seconds, 90s, 5m, 1h30m, or none."
 )
 PAYLOAD: Any = typer.Argument(
     "null",
+    metavar="PAYLOAD",
     help="The payload as JSON text; [b]@FILE[/b] reads it from a file, [b]-[/b] from stdin.",
 )
 AT: Any = typer.Option(
@@ -81,7 +82,7 @@ LISTED: Any = typer.Option(
 )
 LISTED_ALL: Any = typer.Option(False, "--all", help="All jobs, however many.")
 JOB_ID: Any = typer.Argument(..., metavar="ID", help="The job's id.", show_default=False)
-JOB_IDS: Any = typer.Argument(..., metavar="ID...", help="The jobs' ids.", show_default=False)
+JOB_IDS: Any = typer.Argument(..., metavar="ID", help="The jobs' ids.", show_default=False)
 
 
 def check_routes(word: Optional[str]) -> Optional[str]:

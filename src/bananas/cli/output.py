@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["STYLES", "console", "facts", "json_line", "json_text", "moment_text", "table"]
+__all__ = ["STYLES", "console", "facts", "fits", "json_line", "json_text", "moment_text", "table"]
 
 _WIDTH_OF_FILES = 120
 
@@ -71,13 +71,24 @@ def moment_text(moment: datetime) -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """Return a table whose cells fold where the terminal is narrow."""
+    """Return a table whose cells fold where the terminal is narrow, and whose titles do not."""
     made = Table(box=box.ROUNDED)
     for column in columns:
-        made.add_column(column, overflow="fold")
+        made.add_column(column, overflow="fold", min_width=_longest_word(column))
     for row in rows:
         made.add_row(*(_cell(value) for value in row))
     return made
+
+
+def fits(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether a table fits into the width of stdout with its first column unfolded."""
+    first = max((len(str(row[0])) for row in rows), default=0)
+    least = [max(first, len(columns[0])), *map(_longest_word, columns[1:])]
+    return sum(least) + 3 * len(columns) + 1 <= console().width
+
+
+def _longest_word(title: str) -> int:
+    return max(map(len, title.split()))
 
 
 def facts(pairs: Iterable[Sequence[Any]]) -> Table:

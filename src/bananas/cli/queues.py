@@ -18,7 +18,7 @@ from ..operating import JobEntry, QueueDepths
 from . import options
 from .arguments import span_of
 from .exit_status import say
-from .output import console, json_line, moment_text, table
+from .output import console, facts, fits, json_line, moment_text, table
 from .running import Target, run
 
 __all__ = ["jobs", "queues", "show_jobs"]
@@ -118,6 +118,9 @@ def jobs(
 ) -> None:
     """List the jobs of a place; with --quiet, only their ids.
 
+    Queued and taken jobs come the newest first, scheduled ones by their time, dead letters the
+    oldest first.
+
     Example: bananas jobs dead --limit 20
 
     Example: bananas jobs queued --all --json
@@ -190,7 +193,13 @@ def _show_batch(entries: List[JobEntry]) -> None:
         rows.append([_id_text(entry), job.name, job.priority.value, entry.due, attempts, job.error])
     columns = ["id", "name", "priority", "due", "failed attempts", "error"]
     kept = [at for at in range(len(columns)) if at < 2 or any(row[at] for row in rows)]
-    console().print(table([columns[at] for at in kept], [[row[at] for at in kept] for row in rows]))
+    titles, cells = [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
+    if fits(titles, cells):
+        console().print(table(titles, cells))
+        return
+    for row in cells:  # ids that are folded can't be copied
+        console().print(facts(zip(titles, row)))
+        typer.echo()
 
 
 def _id_text(entry: JobEntry) -> str:

@@ -74,7 +74,8 @@ def recover(
             return
         if preview.done:
             console(stderr=True).print(_table(preview))
-            confirm(f"Recover {preview.done} jobs?", yes=False)
+            jobs = "1 job" if preview.done == 1 else f"{preview.done} jobs"
+            confirm(f"Recover {jobs}?", yes=False)
         # What has come of age meanwhile was not asked about.
         limit = preview.done
     _show(task, _carry_out(task, limit, dry_run=False))
@@ -109,6 +110,15 @@ def _carry_out(task: _Task, limit: Optional[int], *, dry_run: bool) -> RecoveryC
     so_far = RecoveryCounts(dry_run=dry_run)
 
     async def work(client: AsyncClient) -> RecoveryCounts:
+        try:
+            return await counted(client)
+        except (BananasError, ValueError):
+            if so_far.done and not dry_run:
+                _show(task, so_far)
+                say(f"{so_far.done} were recovered before; the same command again goes on")
+            raise
+
+    async def counted(client: AsyncClient) -> RecoveryCounts:
         total = (await client.queue.depths()).processing
         what = "counting" if dry_run else "recovered"
         with progress_of(what, total, None, quiet=task.quiet or task.as_json) as update:
@@ -118,19 +128,13 @@ def _carry_out(task: _Task, limit: Optional[int], *, dry_run: bool) -> RecoveryC
                 so_far = counts
                 update(counts)
 
-            try:
-                return await client.recover(
-                    task.idle_for,
-                    limit=limit,
-                    routes=task.routes,  # type: ignore[arg-type]
-                    dry_run=dry_run,
-                    progress=progress,
-                )
-            except (BananasError, ValueError):
-                if so_far.done and not dry_run:
-                    _show(task, so_far)
-                    say(f"{so_far.done} were recovered before; the same command again goes on")
-                raise
+            return await client.recover(
+                task.idle_for,
+                limit=limit,
+                routes=task.routes,  # type: ignore[arg-type]
+                dry_run=dry_run,
+                progress=progress,
+            )
 
     def interrupted() -> str:
         if dry_run:

@@ -46,7 +46,7 @@ def run(
     target: Target,
     work: Callable[[AsyncClient], Awaitable[T]],
     *,
-    interrupted: Callable[[], str] = lambda: "",
+    interrupted: Callable[[], str] = lambda: "interrupted; nothing was changed",
 ) -> T:
     """Run a command's work, and end the command where it can't be done.
 

@@ -22,7 +22,9 @@ from .waiting_view import waiting
 
 __all__ = ["call", "submit"]
 
-_NAME = typer.Argument(..., help="The name of the handler that runs it.", show_default=False)
+_NAME = typer.Argument(
+    ..., metavar="NAME", help="The name of the handler that runs it.", show_default=False
+)
 _PRIORITY = typer.Option(
     "normal", "--priority", metavar="WORD", help="high, normal or low.",
     autocompletion=options.words(*(priority.value for priority in JobPriority)),

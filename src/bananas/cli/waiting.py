@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Callable, Dict, List, Optional
 
 import typer
@@ -58,9 +59,10 @@ def wait(
     async def work(client: AsyncClient) -> None:
         if must_exist:
             await _refuse_missing(client, ids)
-        with waiting(f"waiting for {len(ids)} of {len(ids)}", quiet=quiet or as_json):
+        what = "1 job" if len(ids) == 1 else f"{len(ids)} jobs"
+        with waiting(f"waiting for {what}", quiet=quiet or as_json) as aside:
             results = client.as_completed(ids, limit, wait_for_retries=not any_attempt)
-            statuses.update(await _without_result(results, ended))
+            statuses.update(await _without_result(results, ended, aside))
 
     def interrupted() -> str:
         left = [job_id for job_id in ids if job_id not in statuses]
@@ -74,21 +76,24 @@ def wait(
 
 
 async def _without_result(
-    results: AsCompleted, ended: Callable[[JobResult[Any]], None]
+    results: AsCompleted,
+    ended: Callable[[JobResult[Any]], None],
+    aside: Callable[[Callable[[], None]], None],
 ) -> Dict[str, int]:
     """Hand over each result, and return the statuses of the jobs that have none."""
     statuses: Dict[str, int] = {}
     async with results:
         while True:
             try:
-                ended(await results.__anext__())
+                aside(functools.partial(ended, await results.__anext__()))
             except StopAsyncIteration:
                 return statuses
             except (exc.TimeoutError, exc.ResultNotFoundError) as error:
                 for job_id in error.job_ids:
                     statuses[job_id] = status_of(error)
                 left = [job_id for job_id in error.job_ids if job_id not in str(error)]
-                say(f"{error} {' '.join(left)}".rstrip())
+                more = f"; not ended: {' '.join(left)}" if left else ""
+                aside(functools.partial(say, f"{error}{more}"))
 
 
 async def _refuse_missing(client: AsyncClient, ids: List[str]) -> None:

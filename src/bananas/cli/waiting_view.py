@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Callable, Iterator
 
 from .output import console
 
@@ -11,11 +11,21 @@ __all__ = ["waiting"]
 
 
 @contextmanager
-def waiting(what: str, *, quiet: bool) -> Iterator[None]:
-    """Show a spinner on stderr while the body runs, where that is a terminal."""
+def waiting(what: str, *, quiet: bool) -> Iterator[Callable[[Callable[[], None]], None]]:
+    """Show a spinner on stderr while the body runs, where that is a terminal.
+
+    Yields:
+        What is to be called with whatever writes meanwhile: it does so without the spinner.
+    """
     shown = console(stderr=True)
     if quiet or not shown.is_terminal or shown.is_dumb_terminal:
-        yield
+        yield lambda write: write()
         return
-    with shown.status(what):
-        yield
+    with shown.status(what) as spinner:
+
+        def aside(write: Callable[[], None]) -> None:
+            spinner.stop()
+            write()
+            spinner.start()
+
+        yield aside

@@ -11,7 +11,7 @@ from ..models import JobStatus
 from ..operating import JobChange
 from . import options
 from .arguments import timeout_of
-from .exit_status import JOB_FAILED, NOT_FOUND
+from .exit_status import JOB_FAILED, NOT_FOUND, say
 from .output import json_line
 from .running import Target, run
 
@@ -44,7 +44,9 @@ def watch(
         async with client.watch(job_id, limit) as changes:
             async for change in changes:
                 seen.append(change)
-                if as_json:
+                if change.kind == "missing" and not quiet and not as_json:
+                    say(f"there is no job {job_id}; waiting for it, until Ctrl-C or --timeout")
+                elif as_json:
                     json_line(change.to_dict())
                 else:
                     typer.echo(change.kind if quiet else str(change))
