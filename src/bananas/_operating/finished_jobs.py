@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import List, Optional, Sequence
+import contextlib
+from typing import Iterator, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
@@ -22,6 +23,40 @@ _TRIES = 100
 _ENDING = 1.0
 _PAUSE = 0.02
 _FINAL = (JobStatus.COMPLETED, JobStatus.FAILED)
+# After so many lost replies whoever asked is told; what is there then says what was done.
+_LOST_REPLIES = 2
+
+
+class _LostReplies:
+    """Remembers the replies that were lost during one call, which then looks what was done.
+
+    Attributes:
+        may_be_done: Whether the reply to a transaction was among them.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self.may_be_done = False
+
+    @contextlib.contextmanager
+    def looked_into(self) -> Iterator[None]:
+        """Have the call try once more where a reply was lost, but not for ever."""
+        try:
+            yield
+        except (exc.ConnectionError, exc.TimeoutError) as error:
+            self._count += 1
+            unsent = isinstance(error, exc.ConnectionError) and not error.sent
+            if unsent or self._count > _LOST_REPLIES:
+                raise
+
+    @contextlib.contextmanager
+    def in_doubt(self) -> Iterator[None]:
+        """Note that a transaction may be done whose reply is lost."""
+        try:
+            yield
+        except (exc.ConnectionError, exc.TimeoutError):
+            self.may_be_done = True
+            raise
 
 
 def requeued(document: bytes) -> bytes:
@@ -54,34 +89,45 @@ async def delete_job(connection: OperatingConnection, keys: Keys, job_id: str) -
 async def _delete_if_finished(connection: OperatingConnection, keys: Keys, job_id: str) -> str:
     """Delete it; ``ending`` is said of one that has completed and that its worker still holds."""
     task = f"delete job {job_id}"
+    lost = _LostReplies()
+    for _ in range(_TRIES):
+        with lost.looked_into():
+            outcome = await _try_to_delete(connection, keys, job_id, task, lost)
+            if outcome is not None:
+                return "deleted" if lost.may_be_done and outcome == "missing" else outcome
+    raise _restless(task, job_id)
+
+
+async def _try_to_delete(
+    connection: OperatingConnection, keys: Keys, job_id: str, task: str, lost: _LostReplies
+) -> Optional[str]:
+    """Delete it if it has finished; None where it changes meanwhile."""
     member = job_id.encode("utf-8", "surrogateescape")
     job_key, result_key = keys.document(member), keys.stored_result(member)
-    for _ in range(_TRIES):
-        async with connection.exclusive() as held:
-            reads: List[Command] = [
-                (b"WATCH", job_key),
-                (b"GET", job_key),
-                (b"LPOS", keys.processing, member),
-                (b"ZSCORE", keys.scheduled, member),
-                (b"HGETALL", result_key),
-            ]
-            _, old, taken, score, result = _granted(await held.run(reads), task, job_id)
-            if old is not None:
-                document = document_of(job_id, old, whole=True) or Document()
-                final = document.job is None or document.job.status in _FINAL
-                if not final or taken is not None or score is not None:
-                    return "ending" if _has_completed(result) else "unfinished"
-            elif taken is not None or score is not None:
-                return "missing"
-            done = await _transact(
-                held,
-                [(b"DEL", job_key, result_key), (b"LREM", keys.dead, 0, member)],
-                task,
-                job_id,
-            )
-        if done is not None:
-            return "deleted" if any(done) else "missing"
-    raise _restless(task, job_id)
+    async with connection.exclusive() as held:
+        reads: List[Command] = [
+            (b"WATCH", job_key),
+            (b"GET", job_key),
+            (b"LPOS", keys.processing, member),
+            (b"ZSCORE", keys.scheduled, member),
+            (b"HGETALL", result_key),
+        ]
+        _, old, taken, score, result = _granted(await held.run(reads), task, job_id)
+        if old is not None:
+            document = document_of(job_id, old, whole=True) or Document()
+            final = document.job is None or document.job.status in _FINAL
+            if not final or taken is not None or score is not None:
+                return "ending" if _has_completed(result) else "unfinished"
+        elif taken is not None or score is not None:
+            return "missing"
+        commands: List[Command] = [
+            (b"DEL", job_key, result_key),
+            (b"LREM", keys.dead, 0, member),
+        ]
+        done = await _transact(held, commands, task, job_id, lost)
+    if done is None:
+        return None
+    return "deleted" if any(done) else "missing"
 
 
 def _has_completed(result: List[bytes]) -> bool:
@@ -98,33 +144,45 @@ async def requeue_job(
         exceptions.JobNotFoundError: There is no such dead letter.
     """
     task = f"requeue job {job_id}"
-    member = job_id.encode("utf-8", "surrogateescape")
-    job_key = keys.document(member)
-    sent: List[bytes] = []
+    lost = _LostReplies()
     for _ in range(_TRIES):
-        async with connection.exclusive() as held:
-            reads: List[Command] = [
-                (b"WATCH", job_key),
-                (b"GET", job_key),
-                (b"LPOS", keys.dead, member),
-            ]
-            _, old, place = _granted(await held.run(reads), task, job_id)
-            if old in sent:
-                return  # the reply to the last try was lost
-            job = _letter(old, place, task, job_id)
-            new, target = requeued(old), routes.target(job)
-            checks: List[Command] = [(b"LLEN", target)]
-            _granted(await held.run(checks), task, job_id)
-            sent.append(new)
-            commands: List[Command] = [
-                (b"SET", job_key, new),
-                (b"DEL", keys.stored_result(member)),
-                (b"LREM", keys.dead, 0, member),
-                (b"LPUSH", target, member),
-            ]
-            if await _transact(held, commands, task, job_id) is not None:
+        with lost.looked_into():
+            if await _try_to_requeue(connection, keys, routes, job_id, task, lost):
                 return
     raise _restless(task, job_id)
+
+
+async def _try_to_requeue(
+    connection: OperatingConnection,
+    keys: Keys,
+    routes: Routes,
+    job_id: str,
+    task: str,
+    lost: _LostReplies,
+) -> bool:
+    """Requeue it, and say whether that was done; not if it changes meanwhile."""
+    member = job_id.encode("utf-8", "surrogateescape")
+    job_key = keys.document(member)
+    async with connection.exclusive() as held:
+        reads: List[Command] = [
+            (b"WATCH", job_key),
+            (b"GET", job_key),
+            (b"LPOS", keys.dead, member),
+        ]
+        _, old, place = _granted(await held.run(reads), task, job_id)
+        if lost.may_be_done and old is not None and place is None:
+            return True
+        job = _letter(old, place, task, job_id)
+        new, target = requeued(old), routes.target(job)
+        checks: List[Command] = [(b"LLEN", target)]
+        _granted(await held.run(checks), task, job_id)
+        commands: List[Command] = [
+            (b"SET", job_key, new),
+            (b"DEL", keys.stored_result(member)),
+            (b"LREM", keys.dead, 0, member),
+            (b"LPUSH", target, member),
+        ]
+        return await _transact(held, commands, task, job_id, lost) is not None
 
 
 def _letter(old: Optional[bytes], place: Optional[int], task: str, job_id: str) -> Job:
@@ -152,12 +210,13 @@ def _letter(old: Optional[bytes], place: Optional[int], task: str, job_id: str) 
 
 
 async def _transact(
-    held: HeldConnection, commands: Sequence[Command], task: str, job_id: str
+    held: HeldConnection, commands: Sequence[Command], task: str, job_id: str, lost: _LostReplies
 ) -> Optional[List[Reply]]:
     """Run commands as one transaction; None where what is watched has changed meanwhile."""
     # It goes alone: were it refused, the commands would be carried out one by one.
     _granted(await held.run([(b"MULTI",)]), task, job_id)
-    replies = await held.run([*commands, (b"EXEC",)])
+    with lost.in_doubt():
+        replies = await held.run([*commands, (b"EXEC",)])
     found = replies[-1]
     if found is None:
         return None

@@ -30,7 +30,21 @@ async def check_rights(
 
     Raises:
         exceptions.ServerError: Redis refuses one of them; nothing was done.
+        exceptions.ConnectionError: No connection can be had, or two in a row were lost.
+        exceptions.TimeoutError: Redis did not answer in time, twice.
     """
+    try:
+        await _probe(connection, commands, task, job_id)
+    except (exc.ConnectionError, exc.TimeoutError) as error:
+        if isinstance(error, exc.ConnectionError) and not error.sent:
+            raise
+        # Nothing of it is carried out, so it may be done twice.
+        await _probe(connection, commands, task, job_id)
+
+
+async def _probe(
+    connection: OperatingConnection, commands: Sequence[Command], task: str, job_id: Optional[str]
+) -> None:
     begin: Command = (b"MULTI",)
     async with connection.exclusive() as held:
         # It goes alone: were it refused, the commands would be carried out.
