@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any, AsyncIterator, Callable, Dict, List
 
@@ -180,6 +182,47 @@ async def test_jobs_without_a_place(real_broker: Broker, client: AsyncClient) ->
     assert real_broker.scheduled() == {"later": 4102444800}
     again = await client.repair(report, kinds=["no place"])
     assert (again.repaired, again.changed) == ({"no place": 0}, {"no place": 2})
+
+
+async def test_many_jobs_without_a_place(real_broker: Broker, client: AsyncClient) -> None:
+    """A page of them is one step; one that stands somewhere by now is left alone."""
+    ids = [f"lost{number}" for number in range(60)]
+    for job_id in ids:
+        store(real_broker, job_id)
+    report = await client.doctor()
+    real_broker.command("LPUSH", LIST, "lost0", *(f"other{number}" for number in range(2000)))
+    real_broker.command("LPUSH", P, "lost1")
+    real_broker.command("ZADD", Z, 4102444800, "lost2")
+    real_broker.command("CONFIG", "RESETSTAT")
+    counts = await client.repair(report, kinds=["no place"])
+    calls = _calls(real_broker)
+    assert (counts.repaired, counts.changed) == ({"no place": 57}, {"no place": 3})
+    assert counts.targets == {LIST: 57}
+    assert (calls["eval"], calls.get("lpos", 0)) == (1, 0)
+    assert calls["lrange"] < 30
+    queued = [one for one in real_broker.queued("queue:normal") if one.startswith("lost")]
+    assert sorted(queued) == sorted(["lost0", *ids[3:]])
+    assert json.loads(real_broker.document("lost3"))["payload"] == {"n": 1}
+
+
+async def test_two_repairs_at_once(real_broker: Broker, client: AsyncClient) -> None:
+    """Each job is put back once, and each call says what it has done itself."""
+    ids = [f"lost{number}" for number in range(120)]
+    for job_id in ids:
+        store(real_broker, job_id)
+    report = await client.doctor()
+    async with AsyncClient(real_broker.url) as other:
+        found = await asyncio.gather(
+            *(one.repair(report, kinds=["no place"]) for one in (client, other))
+        )
+    assert sum(counts.done for counts in found) == 120
+    assert sorted(real_broker.queued("queue:normal")) == sorted(ids)
+
+
+def _calls(broker: Broker) -> Dict[str, int]:
+    """Return how often the server has run each command since its statistics were reset."""
+    found = re.findall(rb"cmdstat_(\w+):calls=(\d+)", broker.command("INFO", "commandstats"))
+    return {name.decode(): int(count) for name, count in found}
 
 
 async def test_one_look_accuses_no_job(real_broker: Broker, client: AsyncClient) -> None:

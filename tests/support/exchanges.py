@@ -71,4 +71,5 @@ class Exchanges(Generic[T]):
     def _kind(self, frame: bytes) -> bytes:
         if not self._subscriber or not frame.startswith((b"*", b">")):
             return b""
-        return frame.split(b"\r\n", 3)[2].upper()
+        words = frame.split(b"\r\n", 3)
+        return words[2].upper() if len(words) > 2 else b""  # an array may be empty

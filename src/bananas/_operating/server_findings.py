@@ -60,7 +60,6 @@ def _policy(look: ServerLook) -> List[Finding]:
     ]
 
 
-
 def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> List[Finding]:
     found: List[Finding] = []
     for place in places:
