@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence, Union
+from typing import List, NamedTuple, Optional, Sequence
 
 from .._redis import Argument, Command
 from .._wire import Keys
 from .id_places import Place, Window
 
-__all__ = ["Placing", "drop_ids", "expire_results", "place_job"]
+__all__ = ["Placing", "drop_ids", "expire_results", "place_jobs"]
 
-# Entries move where others leave or come: a long list is searched so far beyond the page.
+# Entries move where others leave or come: a list is searched so far beyond what was read.
 _MARGIN = 1000
 
 # Removes ids that still have no document from a list, or from the set of scheduled jobs.
@@ -51,19 +51,30 @@ end
 return done
 """
 
-# Puts a job back that stands nowhere; all places are asked once more.
+# Puts jobs back that stand nowhere. What is new in the lists since they were read is looked at
+# once more; each document changes, so that nobody else who found it puts its job back too.
 _PLACE = """
-local job, result, scheduled, target = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local id, sum, score = ARGV[1], ARGV[2], ARGV[3]
-local found = redis.pcall('GET', job)
-if type(found) ~= 'string' or redis.sha1hex(found) ~= sum then return 0 end
-if redis.call('EXISTS', result) == 1 or redis.call('ZSCORE', scheduled, id) then return 0 end
-for i = 4, #KEYS do
-  if redis.call('LPOS', KEYS[i], id) then return 0 end
+local scheduled, lists = KEYS[1], tonumber(ARGV[1])
+local standing, placed = {}, {}
+for i = 2, 1 + lists do
+  for _, id in ipairs(redis.call('LRANGE', KEYS[i], 0, ARGV[2])) do standing[id] = true end
 end
-if score ~= '' then redis.call('ZADD', scheduled, score, id)
-else redis.call('LPUSH', target, id) end
-return 1
+for j = 0, (#KEYS - 1 - lists) / 3 - 1 do
+  local at = 2 + lists + 3 * j
+  local job, result, target = KEYS[at], KEYS[at + 1], KEYS[at + 2]
+  local id, sum, score, new = ARGV[3 + 4 * j], ARGV[4 + 4 * j], ARGV[5 + 4 * j], ARGV[6 + 4 * j]
+  local found = redis.pcall('GET', job)
+  local same = type(found) == 'string' and redis.sha1hex(found) == sum
+  placed[j + 1] = 0
+  if same and not standing[id] and redis.call('EXISTS', result) == 0
+      and not redis.call('ZSCORE', scheduled, id) then
+    redis.call('SET', job, new, 'KEEPTTL')
+    if score ~= '' then redis.call('ZADD', scheduled, score, id)
+    else redis.call('LPUSH', target, id) end
+    placed[j + 1] = 1
+  end
+end
+return placed
 """
 
 
@@ -121,37 +132,49 @@ class Placing(NamedTuple):
         sum: The digest of its document.
         score: When it is due; None for one that is queued at once.
         target: The list that it goes to otherwise.
-        lists: All lists in which it may stand, the target first.
+        new: The document that it gets.
     """
 
     member: bytes
     sum: str
     score: Optional[int]
     target: bytes
-    lists: Sequence[bytes]
+    new: bytes
 
 
-def place_job(keys: Keys, placing: Placing) -> Command:
-    """Return the command that puts a job back; it replies with 1, or 0 where all has changed."""
-    names = _names(keys, placing)
-    score: Union[int, str] = "" if placing.score is None else placing.score
-    return (b"EVAL", _PLACE, len(names), *names, placing.member, placing.sum, score)
+def place_jobs(keys: Keys, placings: Sequence[Placing], lists: Sequence[bytes]) -> Command:
+    """Return the command that puts jobs back; it replies with 1, or 0, for each of them.
+
+    Args:
+        keys: The names of everything.
+        placings: The jobs.
+        lists: All lists in which one may stand; they were read a moment ago.
+    """
+    names = _names(keys, placings, lists)
+    arguments: List[Argument] = [len(lists), _MARGIN - 1]
+    for one in placings:
+        arguments += [one.member, one.sum, "" if one.score is None else one.score, one.new]
+    return (b"EVAL", _PLACE, len(names), *names, *arguments)
 
 
-def rights_to_place(keys: Keys, placing: Placing) -> List[Command]:
+def rights_to_place(
+    keys: Keys, placings: Sequence[Placing], lists: Sequence[bytes]
+) -> List[Command]:
     """Return every command that this may run, with the keys that it runs it on."""
-    names = _names(keys, placing)
-    job, result, scheduled = names[:3]
-    return [
-        (b"EVAL", b"return 1", len(names), *names),
-        (b"GET", job),
-        (b"EXISTS", result),
-        (b"ZSCORE", scheduled, b""),
-        *((b"LPOS", name, b"") for name in names[3:]),
-        (b"LPUSH", placing.target, b"") if placing.score is None else (b"ZADD", scheduled, 0, b""),
-    ]
+    names = _names(keys, placings, lists)
+    commands: List[Command] = [(b"EVAL", b"return 1", len(names), *names)]
+    commands += [(b"LRANGE", name, 0, 0) for name in lists]
+    commands += [(b"ZSCORE", keys.scheduled, b""), (b"ZADD", keys.scheduled, 0, b"")]
+    commands += [(b"LPUSH", target, b"") for target in {one.target for one in placings}]
+    for one in placings:
+        job = keys.document(one.member)
+        commands += [(b"GET", job), (b"EXISTS", keys.stored_result(one.member))]
+        commands += [(b"SET", job, b"", b"KEEPTTL")]
+    return commands
 
 
-def _names(keys: Keys, placing: Placing) -> List[bytes]:
-    first = [keys.document(placing.member), keys.stored_result(placing.member), keys.scheduled]
-    return [*first, *dict.fromkeys([placing.target, *placing.lists])]
+def _names(keys: Keys, placings: Sequence[Placing], lists: Sequence[bytes]) -> List[bytes]:
+    names = [keys.scheduled, *lists]
+    for one in placings:
+        names += [keys.document(one.member), keys.stored_result(one.member), one.target]
+    return names

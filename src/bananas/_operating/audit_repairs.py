@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import uuid
 from datetime import datetime, timedelta
-from typing import Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Collection, Dict, List, Optional, Sequence, Set, Tuple
 
 from .. import exceptions as exc
 from .._redis import Command, ReplyError
-from .._wire import UTC, Keys
+from .._wire import UTC, Keys, dumps, format_timestamp, utcnow
 from ..models import Job
 from ..repairs import AuditReport, RepairCounts
 from .audit_repair_scripts import (
     Placing,
     drop_ids,
     expire_results,
-    place_job,
+    place_jobs,
     rights_to_drop,
     rights_to_expire,
     rights_to_place,
 )
 from .connection import OperatingConnection
-from .document_pages import PAGE_IDS, read_page
+from .document_pages import PAGE_IDS, read_sizes, read_step, step_of
 from .id_places import Place, ids_without_document, place_pages
 from .listing import ask
 from .requeue_routes import Routes
+from .rewriting import rewritten
 from .rights import check_rights
 from .taken_entries import digest
 
@@ -95,12 +97,12 @@ class Mending:
         if self._progress is not None:
             self._progress(self._counts())
 
-    async def _run(self, rights: Sequence[Command], command: Command) -> int:
+    async def _run(self, rights: Sequence[Command], command: Command) -> Any:
         await check_rights(self._connection, rights, _TASK)
         (reply,) = await self._connection.run([command])
         if isinstance(reply, ReplyError):
             raise exc.ServerError(f"can't {_TASK}: Redis refuses: {reply}", code=reply.code)
-        return int(reply)
+        return reply
 
     async def _drop(self, place: Place, kind: str) -> None:
         async for ids, window in place_pages(self._connection, place):
@@ -133,29 +135,50 @@ class Mending:
     # -- jobs without a place --------------------------------------------------------------------
 
     async def _place_all(self, placeless: Sequence[Tuple[str, str]], kind: str) -> None:
-        lists = [place.key for place in self._places if place.kind != "scheduled"]
         for start in range(0, len(placeless), PAGE_IDS):
-            page = placeless[start : start + PAGE_IDS]
-            ids = [job_id.encode("utf-8", "surrogateescape") for job_id, _ in page]
-            documents = await read_page(self._connection, self._keys, ids)
-            placings: List[Placing] = []
-            for member, document, (_, sum_) in zip(ids, documents, page):
-                if document is not None and digest(document).decode() == sum_:
-                    placings.append(self._placing(member, document, sum_, lists))
-            self._done(kind, 0, len(page) - len(placings))
-            for placing in placings:
-                command = place_job(self._keys, placing)
-                done = await self._run(rights_to_place(self._keys, placing), command)
-                if done:
-                    key = self._keys.scheduled if placing.score is not None else placing.target
-                    name = key.decode("utf-8", "replace")
-                    self._targets[name] = self._targets.get(name, 0) + 1
-                self._done(kind, done, 1)
+            sums = {
+                job_id.encode("utf-8", "surrogateescape"): sum_
+                for job_id, sum_ in placeless[start : start + PAGE_IDS]
+            }
+            standing = await self._standing(sums)
+            self._done(kind, 0, len(standing))
+            ids = [member for member in sums if member not in standing]
+            sizes = await read_sizes(self._connection, self._keys, ids) if ids else []
+            while ids:
+                count = step_of(sizes)
+                await self._place([(member, sums[member]) for member in ids[:count]], kind)
+                ids, sizes = ids[count:], sizes[count:]
 
-    def _placing(
-        self, member: bytes, document: bytes, sum_: str, lists: Sequence[bytes]
-    ) -> Placing:
+    async def _standing(self, ids: Collection[bytes]) -> Set[bytes]:
+        """Return those that stand somewhere, after one reading of all places."""
+        found: Set[bytes] = set()
+        for place in self._places:
+            async for page, _ in place_pages(self._connection, place):
+                found.update(member for member in page if member in ids)
+        return found
+
+    async def _place(self, page: Sequence[Tuple[bytes, str]], kind: str) -> None:
+        """Put jobs back, in one step of the server, whose documents are as the audit saw them."""
+        documents = await read_step(self._connection, self._keys, [member for member, _ in page])
+        placings: List[Placing] = []
+        for (member, sum_), document in zip(page, documents):
+            if document is not None and digest(document).decode() == sum_:
+                placings.append(self._placing(member, document, sum_))
+        if not placings:
+            self._done(kind, 0, len(page))
+            return
+        lists = [place.key for place in self._places if place.kind != "scheduled"]
+        rights = rights_to_place(self._keys, placings, lists)
+        placed = await self._run(rights, place_jobs(self._keys, placings, lists))
+        for one in itertools.compress(placings, placed):
+            key = self._keys.scheduled if one.score is not None else one.target
+            name = key.decode("utf-8", "replace")
+            self._targets[name] = self._targets.get(name, 0) + 1
+        self._done(kind, sum(placed), len(page))
+
+    def _placing(self, member: bytes, document: bytes, sum_: str) -> Placing:
         job = Job.from_json(document)
         due = job.scheduled_for
         score = None if due is None else math.ceil((due - _EPOCH) / timedelta(seconds=1))
-        return Placing(member, sum_, score, self._routes.target(job), lists)
+        new = rewritten(document, {"updated_at": dumps(format_timestamp(utcnow()))})
+        return Placing(member, sum_, score, self._routes.target(job), new)

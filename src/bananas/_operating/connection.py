@@ -86,6 +86,8 @@ class OperatingConnection:
 
         Cancelling it leaves open whether what was sent is carried out.
         """
+        if not commands:
+            return []
         async with self._turns():
             link = await self._ready(probe=not again)
             try:
