@@ -40,12 +40,12 @@ GENERATED: Dict[str, List[Twin]] = {
             "",
             """Submits jobs and waits for results, for callers that block.
 
-    The same names and meanings as ``AsyncClient``. Any number of threads may share one client, and
-    after a fork both processes may go on with theirs. It connects when it is made. Use it as
-    ``with Client(url) as client``, or ``close()`` it.
+    It has the methods of ``AsyncClient``. Use it as ``with Client(url) as client``, or call
+    ``close()``. It connects when you make it. Any number of threads can share one client, and
+    after a fork both processes can use it.
 
-    On a thread whose event loop is running, every method raises RuntimeError: it would stop that
-    loop. Use ``AsyncClient`` there, or ``asyncio.to_thread``. Cells of a notebook are excepted.
+    In a thread with a running event loop, every method raises RuntimeError, because it would block
+    that loop. Use ``AsyncClient`` there, or ``asyncio.to_thread``. Notebook cells are an exception.
 """,
         )
     ],
@@ -56,9 +56,9 @@ GENERATED: Dict[str, List[Twin]] = {
             "BlockingQueue",
             "BlockingPart",
             ".queue",
-            """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
+            """Puts jobs into Redis, and reads, lists and counts them.
 
-    Made by a client, as ``client.queue``; it shares the client's connections.
+    Use it as ``client.queue``. It shares the client's connections.
 """,
         ),
         Twin(
@@ -67,9 +67,9 @@ GENERATED: Dict[str, List[Twin]] = {
             "BlockingDeadLetters",
             "BlockingClearing",
             ".dead_letters",
-            """The dead letters of a deployment.
+            """Lists, requeues and deletes dead letters: jobs that failed with no retries left.
 
-    Made by a client, as ``client.dead_letters``.
+    Use it as ``client.dead_letters``.
 """,
         ),
         Twin(
@@ -78,9 +78,9 @@ GENERATED: Dict[str, List[Twin]] = {
             "BlockingResultBackend",
             "BlockingPart",
             ".results",
-            """The results' part of a deployment.
+            """Stores, reads, awaits and deletes results.
 
-    Made by a client, as ``client.results``; it shares the client's connections.
+    Use it as ``client.results``. It shares the client's connections.
 """,
         ),
     ],
@@ -97,12 +97,12 @@ NAMES.update(ITERATORS)
 STEPWISE = {"requeue": "_requeuing", "purge": "_purging"}
 #: What reads otherwise for a caller who blocks; each pair is needed.
 WORDS = [
-    ("Cancelling it", "Ctrl-C"),
-    ("Works from any task, and again. A cancellation", "Works from any thread, and again. Ctrl-C"),
+    ("If you cancel the call", "If you press Ctrl-C"),
+    ("from any task", "from any thread"),
     ("An async iterator", "An iterator"),
-    ("``async with`` it", "``with`` it"),
-    ("From ``Client``, which connects at once: no primary", "No primary"),
-    ("From ``Client``, when it is closed", "The client was closed"),
+    ("``async with``", "``with``"),
+    ("Only from ``Client``: no primary", "No primary"),
+    ("Only from ``Client``: it is closed", "The client is closed"),
     ("await client.", "client."),
     ("async for", "for"),
     ("AsyncClient()", "Client()"),

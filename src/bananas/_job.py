@@ -46,27 +46,27 @@ _PRIORITIES: Dict[Any, JobPriority] = {priority.value: priority for priority in 
 class Job:
     """A job as its document describes it.
 
-    ``Job.create`` makes a new one and checks what it is given; ``Job.from_json`` reads what Go or
-    a sibling wrote, and never fails where Go would not.
+    ``Job.create`` makes a new job and checks its arguments. ``Job.from_json`` reads a document, and
+    accepts every document that Go accepts.
 
     Attributes:
-        id: The id; a UUID unless the submitter chose it.
-        name: The name of the handler that runs the job; empty in a dead letter's stub.
-        payload: The handler's input, any JSON value. Reading it raises ``SerializationError`` where
-            Go reads a payload that this interpreter can't (nesting or digits beyond its limits);
-            all else of such a job can be read, and ``to_json`` writes it back as it was.
-        status: What the document says; None where it says nothing that the protocol knows.
-        priority: The list it waits in; a word that the protocol does not know counts as normal.
-        created_at: When it was submitted, in UTC, to the microsecond.
+        id: The id: a UUID, or the id that the submitter chose.
+        name: The name of the handler; empty in the stub of a dead letter.
+        payload: The handler's input, any JSON value. Reading it raises ``SerializationError`` if Go
+            can read the payload but Python can't (nested too deeply, or a number with too many
+            digits). The other attributes work, and ``to_json`` writes such a payload unchanged.
+        status: The status in the document; None if it is not a known status.
+        priority: The list it waits in. An unknown priority counts as normal.
+        created_at: When it was submitted, in UTC.
         updated_at: When its document was last written by a submitter or a worker.
-        scheduled_for: When it is due, or due again; None for a job that waits for nothing.
-        attempts: Failed attempts so far.
-        max_retries: Attempts after which a failure is final (the wire's word for it).
-        description: Free text, for people.
-        error: What the last failed attempt recorded; empty where there is none.
-        routing_key: The route whose workers run it; None for the flat lists.
-        corrupted_data: In the stub that a worker leaves of an unreadable document, what stood
-            there. None in every other document.
+        scheduled_for: When the job or its retry is due; None if it does not wait for a time.
+        attempts: The number of failed attempts.
+        max_retries: The number of attempts (not of retries) after which a failure is final.
+        description: Any text, for people.
+        error: The error text of the last failed attempt; empty if there is none.
+        routing_key: The route whose workers run it. None means the flat lists.
+        corrupted_data: The unreadable document, if a worker replaced it by a stub. None in every
+            other document.
     """
 
     id: str
@@ -107,20 +107,20 @@ class Job:
         """Make a new job.
 
         Args:
-            name: The name of the handler that runs it.
+            name: The name of the handler.
             payload: Any JSON value.
-            priority: A ``JobPriority`` or its word: which list the job waits in.
-            description: Free text, for people.
-            scheduled_for: When it is due: an aware datetime, or a timedelta from now. None is now.
-            job_id: An id of the caller's choice; None makes a UUID.
-            routing_key: The route whose workers run it; None for the flat lists.
-            max_retries: Attempts after which a failure is final, 0 or more.
-            now: The time of creation; None reads the clock.
+            priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+            description: Any text, for people.
+            scheduled_for: When the job is due: an aware datetime, or a timedelta from now. None
+                means now.
+            job_id: Your own id. None makes a UUID.
+            routing_key: The route whose workers run it. None means the flat lists.
+            max_retries: The number of attempts after which a failure is final, 0 or more.
+            now: The time of creation; None uses the clock.
 
         Raises:
-            ValueError: An argument is refused; the message says which and why.
-            SerializationError: The payload is not JSON that Go accepts; checked here, so that a
-                job that exists can be written.
+            ValueError: An argument is not valid; the message says which and why.
+            SerializationError: The payload is not JSON that Go accepts.
         """
         moment = utcnow() if now is None else now
         due = None if scheduled_for is None else due_time(scheduled_for, moment).astimezone(UTC)
@@ -157,11 +157,11 @@ class Job:
 
     @property
     def is_dead_letter_stub(self) -> bool:
-        """Whether this is what a worker leaves of a missing or unreadable document."""
+        """Whether a worker made this document to replace a missing or unreadable one."""
         return self == Job.from_dict(self._stub())
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the document as Go would write it: fields that are empty there are left out."""
+        """Return the document as Go writes it, without empty fields."""
         if self.is_dead_letter_stub:
             return self._stub()
         return self._to_dict(self.payload)
@@ -222,13 +222,13 @@ class Job:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Job:
-        """Read a document that is already a mapping, as Go reads it.
+        """Read a document that is a mapping, as Go reads it.
 
-        Unknown fields and nulls are accepted, field names match without regard to case, and the
-        stub of a dead letter is read as a failed job without name and payload.
+        Unknown fields and nulls are allowed, and field names are not case-sensitive. The stub of a
+        dead letter becomes a failed job without name and payload.
 
         Raises:
-            SerializationError: Go would not read it either.
+            SerializationError: Go can't read the document.
         """
         return cls._from_fields(data, None)
 
@@ -260,15 +260,15 @@ class Job:
     def from_json(cls, text: Union[str, bytes]) -> Job:
         """Read a document as Go reads it.
 
-        Unknown fields and nulls are accepted, ``null`` alone is an empty job, field names match
-        without regard to case, the last of several members counts, and the stub of a dead letter
-        is read as a failed job without name and payload.
+        Unknown fields and nulls are allowed, and ``null`` alone is an empty job. Field names are
+        not case-sensitive; if a name occurs twice, the last value counts. The stub of a dead letter
+        becomes a failed job without name and payload.
 
-        A payload that this interpreter can't decode (nesting or digits beyond its limits) raises
-        when it is read, and not here.
+        If Python can't decode the payload (nested too deeply, or a number with too many digits),
+        the attribute ``payload`` raises, not this method.
 
         Raises:
-            SerializationError: Go would not read it either.
+            SerializationError: Go can't read the document.
         """
         text = to_text(text)
         plain = _read_plain(text)
@@ -346,18 +346,18 @@ def _is_immutable(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class JobSpec:
-    """What ``submit_jobs`` takes, one for each job; the fields mean what they mean there.
+    """A job for ``submit_jobs``.
 
     Attributes:
-        name: The name of the handler that runs the job.
+        name: The name of the handler.
         payload: Any JSON value.
-        priority: A ``JobPriority`` or its word: which list the job waits in.
-        description: Free text, for people.
-        scheduled_for: When it is due: an aware datetime, or a timedelta from the submit, which
-            must not be negative. None is at once, and so is a datetime in the past.
-        job_id: An id of the caller's choice; None makes a UUID.
-        routing_key: The route; not given is the client's own, None the flat lists.
-        max_retries: Attempts after which a failure is final.
+        priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+        description: Any text, for people.
+        scheduled_for: When the job is due: an aware datetime, or a timedelta from the submit, which
+            must not be negative. None and a datetime in the past mean at once.
+        job_id: Your own id. None makes a UUID.
+        routing_key: The route. The default is the client's route; None means the flat lists.
+        max_retries: The number of attempts after which a failure is final.
     """
 
     name: str

@@ -32,20 +32,20 @@ _OUTCOMES = {b"completed": JobStatus.COMPLETED, b"failed": JobStatus.FAILED}
 class JobResult(Generic[T]):
     """How a job, or one attempt of it, ended.
 
-    A failed result that ``get_result`` of a client read may be that of an attempt that will be
-    retried. A failure is final only if ``wait_for_result``, ``submit_and_wait`` or
-    ``as_completed`` returned it, without ``wait_for_retries=False``.
+    A failure is final only if ``wait_for_result``, ``submit_and_wait`` or ``as_completed`` returned
+    it, without ``wait_for_retries=False``. A failed result from ``client.get_result`` may belong to
+    an attempt that will be retried.
 
     Attributes:
         job_id: The job.
         status: ``COMPLETED`` or ``FAILED``.
-        result: What the handler returned; None also where it stored nothing (see ``has_data``).
-        error: Why it failed; empty after a success and where the worker recorded nothing.
-        completed_at: When, in UTC; whole seconds from Go workers. None where it is not known.
+        result: The data from the handler; None also if it stored no data (see ``has_data``).
+        error: Why it failed; empty after a success, or if the worker stored no text.
+        completed_at: When it ended, in UTC; whole seconds from Go workers. None if it is not known.
         duration_ms: How long the last attempt ran, in milliseconds.
-        has_data: Whether a value was stored; ``null`` is a value. By default, whether ``result``
-            is anything but None.
-        cancelled: Whether it failed because somebody cancelled it.
+        has_data: Whether data was stored; ``null`` is data, too. The default is ``result is not
+            None``.
+        cancelled: Whether the job failed because it was cancelled.
     """
 
     job_id: str
@@ -78,9 +78,9 @@ class JobResult(Generic[T]):
     def is_failed(self) -> bool:
         """Whether the attempt that stored this result failed.
 
-        A worker stores a failed result after every failed attempt. The failure is final if
-        ``wait_for_result``, ``submit_and_wait`` or ``as_completed`` returned it; one that
-        ``get_result`` read, or a wait with ``wait_for_retries=False``, may be followed by a retry.
+        The failure is final if ``wait_for_result``, ``submit_and_wait`` or ``as_completed``
+        returned it. After a failure from ``get_result``, or from a wait with
+        ``wait_for_retries=False``, a retry may follow.
         """
         return self.status is JobStatus.FAILED
 
@@ -104,21 +104,22 @@ class JobResult(Generic[T]):
     def get_result(self, result_type: Any, *, default: Any) -> Any: ...
 
     def get_result(self, result_type: Any = None, *, default: Any = NOT_GIVEN) -> Any:
-        """Return what the handler returned.
+        """Return the data from the handler.
 
         Args:
-            result_type: A type to convert to and check against: a dataclass, a TypedDict, a
-                pydantic model, a builtin, or ``Optional``, ``Union``, ``List``, ``Dict`` and such
-                of these. None returns the JSON value as it is.
-            default: What to return, unconverted, where the handler stored no data. It does not
-                stand in for the result of a job that failed.
+            result_type: Check the data and convert it to this type: a dataclass, a TypedDict, a
+                pydantic model, a builtin type, or ``Optional``, ``Union``, ``List``, ``Dict`` of
+                these. None returns the JSON value unchanged.
+            default: Returned unchanged if the handler stored no data. If the job failed, the error
+                is raised anyway.
 
         Raises:
-            JobFailedError: The job failed; ``error`` says why. If it was cancelled, this is a
+            JobFailedError: The job failed; ``error`` says why. After a cancel it is a
                 ``JobCancelledError``.
-            ValueError: The handler stored no data, as every plain Go handler does, and no
-                ``default`` is given. The attribute ``result`` is None then.
-            SerializationError: The data do not fit ``result_type``; the message says where.
+            ValueError: The handler stored no data, and there is no ``default``. Plain Go handlers
+                never store data. The attribute ``result`` is None then.
+            SerializationError: The data does not have the type ``result_type``; the message says
+                where.
         """
         if not self.is_success:
             # What follows the first line is a panic's stack; the attribute has it.
@@ -146,7 +147,7 @@ class JobResult(Generic[T]):
         return convert(self.result, result_type, what, job_id=self.job_id)
 
     def to_hash(self, now: datetime) -> Dict[str, str]:
-        """Return the fields of the hash that a worker stores; absent ones are left out."""
+        """Return the fields of the hash that a worker stores, without absent ones."""
         if self.status not in (JobStatus.COMPLETED, JobStatus.FAILED):
             raise ValueError(f"status of a result is completed or failed, not {self.status}")
         moment = now if self.completed_at is None else self.completed_at
@@ -166,13 +167,13 @@ class JobResult(Generic[T]):
 
     @classmethod
     def from_hash(cls, job_id: str, fields: Mapping[bytes, bytes]) -> JobResult[Any]:
-        """Read the hash that Go or a sibling stored.
+        """Read the hash that a worker or a client stored.
 
-        Which fields count follows from ``status``: HSET lies over what an earlier attempt left, so
-        a success may sit beside an old error, and a failure beside an old result.
+        Workers do not delete the fields of an earlier attempt. So the old ``error`` in a success is
+        ignored, and so is the old ``result`` in a failure.
 
         Raises:
-            SerializationError: The hash is not what the protocol says.
+            SerializationError: The hash can't be read.
         """
         status = _OUTCOMES.get(fields.get(b"status", b""))
         if status is None:

@@ -32,44 +32,44 @@ __all__ = ["BlockingDeadLetters", "BlockingQueue", "BlockingResultBackend"]
 
 
 class BlockingQueue(BlockingPart):
-    """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
+    """Puts jobs into Redis, and reads, lists and counts them.
 
-    Made by a client, as ``client.queue``; it shares the client's connections.
+    Use it as ``client.queue``. It shares the client's connections.
     """
 
     def enqueue(self, job: Job, *, if_exists: IfExists = "return") -> str:
-        """Put a job where workers take it, in one transaction: the document, then the id.
+        """Queue a job: write its document and its id in one transaction.
 
         Args:
-            job: Made by ``Job.create``. One with ``scheduled_for`` goes to the scheduled jobs.
-            if_exists: What to do when a job with this id exists: ``"return"`` its id and leave it
-                alone, or ``"raise"``.
+            job: A job from ``Job.create``. If it has ``scheduled_for``, it is scheduled.
+            if_exists: If a job with this id exists: ``"return"`` its id and do not change it, or
+                ``"raise"`` an error.
 
         Returns:
             The job's id.
 
         Raises:
             ConnectionError: Redis could not be reached; nothing was sent.
-            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe, for as
-                long as its document exists.
-            JobRejectedError: Redis refused; nothing is left behind.
-            JobExistsError: With ``if_exists="raise"``.
+            OutcomeUnknownError: The reply was lost. You can enqueue the same job again, as long as
+                its document exists.
+            JobRejectedError: Redis refused the job; nothing is left behind.
+            JobExistsError: The ``job_id`` exists, and ``if_exists`` is ``"raise"``.
         """
         return self._run(lambda client: client.queue.enqueue(job, if_exists=if_exists))
 
     def enqueue_scheduled(
         self, job: Job, scheduled_for: Union[datetime, timedelta], *, if_exists: IfExists = "return"
     ) -> str:
-        """Put a job among the scheduled ones; the scheduler queues it when it is due.
+        """Schedule a job; the scheduler queues it when it is due.
 
-        The document keeps the exact time. The score is whole seconds, rounded up: the scheduler
-        looks once a second, and would run a job early whose time was rounded down.
+        The document has the exact time. The score in Redis is rounded up to whole seconds, so that
+        the job does not run early.
 
         Args:
-            job: Made by ``Job.create``.
+            job: A job from ``Job.create``.
             scheduled_for: An aware datetime, or a timedelta from now.
-            if_exists: What to do when a job with this id exists: ``"return"`` its id and leave it
-                alone, or ``"raise"``.
+            if_exists: If a job with this id exists: ``"return"`` its id and do not change it, or
+                ``"raise"`` an error.
 
         Returns:
             The job's id.
@@ -77,23 +77,23 @@ class BlockingQueue(BlockingPart):
         Raises:
             ValueError: The datetime is naive, or the timedelta negative.
             ConnectionError: Redis could not be reached; nothing was sent.
-            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe, for as
-                long as its document exists.
-            JobRejectedError: Redis refused; nothing is left behind.
-            JobExistsError: With ``if_exists="raise"``.
+            OutcomeUnknownError: The reply was lost. You can enqueue the same job again, as long as
+                its document exists.
+            JobRejectedError: Redis refused the job; nothing is left behind.
+            JobExistsError: The ``job_id`` exists, and ``if_exists`` is ``"raise"``.
         """
         return self._run(
             lambda client: client.queue.enqueue_scheduled(job, scheduled_for, if_exists=if_exists)
         )
 
     def get_job(self, job_id: str) -> Optional[Job]:
-        """Read a job's document; None where there is none.
+        """Read a job's document; None if there is no such job.
 
         Raises:
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses.
-            SerializationError: The document is not one.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command.
+            SerializationError: The document can't be read.
         """
         return self._run(lambda client: client.queue.get_job(job_id))
 
@@ -108,22 +108,22 @@ class BlockingQueue(BlockingPart):
     ) -> List[Union[Job, None, exc.BananasError]]: ...
 
     def get_jobs(self, job_ids: Iterable[str], *, return_exceptions: bool = False) -> List[Any]:
-        """Read many documents in as few round trips as their number allows.
+        """Read many documents, 500 in each round trip.
 
         Args:
             job_ids: The jobs.
-            return_exceptions: Whether a document that can't be read has its error in its place,
-                where otherwise the first such error is raised.
+            return_exceptions: True puts the error of an unreadable document into the list. False
+                raises the first such error.
 
         Returns:
-            One job for each id, in their order; None where there is no document.
+            One item for each id, in the same order; None if there is no such job.
 
         Raises:
-            ValueError: An id is refused, or ``job_ids`` is one string.
+            ValueError: An id is not valid, or ``job_ids`` is one string.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses; the error names the job.
-            SerializationError: A document is not one; the error names the job.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command; the error names the job.
+            SerializationError: A document can't be read; the error names the job.
         """
         ids = check_job_ids(job_ids)
         return self._run(
@@ -136,16 +136,16 @@ class BlockingQueue(BlockingPart):
         """Count the jobs in each place, in one round trip.
 
         Args:
-            routing_keys: More routes whose lists are counted, None for the flat ones; the client's
-                own always are.
-            discover: Whether to look for other routes too, through all keys of Redis, in short
-                steps: half a second for a million. A route with empty lists can't be found.
+            routing_keys: More routes to count; None means the flat lists. The client's route is
+                always counted.
+            discover: True also looks for other routes. It goes through all keys of Redis in short
+                steps, half a second for a million keys. It can't find routes without waiting jobs.
 
         Raises:
-            ValueError: A routing key is refused.
-            ServerError: Redis refuses.
+            ValueError: A routing key is not valid.
+            ServerError: Redis refuses the command.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         return self._run(lambda client: client.queue.depths(routing_keys, discover=discover))
 
@@ -157,27 +157,28 @@ class BlockingQueue(BlockingPart):
         priority: Optional[Priority] = None,
         limit: Optional[int] = None,
     ) -> BlockingListedJobs:
-        """Iterate over the jobs of a place, with their documents, in pages.
+        """Iterate over the jobs of a place, with their documents.
 
-        No page has more than 500 jobs, or than 1 MiB of documents, so that neither Redis nor the
-        memory notices how many there are. What comes or leaves meanwhile may be given or not, and
-        an id may be given twice; one that stays is not left out.
+        It reads pages of at most 500 jobs or 1 MiB of documents, so it works with any number of
+        jobs. If jobs come or leave during the iteration, they may be given or not. An id may be
+        given twice. A job that stays in its place is always given.
 
         Args:
-            place: ``"queued"``, the newest first; ``"scheduled"``, the first that is due first,
-                retries included; ``"retrying"``, those of them that have failed before;
-                ``"taken"``, the latest first; or ``"dead"``, the oldest first.
-            routing_key: For queued jobs, the route, None for the flat lists; not given is the
-                client's own.
-            priority: For queued jobs, the only priority; None is all, high first.
-            limit: How many jobs at most; None is all.
+            place: ``"queued"`` (newest first), ``"scheduled"`` (next due first, retries included),
+                ``"retrying"`` (only the retries), ``"taken"`` (latest first) or ``"dead"`` (oldest
+                first).
+            routing_key: Only for queued jobs: their route. The default is the client's route; None
+                means the flat lists.
+            priority: Only for queued jobs: their priority. None is all, high first.
+            limit: The maximum number of jobs; None is all.
 
         Returns:
-            An iterator of ``JobEntry``: an id, and its job, or the reason why there is none.
-            A step raises ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
+            An iterator of ``JobEntry``: an id with its job, or with the reason why the job
+            can't be read. A step may raise ``ServerError``, ``ConnectionError`` or
+            ``TimeoutError``.
 
         Raises:
-            ValueError: An argument is refused.
+            ValueError: An argument is not valid.
         """
         return BlockingListedJobs(
             self._run,
@@ -188,9 +189,9 @@ class BlockingQueue(BlockingPart):
 
 
 class BlockingDeadLetters(BlockingClearing):
-    """The dead letters of a deployment.
+    """Lists, requeues and deletes dead letters: jobs that failed with no retries left.
 
-    Made by a client, as ``client.dead_letters``.
+    Use it as ``client.dead_letters``.
     """
 
     def jobs(
@@ -202,21 +203,22 @@ class BlockingDeadLetters(BlockingClearing):
         routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
         limit: Optional[int] = None,
     ) -> BlockingListedJobs:
-        """Iterate over dead letters, the oldest first, in pages.
+        """Iterate over dead letters, the oldest first.
 
         Args:
             name: Only those of this handler.
-            error: Only those whose error holds this text, or in which this pattern is found.
-            older_than: Only those that died longer ago, in seconds or as a timedelta.
-            routing_key: Only those whose document names this route; None is no route.
-            limit: How many at most; None is all.
+            error: Only those whose error contains this text or matches this compiled pattern.
+            older_than: Only those that became dead letters longer ago, in seconds or as a
+                timedelta.
+            routing_key: Only those with this route in their document; None means without a route.
+            limit: The maximum number; None is all.
 
         Returns:
-            An iterator of ``JobEntry``. Without a filter, entries without a document are
-            given too. A step raises ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
+            An iterator of ``JobEntry``. Without a filter, this includes entries without a
+            document. A step may raise ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
 
         Raises:
-            ValueError: An argument is refused.
+            ValueError: An argument is not valid.
         """
         return BlockingListedJobs(
             self._run,
@@ -239,37 +241,37 @@ class BlockingDeadLetters(BlockingClearing):
         dry_run: bool = False,
         progress: Optional[Callable[[DeadLetterCounts], None]] = None,
     ) -> DeadLetterCounts:
-        """Give dead letters another try, the oldest first; each begins anew.
+        """Queue dead letters again, the oldest first, with zero attempts.
 
-        A page of them is moved in one step of the server: by a script, or, where EVAL is refused,
-        in a transaction, which new dead letters slow down. Interrupted at any moment, nothing is
-        lost or queued twice, and calling it again goes on; so do two calls at once. Payloads keep
-        every byte, and old results are deleted.
+        You may interrupt it, or run it twice at the same time: no job is lost or queued twice. Call
+        it again to go on. Payloads do not change; old results are deleted. Each page is moved by a
+        script, or by a slower transaction if EVAL is refused.
 
         Args:
             name: Only those of this handler.
-            error: Only those whose error holds this text, or in which this pattern is found.
-            older_than: Only those that died longer ago, in seconds or as a timedelta.
-            routing_key: Only those whose document names this route; None is no route.
-            all: All of them; it must be said where nothing else is.
-            limit: How many at most; None is all. It counts anew with each call.
-            rate: How many a second at most; None is as fast as it goes.
-            routes: Onto which lists they go: ``"flat"`` for those without a route, ``"document"``
-                for the route that the document of each names. It must be said where one names a
-                route and the client has none: servers without routing ignore that name.
-            dry_run: Whether only to count.
-            progress: Called with the counts so far, after each page, on the caller's thread.
+            error: Only those whose error contains this text or matches this compiled pattern.
+            older_than: Only those that became dead letters longer ago, in seconds or as a
+                timedelta.
+            routing_key: Only those with this route in their document; None means without a route.
+            all: All of them. Required if no other filter is given.
+            limit: The maximum number for this call; None is all.
+            rate: The maximum number in a second; None is no limit.
+            routes: The lists to use: ``"flat"`` for the lists without a route, ``"document"`` for
+                the route in each job's document. Required if a document names a route and the
+                client has none, because servers without routing ignore that route.
+            dry_run: True only counts.
+            progress: Called with the counts so far, after each page, in the caller's thread.
 
         Returns:
-            How many went where, and how many stay for which reason.
+            How many were queued on which list, and how many were not and why.
 
         Raises:
-            ValueError: An argument is refused, or ``routes`` must be said; what was moved before
-                stays moved.
-            ServerError: The user has no right to something that this takes, which the message
-                names; the page was not moved.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
-            TimeoutError: It did not answer within ``read_timeout``.
+            ValueError: An argument is not valid, or ``routes`` is required here. Jobs moved before
+                stay moved.
+            ServerError: The user may not run a command that is needed; the message names it. This
+                page was not moved.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         return self._clear(
             lambda client: client.dead_letters._requeuing(
@@ -301,29 +303,29 @@ class BlockingDeadLetters(BlockingClearing):
     ) -> DeadLetterCounts:
         """Delete dead letters with their documents and results, the oldest first.
 
-        Interrupted at any moment, calling it again goes on.
+        You may interrupt it. Call it again to go on.
 
         Args:
             name: Only those of this handler.
-            error: Only those whose error holds this text, or in which this pattern is found.
-            older_than: Only those that died longer ago, in seconds or as a timedelta.
-            routing_key: Only those whose document names this route; None is no route.
-            all: All of them, also entries without a document; it must be said where nothing else
-                is.
-            limit: How many at most; None is all. It counts anew with each call.
-            rate: How many a second at most; None is as fast as it goes.
-            dry_run: Whether only to count.
-            progress: Called with the counts so far, after each page, on the caller's thread.
+            error: Only those whose error contains this text or matches this compiled pattern.
+            older_than: Only those that became dead letters longer ago, in seconds or as a
+                timedelta.
+            routing_key: Only those with this route in their document; None means without a route.
+            all: All of them, also entries without a document. Required if no other filter is given.
+            limit: The maximum number for this call; None is all.
+            rate: The maximum number in a second; None is no limit.
+            dry_run: True only counts.
+            progress: Called with the counts so far, after each page, in the caller's thread.
 
         Returns:
-            How many went, and how many stay for which reason.
+            How many were deleted, and how many were not and why.
 
         Raises:
-            ValueError: An argument is refused.
-            ServerError: The user has no right to something that this takes, which the message
-                names; the page was not deleted.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
-            TimeoutError: It did not answer within ``read_timeout``.
+            ValueError: An argument is not valid.
+            ServerError: The user may not run a command that is needed; the message names it. This
+                page was not deleted.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         return self._clear(
             lambda client: client.dead_letters._purging(
@@ -341,42 +343,42 @@ class BlockingDeadLetters(BlockingClearing):
 
 
 class BlockingResultBackend(BlockingPart):
-    """The results' part of a deployment.
+    """Stores, reads, awaits and deletes results.
 
-    Made by a client, as ``client.results``; it shares the client's connections.
+    Use it as ``client.results``. It shares the client's connections.
     """
 
     def store_result(self, result: JobResult[Any]) -> None:
-        """Store a result and announce it, as a worker does.
+        """Store a result and send its notification, as a worker does.
 
-        Fields, expiry and announcement go out in one transaction. Nothing of an earlier attempt's
-        result stays behind. A lost reply makes it be sent again, which changes nothing.
-        Where Redis refuses MULTI, what follows it runs one by one.
+        All is done in one transaction, which replaces the result of an earlier attempt. If the
+        reply is lost, the client sends it again, which does no harm. If Redis refuses MULTI, the
+        commands run one by one.
 
         Args:
-            result: Of a completed or failed job. A ``completed_at`` of None is now.
+            result: The result of a completed or failed job. ``completed_at=None`` means now.
 
         Raises:
-            SerializationError: The data are not JSON that Go accepts.
-            ValueError: The status is not one of a result, or a field is refused.
-            ServerError: Redis refused; the result is not stored.
+            SerializationError: The data is not JSON that Go accepts.
+            ValueError: The status is not ``COMPLETED`` or ``FAILED``, or a field is not valid.
+            ServerError: Redis refused the command; the result is not stored.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``. After either, the result may be
-                stored or not; storing it again is harmless.
+            TimeoutError: Redis did not answer within ``read_timeout``. After one of these two
+                errors the result may be stored or not. You can store it again.
         """
         return self._run(lambda client: client.results.store_result(result))
 
     def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
-        """Read what is stored: the result of the last attempt that ended, final or not.
+        """Read the stored result: that of the last attempt that ended, final or not.
 
         Returns:
-            The result; None where there is none.
+            The result; None if no result is stored.
 
         Raises:
-            SerializationError: What is stored is no result.
-            ServerError: Redis refuses.
+            SerializationError: The stored result can't be read.
+            ServerError: Redis refuses the command.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         return self._run(lambda client: client.results.get_result(job_id))
 
@@ -391,22 +393,22 @@ class BlockingResultBackend(BlockingPart):
     ) -> List[Union[JobResult[Any], None, exc.BananasError]]: ...
 
     def get_results(self, job_ids: Iterable[str], *, return_exceptions: bool = False) -> List[Any]:
-        """Read many results in as few round trips as their number allows.
+        """Read many results, 500 in each round trip.
 
         Args:
             job_ids: The jobs.
-            return_exceptions: Whether a result that can't be read has its error in its place,
-                where otherwise the first such error is raised.
+            return_exceptions: True puts the error of an unreadable result into the list. False
+                raises the first such error.
 
         Returns:
-            One result for each id, in their order; None where none is stored.
+            One item for each id, in the same order; None if no result is stored.
 
         Raises:
-            ValueError: An id is refused, or ``job_ids`` is one string.
+            ValueError: An id is not valid, or ``job_ids`` is one string.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses; the error names the job.
-            SerializationError: What is stored is no result; the error names the job.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command; the error names the job.
+            SerializationError: A stored result can't be read; the error names the job.
         """
         ids = check_job_ids(job_ids)
         return self._run(
@@ -423,36 +425,35 @@ class BlockingResultBackend(BlockingPart):
     ) -> JobResult[Any]:
         """Wait until a job has ended.
 
-        A worker stores a failed result after every failed attempt; this returns only the last
-        one. A job that ends without a result (no handler, a panic, an unreadable document)
-        returns a failed result with the reason that its document gives. A lost connection is
-        replaced, and all that was stored meanwhile is found.
+        It returns the final result: a success, or a failure with no retries left. If a job ends
+        without a stored result (no handler, a panic, an unreadable document), it returns a failed
+        result with the reason from the job's document. If the connection is lost, the client
+        reconnects and finds results that were stored in the meantime.
 
         Args:
-            job_id: The job; one that does not exist is waited for too, since it may come.
-            timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
-                looks. However short it is, one look is given ``read_timeout``, or a second if that
-                is less, and may exceed it.
-            wait_for_retries: False returns the first stored result, though a retry may follow.
-            must_exist: Whether a job that has neither a document nor a result ends the wait with
-                ``JobNotFoundError``, at once.
+            job_id: The job. If it does not exist, the call waits for it to appear.
+            timeout: Limit in seconds, or a timedelta; the call is at most 0.2 s late. None is no
+                limit, 0 only looks. With a limit of less than a second, the first look at Redis may
+                take longer: up to ``read_timeout``, or a second if that is less.
+            wait_for_retries: False returns the first stored result, even if a retry may follow.
+            must_exist: True raises ``JobNotFoundError`` at once if there is no such job.
 
         Returns:
             The result of a success or of a final failure.
 
         Raises:
-            TimeoutError: The time is over; ``whereabouts`` and the message say where the job is.
+            TimeoutError: The time is over. ``whereabouts`` and the message say where the job is.
                 The job goes on.
-            JobNotFoundError: With ``must_exist``, there is no such job.
-            ResultNotFoundError: The job has completed, and its result is gone.
-            SerializationError: What is stored is no result.
-            ServerError: Redis refuses to read the result, or, after an attempt has failed, the
-                document, without which a retry can't be told from the end.
-            AuthenticationError: It refuses the credentials.
-            ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
+            JobNotFoundError: There is no such job, and ``must_exist`` is true.
+            ResultNotFoundError: The job has completed, but its result has expired.
+            SerializationError: The stored result can't be read.
+            ServerError: The user may not read the result. Or an attempt failed and the user may not
+                read the document, so the client can't know whether a retry follows.
+            AuthenticationError: Redis refuses the credentials.
+            ConnectionError: The server can't run the queue, for example a Redis Cluster.
             ClientClosedError: The client was closed.
 
-        Ctrl-C ends this wait, and no other for the same job.
+        If you press Ctrl-C, only this wait ends.
         """
         return self._run(
             lambda client: client.results.wait_for_result(
@@ -461,15 +462,15 @@ class BlockingResultBackend(BlockingPart):
         )
 
     def delete_result(self, job_id: str) -> bool:
-        """Delete a result; the job's document stays.
+        """Delete a result, but not the job's document.
 
         Returns:
-            Whether there was one. After a lost reply, which makes it be sent again, this may be
-            false although the result was there.
+            Whether there was a result. If a reply was lost, this may be false although there was
+            one.
 
         Raises:
-            ServerError: Redis refused.
+            ServerError: Redis refused the command.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         return self._run(lambda client: client.results.delete_result(job_id))

@@ -51,7 +51,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-#: The key of the client: ``request.config_dict[CLIENT]``, in mounted applications too.
+#: The key of the client: ``request.config_dict[CLIENT]``, also in mounted applications.
 CLIENT: web.AppKey[AsyncClient] = web.AppKey("bananas_client", AsyncClient)
 _STOPPING: web.AppKey[asyncio.Future[None]] = web.AppKey("bananas_stopping", asyncio.Future)
 
@@ -76,14 +76,13 @@ def bananas_context(
 ) -> Callable[[web.Application], AsyncIterator[None]]:
     """Return a cleanup context that opens a client at the start, and closes it at the end.
 
-    ``app.cleanup_ctx.append(bananas_context())``. When the server is told to stop, event streams
-    end and waits are answered with 202 at once.
+    Write ``app.cleanup_ctx.append(bananas_context())``. When the server stops, event streams end
+    and waits are answered with 202 at once.
 
     Args:
-        make_client: Called at each start. The class itself makes a client for
+        make_client: A function that is called at each start. By default it makes a client for
             ``BANANAS_REDIS_URL``, or else for ``redis://localhost:6379``.
-        connect: Whether the start fails where Redis can't be reached. If not, the first call
-            connects.
+        connect: True: the start fails if Redis can't be reached. False: the first call connects.
     """
 
     async def context(app: web.Application) -> AsyncIterator[None]:
@@ -109,10 +108,10 @@ def bananas_context(
 
 
 def client_of(request: web.Request) -> AsyncClient:
-    """Return the client that is open for a request's application, or for the one around it.
+    """Return the open client of a request's application, or of the application that contains it.
 
     Raises:
-        RuntimeError: None is open.
+        RuntimeError: No client is open.
     """
     client: Optional[AsyncClient] = request.config_dict.get(CLIENT)
     if client is None:
@@ -128,17 +127,17 @@ def client_of(request: web.Request) -> AsyncClient:
 def error_middleware(
     *, job_route: Optional[str] = None, retry_after: int = 5, show_errors: bool = False
 ) -> Middleware:
-    """Return a middleware that answers every error of this package with what it means.
+    """Return a middleware that turns every error of this package into an answer.
 
-    ``web.Application(middlewares=[error_middleware()])``. The body is problem details (RFC 9457)
-    from 400 on. No answer has a message, a host or a payload; the log has the message.
+    Write ``web.Application(middlewares=[error_middleware()])``. The body of an error is problem
+    details (RFC 9457). It never contains the exception's message, a host or a payload; the message
+    is logged.
 
     Args:
-        job_route: The name of the route of a job, which has ``{job_id}`` in its path: where
-            ``Location`` points to.
-        retry_after: Seconds for ``Retry-After``, where trying again is of use.
-        show_errors: Whether answers have what the worker recorded of a failure, which may be
-            anything.
+        job_route: The name of the route that reads one job, with ``{job_id}`` in its path. The
+            header ``Location`` points to it.
+        retry_after: Seconds for ``Retry-After``, if trying again can help.
+        show_errors: True shows the worker's error text in answers. It may contain anything.
     """
 
     @web.middleware
@@ -159,13 +158,13 @@ def error_middleware(
 
 
 def accepted(request: web.Request, job_id: str, *, job_route: Optional[str] = None) -> web.Response:
-    """Return the answer to a request whose job is queued: 202, with the job's URL in ``Location``.
+    """Return the answer for a queued job: 202, with the job's URL in ``Location``.
 
     Args:
         request: The request.
         job_id: The job.
-        job_route: The name of the job's route, which has ``{job_id}`` in its path; None is that
-            of ``error_middleware``.
+        job_route: The name of the route that reads one job, with ``{job_id}`` in its path. None
+            uses the one of ``error_middleware``.
     """
     return _response(request, waiting_answer(job_id, JobPlace.QUEUED), job_route)
 
@@ -205,19 +204,19 @@ def idempotent_job_id(
     route: Optional[str] = None,
     secret: Union[str, bytes] = b"",
 ) -> Optional[str]:
-    """Return the job id that belongs to a request's ``Idempotency-Key``, for ``submit_once``.
+    """Return a job id that is made from a request's ``Idempotency-Key``, for ``submit_once``.
 
-    It is a hash: the key itself would let a caller name the job of another, and read its result.
+    It is a hash. With the key itself as id, a caller could read the result of another caller.
 
     Args:
         request: The request.
-        tenant: Whose key it is: the account that the request was authenticated for.
-        route: What the key is for; None is the method and the path of the request.
-        secret: A secret of the application, which keeps those who guess tenant and key from
-            computing the id. Without it, whoever shows jobs has to check whose they are.
+        tenant: The account of the authenticated caller.
+        route: The operation that the key is for. None uses the method and the path of the request.
+        secret: A secret of the application. Without it, others can compute the id from tenant and
+            key, so the application must check who may read a job.
 
     Returns:
-        The id; None without a key.
+        The id; None if there is no key.
 
     Raises:
         HTTPUnprocessableEntity: The key is empty, or longer than 255 characters.
@@ -242,18 +241,18 @@ async def wait_for_job(
     cancel_job: bool = False,
     job_route: Optional[str] = None,
 ) -> JobResult[Any]:
-    """Wait for a job until it has ended, the time is over, or the caller has gone.
+    """Wait for a job until it has ended, the time is over, or the caller has disconnected.
 
-    With ``error_middleware``, the answer to a wait that is over is 202 with the place of the job,
-    and its URL in ``Location``; to an unknown job, 404; to a result that is gone, 410.
+    With ``error_middleware``, the answer is 202 if the time is over, with the job's place and its
+    URL in ``Location``. It is 404 for an unknown job, and 410 if the result has expired.
 
     Args:
         request: The request.
         job_id: The job.
-        timeout: Limit in seconds, or a timedelta; None is no limit, 0 only looks.
-        cancel_job: Whether the job is cancelled, too, if the caller goes and no worker has taken
-            it yet.
-        job_route: The name of the job's route, if it isn't that of ``error_middleware``.
+        timeout: Limit in seconds, or a timedelta. None is no limit, 0 only looks.
+        cancel_job: True also cancels the job if the caller disconnects and no worker has taken it
+            yet.
+        job_route: The name of the job's route, if it is not the one of ``error_middleware``.
 
     Returns:
         The result of a success or of a final failure.
@@ -261,10 +260,10 @@ async def wait_for_job(
     Raises:
         TimeoutError: The time is over, or the server is stopping. The job goes on.
         JobNotFoundError: There is no such job.
-        HTTPException: With status 499, which nobody reads: the caller has gone.
-        BananasError: Whatever else ``wait_for_result`` raises.
+        HTTPException: The caller has disconnected. The status is 499, and nobody reads it.
+        BananasError: All other errors of ``wait_for_result``.
 
-    Cancelling it ends the wait, and the job, if ``cancel_job`` is true.
+    If you cancel the call, the wait ends. With ``cancel_job`` the job is cancelled, too.
     """
     if job_route is not None:
         _job_route.set(job_route)
@@ -279,14 +278,14 @@ async def wait_for_job(
 
 
 async def while_connected(request: web.Request, call: Awaitable[T]) -> T:
-    """Await something, and cancel it when the caller has gone.
+    """Await a call, and cancel it when the caller disconnects.
 
     Args:
         request: The request.
         call: A coroutine, such as ``client.submit_and_wait(..., on_timeout="cancel")``.
 
     Raises:
-        HTTPException: With status 499, which nobody reads: the caller has gone.
+        HTTPException: The caller has disconnected. The status is 499, and nobody reads it.
     """
     try:
         return await end_with_request(call, functools.partial(_disconnected, request))
@@ -312,29 +311,30 @@ async def job_events(
     with_result: bool = False,
     show_errors: bool = False,
 ) -> web.StreamResponse:
-    """Send server-sent events that tell what becomes of a job, until it has ended.
+    """Send the changes of a job as server-sent events, until it has ended.
 
-    Each event has as its name what ``watch`` says has changed (``queued``, ``taken``,
-    ``attempt-failed``, ``finished`` …), and as data the change as JSON. A browser that connects
-    again goes on where it was, and after the end it is told to stop (204). When the caller goes,
-    the watch ends.
+    The name of each event is the kind of a change from ``watch`` (``queued``, ``taken``,
+    ``attempt-failed``, ``finished`` …). Its data is the change as JSON. A browser that connects
+    again continues where it stopped; after the last event it gets a 204 and stops. When the caller
+    disconnects, the watch ends.
 
     Args:
         request: The request.
         job_id: The job.
-        timeout: Limit in seconds, or a timedelta, after which the stream ends with the event
-            ``timeout``; None is no limit.
-        keep_alive: Seconds of silence after which a comment is sent, for proxies.
-        with_result: Whether the event ``finished`` has the result of a success; a number beyond a
-            double is null there.
-        show_errors: Whether events have what the worker recorded of failures.
+        timeout: Limit in seconds, or a timedelta. Then the stream ends with the event ``timeout``.
+            None is no limit.
+        keep_alive: After this many seconds of silence a comment is sent, so that proxies keep the
+            connection.
+        with_result: True adds the result of a success to the event ``finished``. A number that is
+            too large for a double becomes null.
+        show_errors: True adds the worker's error text to events.
 
     Returns:
         The response, which has been sent.
 
     Raises:
         JobNotFoundError: There is no such job.
-        BananasError: Whatever else ``watch`` raises, before the stream begins.
+        BananasError: All other errors of ``watch``, before the stream begins.
     """
     events = JobEvents(
         client_of(request),

@@ -61,20 +61,22 @@ Due = Union[datetime, timedelta]
 
 @dataclass(frozen=True)
 class ClientStats:
-    """What a health check wants to know of a client.
+    """Counters and states of a client, for health checks.
 
     Attributes:
-        connected: Whether there is a connection for submits and reads, as far as is known.
-        connections: Connections made for submits and reads so far.
-        reconnects: Those of them, and of the listener's, that replaced a lost one.
-        pipelines: Round trips that submits and reads have shared.
-        open_requests: Submits and reads under way.
-        waits: Jobs that are waited for.
+        connected: Whether there is a connection for submits and reads, as far as the client knows.
+        connections: Connections opened for submits and reads so far.
+        reconnects: Connections that replaced a lost one, the listener's included.
+        pipelines: Round trips of submits and reads; calls made at the same time share one.
+        open_requests: Submits and reads that have not finished.
+        waits: Jobs that somebody waits for.
         listening: Whether the listener has a connection.
-        last_pong_age: Seconds since the listener last heard of Redis; None while it has no
-            connection. More than twice ``ping_interval`` never lasts.
-        results_by_notification: Waits that a notification or a fresh subscription ended.
-        results_by_safety_read: Waits that only the periodic read ended; if they are many,
+        last_pong_age: Seconds since the listener last received something from Redis; None while it
+            has no connection. The client replaces a connection before this reaches twice
+            ``ping_interval``.
+        results_by_notification: Waits that ended by a notification, or found the result when they
+            began.
+        results_by_safety_read: Waits that ended by the periodic read. If there are many,
             notifications get lost, or jobs end without a result.
     """
 
@@ -93,40 +95,41 @@ class ClientStats:
 class AsyncClient(InProcess):
     """Submits jobs and waits for results, on one event loop.
 
-    Submits and reads share one connection, and all waits share a second one, however many there
-    are. Documents of more than 1 MiB, and operating calls such as ``explain`` and ``cancel``, have
-    one of their own each, opened when it is needed.
-    Use it as ``async with AsyncClient(url) as client``, or call ``connect()`` and ``close()``;
-    a client that did neither connects with its first call. It may be entered and left in
-    different tasks, and called from any number of tasks at once.
+    Use it as ``async with AsyncClient(url) as client``, or call ``connect()`` and ``close()``.
+    Without either, it connects with its first call. Any number of tasks may call it at the same
+    time. All submits and reads share one connection, and all waits share a second one. Documents of
+    more than 1 MiB, and operating calls such as ``explain`` and ``cancel``, use one more each, when
+    it is needed.
 
     Args:
-        redis_url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, with user and password if
-            need be. Not passed: ``BANANAS_REDIS_URL`` from the environment, else the default.
-        success_ttl: Expiry of results that this client stores itself, after a success.
-        failure_ttl: The same after a failure.
-        key_prefix: What every key starts with; Go workers know only the default.
-        routing_key: The route of jobs that name none: None for the flat lists, a name for a
-            deployment with routing.
-        connect_timeout: Seconds for one connection attempt; also how long a call that was not sent
-            waits for a connection, from its start or from the loss of the last connection.
-        submit_timeout: Seconds for a submit, with all that it takes to find out what became of it
-            when a reply is lost.
-        read_timeout: Seconds for a read, or for storing or deleting a result.
-        ping_interval: Seconds after which, at the latest, a silent listener asks Redis for a sign
-            of life; before it has been silent for two, its connection is replaced.
-        safety_interval: Seconds between reads of a result whose notification may have been lost;
-            more where thousands wait, since 400 jobs are looked at in a second.
-        json_default: Called with each value of a payload that JSON has no form for, as
-            ``json.dumps`` calls its ``default``: returns what to write in its place, or raises
-            TypeError. None refuses such payloads.
-        credential_provider: What gives user and password, in place of the URL, for each connection
-            anew; redis-py's providers do. Its ``get_credentials_async`` is awaited, or its
-            ``get_credentials`` called in a thread, within ``connect_timeout``.
-        ssl_context: What a ``rediss`` URL without ``ssl_`` options uses for TLS.
+        redis_url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, if necessary with user and
+            password. If you do not pass it, the environment variable ``BANANAS_REDIS_URL`` is used,
+            or else ``redis://localhost:6379``.
+        success_ttl: How long Redis keeps a success that this client stores. Workers have their own
+            setting.
+        failure_ttl: The same for a failure.
+        key_prefix: The beginning of every key. Go workers know only the default.
+        routing_key: The route of jobs that name none. None means the flat lists.
+        connect_timeout: Limit in seconds for one connection attempt, and for how long an unsent
+            call waits for a connection.
+        submit_timeout: Limit in seconds for a submit. This includes finding out what happened if a
+            reply is lost.
+        read_timeout: Limit in seconds for a read, or for storing or deleting a result.
+        ping_interval: After this many seconds without data the listener sends a ping. It reconnects
+            before twice this time has passed in silence.
+        safety_interval: Seconds between reads of a result whose notification may be lost. It is
+            longer if thousands wait, because the client reads at most 400 jobs a second.
+        json_default: A function like the ``default`` of ``json.dumps``. It gets each value that
+            JSON has no form for, and returns a value to write instead, or raises TypeError. None
+            refuses such payloads.
+        credential_provider: An object that returns user and password for each new connection,
+            instead of the URL. It has the method ``get_credentials_async``, which is awaited, or
+            ``get_credentials``, which runs in a thread. The limit is ``connect_timeout``. Providers
+            of redis-py work, too.
+        ssl_context: The TLS settings for a ``rediss`` URL without ``ssl_`` options.
 
     Raises:
-        ValueError: An argument is refused. No message shows a password.
+        ValueError: An argument is not valid. The message never shows a password.
     """
 
     def __init__(
@@ -186,9 +189,9 @@ class AsyncClient(InProcess):
     ) -> Self:
         """Make a client for a primary that Sentinel manages, and follow its failovers.
 
-        Every connection asks the sentinels, in their order, where the primary is, and makes sure
-        that it finds one there. A sentinel that is silent costs its share of ``connect_timeout``,
-        which leaves as much for each of the others and for the primary.
+        For each new connection, the client asks the sentinels for the address of the primary, in
+        your order, and checks that the server there is a primary. ``connect_timeout`` is divided
+        into equal parts, one for each sentinel and one for the primary.
 
         Examples:
             ```python
@@ -198,38 +201,38 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            sentinels: Where the sentinels are: pairs of host and port, or URLs with the
-                credentials that the sentinels themselves ask for.
-            service_name: What the sentinels call the primary.
-            redis_url: User, password, database and TLS for the primary; its host and port are
-                not used. It is not taken from the environment.
-            success_ttl: Expiry of results that this client stores itself, after a success.
-            failure_ttl: The same after a failure.
-            key_prefix: What every key starts with; Go workers know only the default.
-            routing_key: The route of jobs that name none: None for the flat lists, a name for a
-                deployment with routing.
-            connect_timeout: Seconds for one connection attempt; also how long a call that was not
-                sent waits for a connection, from its start or from the loss of the last connection.
-            submit_timeout: Seconds for a submit, with all that it takes to find out what became of
-                it when a reply is lost.
-            read_timeout: Seconds for a read, or for storing or deleting a result.
-            ping_interval: Seconds after which, at the latest, a silent listener asks Redis for a
-                sign of life; before it has been silent for two, its connection is replaced.
-            safety_interval: Seconds between reads of a result whose notification may have been
-                lost; more where thousands wait, since 400 jobs are looked at in a second.
-            json_default: Called with each value of a payload that JSON has no form for, as
-                ``json.dumps`` calls its ``default``: returns what to write in its place, or raises
-                TypeError. None refuses such payloads.
-            credential_provider: What gives user and password, in place of the URL, for each
-                connection anew; redis-py's providers do. Its ``get_credentials_async`` is awaited,
-                or its ``get_credentials`` called in a thread, within ``connect_timeout``. It is
-                asked for the primary alone.
-            ssl_context: What a ``rediss`` URL without ``ssl_`` options uses for TLS. It is used for
-                sentinels, too, that ``rediss`` URLs without options give.
+            sentinels: The sentinels: pairs of host and port, or URLs with the credentials for the
+                sentinel.
+            service_name: The name of the primary, as the sentinels know it.
+            redis_url: User, password, database and TLS for the primary. Its host and port are
+                ignored, and so is ``BANANAS_REDIS_URL``.
+            success_ttl: How long Redis keeps a success that this client stores. Workers have their
+                own setting.
+            failure_ttl: The same for a failure.
+            key_prefix: The beginning of every key. Go workers know only the default.
+            routing_key: The route of jobs that name none. None means the flat lists.
+            connect_timeout: Limit in seconds for one connection attempt, and for how long an unsent
+                call waits for a connection.
+            submit_timeout: Limit in seconds for a submit. This includes finding out what happened
+                if a reply is lost.
+            read_timeout: Limit in seconds for a read, or for storing or deleting a result.
+            ping_interval: After this many seconds without data the listener sends a ping. It
+                reconnects before twice this time has passed in silence.
+            safety_interval: Seconds between reads of a result whose notification may be lost. It is
+                longer if thousands wait, because the client reads at most 400 jobs a second.
+            json_default: A function like the ``default`` of ``json.dumps``. It gets each value that
+                JSON has no form for, and returns a value to write instead, or raises TypeError.
+                None refuses such payloads.
+            credential_provider: An object that returns user and password for each new connection,
+                instead of the URL. It has the method ``get_credentials_async``, which is awaited,
+                or ``get_credentials``, which runs in a thread. The limit is ``connect_timeout``.
+                Providers of redis-py work, too. It is used only for the primary.
+            ssl_context: The TLS settings for a ``rediss`` URL without ``ssl_`` options. Sentinels
+                with such a URL use it, too.
 
         Raises:
-            ValueError: An argument is refused.
-            ConnectionError: From ``Client``, which connects at once: no primary can be reached.
+            ValueError: An argument is not valid.
+            ConnectionError: Only from ``Client``: no primary can be reached.
         """
         client = cls.__new__(cls)
         client._set_up(
@@ -321,23 +324,23 @@ class AsyncClient(InProcess):
 
     @property
     def queue(self) -> RedisQueue:
-        """The documents and lists that this client writes to."""
+        """Reads, lists and counts the jobs in Redis."""
         return self._queue
 
     @property
     def dead_letters(self) -> DeadLetters:
-        """The jobs that have failed for good."""
+        """Lists, requeues and deletes jobs that failed with no retries left."""
         return self._dead_letters
 
     @property
     def results(self) -> RedisResultBackend:
-        """The results that this client reads."""
+        """Reads, stores and deletes results."""
         return self._results
 
     # -- life ------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Make sure of a connection, with one attempt; more while the server is busy or loading.
+        """Connect with one attempt, or more attempts while the server is busy or loading.
 
         Examples:
             ```python
@@ -347,17 +350,18 @@ class AsyncClient(InProcess):
             ```
 
         Raises:
-            ConnectionError: Redis can't be reached, is a Redis Cluster, or does not answer within
-                ``connect_timeout``.
-            AuthenticationError: It refuses the credentials.
+            ConnectionError: Redis can't be reached, does not answer within ``connect_timeout``, or
+                is a Redis Cluster.
+            AuthenticationError: Redis refuses the credentials.
             ClientClosedError: The client was closed.
         """
         await self._pipeline.connect()
 
     async def close(self) -> None:
-        """Close all connections and end all that is under way with ``ClientClosedError``.
+        """Close all connections; calls that have not finished raise ``ClientClosedError``.
 
-        Works from any task, and again. A cancellation does not leave anything running.
+        You can call it from any task, and more than once. If you cancel the call, nothing keeps
+        running.
 
         Examples:
             ```python
@@ -414,7 +418,7 @@ class AsyncClient(InProcess):
         max_retries: int = 3,
         if_exists: IfExists = "return",
     ) -> str:
-        """Submit a job that a worker runs as soon as one is free.
+        """Submit a job, which runs as soon as a worker is free.
 
         Examples:
             ```python
@@ -424,34 +428,35 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            name: The name of the handler that runs it.
+            name: The name of the handler.
             payload: The handler's input: any JSON value.
-            priority: A ``JobPriority`` or its word: which list the job waits in.
-            description: Free text, for people.
-            job_id: An id of your choice, which makes the submit idempotent: a job that exists,
-                whatever its name and payload, is left as it is and not queued again. None makes
-                a UUID.
-            routing_key: The route whose workers run it, None for the flat lists; not given is the
-                client's own.
-            max_retries: Attempts after which a failure is final (the wire's word for it).
-            if_exists: With a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
+            priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+            description: Any text, for people.
+            job_id: Your own id, which makes the submit idempotent: if a job with this id exists, it
+                is not changed and not queued again, even if name and payload differ. None makes a
+                UUID.
+            routing_key: The route whose workers run it. The default is the client's route; None
+                means the flat lists.
+            max_retries: The number of attempts (not of retries) after which a failure is final.
+            if_exists: If the ``job_id`` exists: ``"return"`` the id, or ``"raise"`` an error.
 
         Returns:
             The job's id.
 
         Raises:
-            ValueError: An argument is refused; nothing is written.
+            ValueError: An argument is not valid; nothing is written.
             SerializationError: The payload is not JSON that Go accepts; nothing is written.
             ConnectionError: Redis could not be reached; nothing was sent.
-            AuthenticationError: It refuses the credentials; nothing was sent.
-            OutcomeUnknownError: The reply was lost, and what became of the job can't be found out
-                before ``submit_timeout``; submitting again with its ``job_id`` is safe.
-            JobRejectedError: Redis refused, at once or, where the reason may pass (it is loading,
-                or a replica), until ``submit_timeout``; nothing is left behind.
-            JobExistsError: With ``if_exists="raise"``.
+            AuthenticationError: Redis refuses the credentials; nothing was sent.
+            OutcomeUnknownError: The reply was lost, and the client could not find out before
+                ``submit_timeout`` whether the job is queued. You can submit again with the same
+                ``job_id``.
+            JobRejectedError: Redis refused the job; nothing is left behind. Temporary errors (Redis
+                is loading, or a replica) are retried until ``submit_timeout``.
+            JobExistsError: The ``job_id`` exists, and ``if_exists`` is ``"raise"``.
             ClientClosedError: The client was closed; the message says whether the job was sent.
 
-        Cancelling it may leave the job queued, once, or not at all.
+        If you cancel the call, the job is queued once or not at all.
         """
         entry = self._queue._new_entry(
             name, payload, priority, description, None, job_id, routing_key, max_retries
@@ -501,7 +506,7 @@ class AsyncClient(InProcess):
         max_retries: int = 3,
         if_exists: IfExists = "return",
     ) -> str:
-        """Submit a job that is run at a given time, never before it.
+        """Submit a job that runs at a given time, never earlier.
 
         Examples:
             ```python
@@ -511,34 +516,35 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            name: The name of the handler that runs it.
+            name: The name of the handler.
             payload: The handler's input: any JSON value.
-            priority: A ``JobPriority`` or its word: which list the job waits in once it is due.
-            scheduled_for: Required, as the fourth argument or by keyword: an aware datetime, or a
-                timedelta from now, which must not be negative. A datetime in the past is due at
-                once. Workers see the job up to a second or two after it is due.
-            description: Free text, for people.
-            job_id: An id of your choice, which makes the submit idempotent; None makes a UUID.
-            routing_key: The route whose workers run it, None for the flat lists; not given is the
-                client's own.
-            max_retries: Attempts after which a failure is final.
-            if_exists: With a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
+            priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+            scheduled_for: Required. An aware datetime, or a timedelta from now, which must not be
+                negative. A datetime in the past is due at once. Workers see the job up to two
+                seconds after it is due.
+            description: Any text, for people.
+            job_id: Your own id, which makes the submit idempotent. None makes a UUID.
+            routing_key: The route whose workers run it. The default is the client's route; None
+                means the flat lists.
+            max_retries: The number of attempts after which a failure is final.
+            if_exists: If the ``job_id`` exists: ``"return"`` the id, or ``"raise"`` an error.
 
         Returns:
             The job's id.
 
         Raises:
-            TypeError: ``scheduled_for`` is not given; nothing is written.
-            ValueError: An argument is refused (a naive datetime, say); nothing is written.
+            TypeError: ``scheduled_for`` is missing; nothing is written.
+            ValueError: An argument is not valid, for example a naive datetime; nothing is written.
             SerializationError: The payload is not JSON that Go accepts; nothing is written.
             ConnectionError: Redis could not be reached; nothing was sent.
-            OutcomeUnknownError: The reply was lost, and what became of the job can't be found out
-                before ``submit_timeout``; submitting again with its ``job_id`` is safe.
-            JobRejectedError: Redis refused; nothing is left behind.
-            JobExistsError: With ``if_exists="raise"``.
+            OutcomeUnknownError: The reply was lost, and the client could not find out before
+                ``submit_timeout`` whether the job is queued. You can submit again with the same
+                ``job_id``.
+            JobRejectedError: Redis refused the job; nothing is left behind.
+            JobExistsError: The ``job_id`` exists, and ``if_exists`` is ``"raise"``.
             ClientClosedError: The client was closed; the message says whether the job was sent.
 
-        Cancelling it may leave the job scheduled, once, or not at all.
+        If you cancel the call, the job is scheduled once or not at all.
         """
         due = required_time(scheduled_for)
         entry = self._queue._new_entry(
@@ -554,9 +560,9 @@ class AsyncClient(InProcess):
     ) -> List[str]:
         """Submit many jobs, immediate and scheduled, in few round trips.
 
-        They go out in transactions of up to 500 jobs or 1 MiB. A sequence of up to 10,000 is
-        checked as a whole before anything is sent; of a longer one, or of any other iterable,
-        each transaction is, so that it need not fit in memory.
+        Each transaction has up to 500 jobs or 1 MiB. A sequence of up to 10,000 jobs is checked as
+        a whole before anything is sent. A longer one, or another iterable, is checked transaction
+        by transaction, so it does not have to fit in memory.
 
         Examples:
             ```python
@@ -566,24 +572,25 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            specs: One ``JobSpec`` for each job. ``AsyncClient`` takes async iterables too; an async
-                generator is closed when the submit ends before it does.
-            if_exists: For specs with a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
+            specs: One ``JobSpec`` for each job. ``AsyncClient`` takes async iterables, too. If the
+                submit ends early, it closes an async generator.
+            if_exists: If the ``job_id`` of a spec exists: ``"return"`` the id, or ``"raise"`` an
+                error.
 
         Returns:
             The ids, in the order of the specs.
 
         Raises:
-            ValueError: A spec is refused; the message says which.
+            ValueError: A spec is not valid; the message says which.
             SerializationError: The payload of a spec is not JSON that Go accepts.
             ConnectionError: Redis could not be reached.
-            OutcomeUnknownError: A reply was lost; submitting again with the ids is safe.
-            JobRejectedError: Redis refused some jobs; nothing of those is left behind.
-            JobExistsError: With ``if_exists="raise"``.
-            ClientClosedError: The client was closed. Of all these, ``job_ids`` are the jobs that
-                the error is about, and ``submitted`` those that were queued all the same.
+            OutcomeUnknownError: A reply was lost. You can submit again with the same ids.
+            JobRejectedError: Redis refused some jobs; nothing of these is left behind.
+            JobExistsError: The ``job_id`` exists, and ``if_exists`` is ``"raise"``.
+            ClientClosedError: The client was closed. In each of these errors, ``job_ids`` are the
+                jobs that it is about, and ``submitted`` are the jobs that were queued before.
 
-        Cancelling it may leave any of the jobs queued, each once.
+        If you cancel the call, each job is queued once or not at all.
         """
         return await self._queue._submit_specs(specs, if_exists)
 
@@ -610,30 +617,30 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            name: The name of the handler that runs it.
+            name: The name of the handler.
             payload: The handler's input: any JSON value.
-            priority: A ``JobPriority`` or its word: which list the job waits in.
-            timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
-                None is no limit.
-            description: Free text, for people.
-            job_id: An id of your choice; with a job that exists, its result is waited for.
-            routing_key: The route whose workers run it, None for the flat lists; not given is the
-                client's own.
-            max_retries: Attempts after which a failure is final.
-            wait_for_retries: False takes the first stored result, though a retry may follow.
-            on_timeout: What becomes of a job that has not ended in time: ``"leave"`` lets it go
-                on; ``"cancel"`` cancels it, if no worker has taken it yet.
+            priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+            timeout: Limit of the wait after the submit, in seconds or as a timedelta. None is no
+                limit.
+            description: Any text, for people.
+            job_id: Your own id. If a job with this id exists, the call waits for that job.
+            routing_key: The route whose workers run it. The default is the client's route; None
+                means the flat lists.
+            max_retries: The number of attempts after which a failure is final.
+            wait_for_retries: False returns the first stored result, even if a retry may follow.
+            on_timeout: What to do with a job that has not ended in time: ``"leave"`` it, or
+                ``"cancel"`` it, if no worker has taken it yet.
 
         Returns:
             The result of a success or of a final failure.
 
         Raises:
-            TimeoutError: The job has not ended in time; it has the ``job_id``, and the job goes on
-                unless it was cancelled, which its ``whereabouts`` and the message say.
-            BananasError: Whatever else ``submit_job`` and ``wait_for_result`` raise.
+            TimeoutError: The job has not ended in time. The error has the ``job_id`` and says where
+                the job is. The job goes on if it was not cancelled.
+            BananasError: All other errors of ``submit_job`` and ``wait_for_result``.
 
-        Cancelling it ends the wait, not the job, unless ``on_timeout`` is ``"cancel"``: then the
-        client cancels the job too, and nobody waits for that.
+        If you cancel the call, the wait ends and the job goes on. With ``on_timeout="cancel"`` the
+        client cancels the job, too, in the background.
         """
         limit = check_timeout(timeout)
         entry = self._queue._new_entry(
@@ -701,22 +708,22 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            job_type: The job's name, types, priority, route and number of attempts.
-            payload: The handler's input, of the type that ``job_type`` gives it.
-            scheduled_for: When it is due: an aware datetime, or a timedelta from now. None is at
-                once.
-            job_id: An id of your choice, which makes the submit idempotent; None makes a UUID.
-            if_exists: With a ``job_id`` that exists: ``"return"`` the id, or ``"raise"``.
+            job_type: The name, types, priority, route and number of attempts of the job.
+            payload: The handler's input, of the payload type of ``job_type``.
+            scheduled_for: When the job is due: an aware datetime, or a timedelta from now. None
+                means at once.
+            job_id: Your own id, which makes the submit idempotent. None makes a UUID.
+            if_exists: If the ``job_id`` exists: ``"return"`` the id, or ``"raise"`` an error.
 
         Returns:
             The job's id.
 
         Raises:
-            SerializationError: The payload is not of its type; the message says where, and nothing
-                is written.
-            BananasError: Whatever else ``submit_job`` raises.
+            SerializationError: The payload does not have the right type. The message says where;
+                nothing is written.
+            BananasError: All other errors of ``submit_job``.
 
-        Cancelling it may leave the job queued, once, or not at all.
+        If you cancel the call, the job is queued once or not at all.
         """
         spec = job_type.spec(payload, scheduled_for=scheduled_for, job_id=job_id)
         entry = self._queue._new_entry(*spec_fields(spec))
@@ -730,7 +737,7 @@ class AsyncClient(InProcess):
         *,
         job_id: Optional[str] = None,
     ) -> R:
-        """Submit a typed job, wait until it has ended, and return what its handler returned.
+        """Submit a typed job, wait until it has ended, and return the data of its handler.
 
         Examples:
             ```python
@@ -740,24 +747,25 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            job_type: The job's name, types, priority, route and number of attempts.
-            payload: The handler's input, of the type that ``job_type`` gives it.
-            timeout: Limit of the wait in seconds, or a timedelta, counted from the submit's end;
-                None is no limit.
-            job_id: An id of your choice; with a job that exists, its result is waited for.
+            job_type: The name, types, priority, route and number of attempts of the job.
+            payload: The handler's input, of the payload type of ``job_type``.
+            timeout: Limit of the wait after the submit, in seconds or as a timedelta. None is no
+                limit.
+            job_id: Your own id. If a job with this id exists, the call waits for that job.
 
         Returns:
-            The result, of the type that ``job_type`` gives it; None where it gives none.
+            The data, of the result type of ``job_type``. None if it has no result type.
 
         Raises:
-            SerializationError: The payload is not of its type, and nothing is written; or the
-                result is not of its own. The message says where.
-            JobFailedError: The job failed for good; ``error`` says why.
-            TimeoutError: The job has not ended in time; it has the ``job_id``, and the job goes on.
-            ValueError: The handler stored no data, and the type of the result needs some.
-            BananasError: Whatever else ``submit_and_wait`` raises.
+            SerializationError: The payload (then nothing is written) or the result does not have
+                the right type. The message says where.
+            JobFailedError: The job failed with no retries left; ``error`` says why.
+            TimeoutError: The job has not ended in time. The error has the ``job_id``; the job goes
+                on.
+            ValueError: The handler stored no data, but the result type needs data.
+            BananasError: All other errors of ``submit_and_wait``.
 
-        Cancelling it ends the wait, not the job.
+        If you cancel the call, the wait ends and the job goes on.
         """
         limit = check_timeout(timeout)
         entry = self._queue._new_entry(*spec_fields(job_type.spec(payload, job_id=job_id)))
@@ -769,7 +777,7 @@ class AsyncClient(InProcess):
     async def get_job(self, job_id: str) -> Optional[Job]:
         """Read a job's document.
 
-        A job that a worker runs still reads ``PENDING``: Go workers write no other status.
+        While a job runs, its status is still ``PENDING``, because Go workers do not change it.
 
         Examples:
             ```python
@@ -782,15 +790,15 @@ class AsyncClient(InProcess):
             job_id: The job.
 
         Returns:
-            The job; None where there is none, or it has expired (24 h after a success, 7 days
-            after a final failure).
+            The job. None if there is no such job, or it has expired (24 hours after a success, 7
+            days after a final failure).
 
         Raises:
-            ValueError: The id is refused.
+            ValueError: The id is not valid.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses.
-            SerializationError: The document is not one.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command.
+            SerializationError: The document can't be read.
         """
         return await self._queue.get_job(job_id)
 
@@ -807,7 +815,7 @@ class AsyncClient(InProcess):
     async def get_jobs(
         self, job_ids: Iterable[str], *, return_exceptions: bool = False
     ) -> List[Any]:
-        """Read many documents in one round trip for every 500.
+        """Read many documents, 500 in each round trip.
 
         Examples:
             ```python
@@ -817,27 +825,26 @@ class AsyncClient(InProcess):
 
         Args:
             job_ids: The jobs.
-            return_exceptions: Whether a document that can't be read has its error in its place;
-                otherwise the first such error is raised. Trouble with the connection is raised in
-                either case.
+            return_exceptions: True puts the error of an unreadable document into the list. False
+                raises the first such error. Connection errors are always raised.
 
         Returns:
-            One job for each id, in their order; None where there is none.
+            One item for each id, in the same order; None if there is no such job.
 
         Raises:
-            ValueError: An id is refused, or ``job_ids`` is one string.
+            ValueError: An id is not valid, or ``job_ids`` is one string.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses; the error names the job.
-            SerializationError: A document is not one; the error names the job.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command; the error names the job.
+            SerializationError: A document can't be read; the error names the job.
         """
         return await self._queue.get_jobs(job_ids, return_exceptions=return_exceptions)
 
     async def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
         """Read the stored result of a job, without waiting.
 
-        A failed one may be that of an attempt which will be retried; ``wait_for_result`` tells
-        them apart.
+        A failed result may belong to an attempt that will be retried. To get the final result, use
+        ``wait_for_result``.
 
         Examples:
             ```python
@@ -850,14 +857,14 @@ class AsyncClient(InProcess):
             job_id: The job.
 
         Returns:
-            The result; None where none is stored.
+            The result; None if no result is stored.
 
         Raises:
-            ValueError: The id is refused.
+            ValueError: The id is not valid.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses.
-            SerializationError: What is stored is no result.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command.
+            SerializationError: The stored result can't be read.
         """
         return await self._results.get_result(job_id)
 
@@ -874,7 +881,7 @@ class AsyncClient(InProcess):
     async def get_results(
         self, job_ids: Iterable[str], *, return_exceptions: bool = False
     ) -> List[Any]:
-        """Read many stored results in one round trip for every 500.
+        """Read many stored results, 500 in each round trip.
 
         Examples:
             ```python
@@ -884,28 +891,26 @@ class AsyncClient(InProcess):
 
         Args:
             job_ids: The jobs.
-            return_exceptions: Whether a result that can't be read has its error in its place;
-                otherwise the first such error is raised. Trouble with the connection is raised in
-                either case.
+            return_exceptions: True puts the error of an unreadable result into the list. False
+                raises the first such error. Connection errors are always raised.
 
         Returns:
-            One result for each id, in their order; None where none is stored.
+            One item for each id, in the same order; None if no result is stored.
 
         Raises:
-            ValueError: An id is refused, or ``job_ids`` is one string.
+            ValueError: An id is not valid, or ``job_ids`` is one string.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses; the error names the job.
-            SerializationError: What is stored is no result; the error names the job.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command; the error names the job.
+            SerializationError: A stored result can't be read; the error names the job.
         """
         return await self._results.get_results(job_ids, return_exceptions=return_exceptions)
 
     async def locate(self, job_id: str) -> Location:
-        """Say where a job is, in one round trip.
+        """Return where a job is, in one round trip.
 
-        It reads the job's document and result, and looks for the job among those that workers have
-        taken and among the dead letters. The lists in which jobs wait are not searched: a job that
-        is in no other place counts as queued.
+        It reads the job's document and result, and searches the taken jobs and the dead letters. It
+        does not search the lists of waiting jobs: a job that is in no other place counts as queued.
 
         Examples:
             ```python
@@ -917,21 +922,21 @@ class AsyncClient(InProcess):
             job_id: The job.
 
         Returns:
-            Where it is, its failed attempts, the last error, and when it is due. A job that does
-            not exist is in the place ``JobPlace.MISSING``.
+            The place, the number of failed attempts, the last error, and when the job is due. If
+            the job does not exist, the place is ``JobPlace.MISSING``.
 
         Raises:
-            ValueError: The id is refused.
+            ValueError: The id is not valid.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         return await self._waits.locate(check_job_id(job_id))
 
     async def explain(self, job_id: str, observe: Seconds = 0) -> Explanation:
         """Explain where a job is, why it does not run, and what to do about it.
 
-        It reads all places of the job at one moment, and tells what was seen from what is a guess.
-        Lists are searched to their ends only where a job is not among the next 100,000.
+        It reads all places of the job at one moment. The explanation says which part is a guess. A
+        list is searched to its end only if the job is not among the next 100,000.
 
         Examples:
             ```python
@@ -941,19 +946,19 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            job_id: The job; any text, since ids that are found in Redis may be odd.
-            observe: Seconds, 6 or more, or a timedelta, for which to watch whether the job's list
-                moves and whether a scheduler looks for due jobs; 0 looks once.
+            job_id: The job. Any text is allowed, because Redis may contain unusual ids.
+            observe: How long to watch whether jobs of this list are taken and whether a scheduler
+                works: 6 seconds or more, or a timedelta. 0 looks once.
 
         Returns:
-            The explanation: ``str()`` of it is for people, ``to_dict()`` for programs.
+            The explanation. Use ``str()`` for people and ``to_dict()`` for programs.
 
         Raises:
-            ValueError: An argument is refused.
+            ValueError: An argument is not valid.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
 
-        Cancelling it changes nothing.
+        If you cancel the call, nothing has changed in Redis.
         """
         return await self._operating.reads.explain(job_id, observe)
 
@@ -967,10 +972,10 @@ class AsyncClient(InProcess):
     ) -> JobResult[Any]:
         """Wait until a job has ended.
 
-        A worker stores a failed result after every failed attempt; this returns only the last
-        one. A job that ends without a result (no handler, a panic, an unreadable document)
-        returns a failed result with the reason that its document gives. A lost connection is
-        replaced, and all that was stored meanwhile is found.
+        It returns the final result: a success, or a failure with no retries left. If a job ends
+        without a stored result (no handler, a panic, an unreadable document), it returns a failed
+        result with the reason from the job's document. If the connection is lost, the client
+        reconnects and finds results that were stored in the meantime.
 
         Examples:
             ```python
@@ -979,30 +984,29 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            job_id: The job; one that does not exist is waited for too, since it may come.
-            timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
-                looks. However short it is, one look is given ``read_timeout``, or a second if that
-                is less, and may exceed it.
-            wait_for_retries: False returns the first stored result, though a retry may follow.
-            must_exist: Whether a job that has neither a document nor a result ends the wait with
-                ``JobNotFoundError``, at once.
+            job_id: The job. If it does not exist, the call waits for it to appear.
+            timeout: Limit in seconds, or a timedelta; the call is at most 0.2 s late. None is no
+                limit, 0 only looks. With a limit of less than a second, the first look at Redis may
+                take longer: up to ``read_timeout``, or a second if that is less.
+            wait_for_retries: False returns the first stored result, even if a retry may follow.
+            must_exist: True raises ``JobNotFoundError`` at once if there is no such job.
 
         Returns:
             The result of a success or of a final failure.
 
         Raises:
-            TimeoutError: The time is over; ``whereabouts`` and the message say where the job is.
+            TimeoutError: The time is over. ``whereabouts`` and the message say where the job is.
                 The job goes on.
-            JobNotFoundError: With ``must_exist``, there is no such job.
-            ResultNotFoundError: The job has completed, and its result is gone.
-            SerializationError: What is stored is no result.
-            ServerError: Redis refuses to read the result, or, after an attempt has failed, the
-                document, without which a retry can't be told from the end.
-            AuthenticationError: It refuses the credentials.
-            ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
+            JobNotFoundError: There is no such job, and ``must_exist`` is true.
+            ResultNotFoundError: The job has completed, but its result has expired.
+            SerializationError: The stored result can't be read.
+            ServerError: The user may not read the result. Or an attempt failed and the user may not
+                read the document, so the client can't know whether a retry follows.
+            AuthenticationError: Redis refuses the credentials.
+            ConnectionError: The server can't run the queue, for example a Redis Cluster.
             ClientClosedError: The client was closed.
 
-        Cancelling it ends this wait, and no other for the same job.
+        If you cancel the call, only this wait ends.
         """
         return await self._waits.wait(
             check_job_id(job_id),
@@ -1027,22 +1031,20 @@ class AsyncClient(InProcess):
             ```
 
         Args:
-            job_ids: The jobs, each once.
-            timeout: Limit for all of them together, in seconds from the first step, or a
-                timedelta; None is no limit, 0 only looks. When it is over, all results that are
-                stored are given, then a step raises ``TimeoutError`` with the ``job_ids`` that are
-                missing, and the iteration has ended. A short one may be exceeded as in
-                ``wait_for_result``.
-            wait_for_retries: False takes the first stored result, though a retry may follow.
+            job_ids: The jobs; no id twice.
+            timeout: Limit for all jobs together, in seconds from the first step, or a timedelta.
+                None is no limit, 0 only looks. When the time is over, the iterator gives all
+                results that are stored. Then it raises ``TimeoutError``, with the ids of the other
+                jobs in ``job_ids``.
+            wait_for_retries: False returns the first stored result, even if a retry may follow.
 
         Returns:
-            An async iterator of results; several consumers may share it, and each result goes to
-            one of them. Leaving the loop early ends the waits when the iterator
-            is closed (``async with`` it to be sure) or forgotten. A step raises what
-            ``wait_for_result`` would for that job; iterating on gives the other results.
+            An async iterator of results. Several consumers may share it; each result goes to one of
+            them. If you leave the loop early, use ``async with`` to end the waits at once. A step
+            raises the errors of ``wait_for_result`` for its job; you can go on with the other jobs.
 
         Raises:
-            ValueError: An id is refused, or stands twice.
+            ValueError: An id is not valid, or is there twice.
         """
         ids = check_job_ids(job_ids)
         self._pipeline.refuse_closed()
@@ -1055,11 +1057,11 @@ class AsyncClient(InProcess):
         )
 
     def watch(self, job_id: str, timeout: Optional[Seconds] = None) -> JobChanges:
-        """Iterate over what becomes of a job, until it has ended.
+        """Iterate over the changes of a job, until it has ended.
 
-        The end and each failed attempt are announced, and given at once; all else is looked for
-        in a pace of 0.25 to 2 seconds, so that what passes quickly may not be seen. The first
-        step gives where the job is now. One that does not exist may come.
+        The first change says where the job is now. The end and each failed attempt are reported at
+        once. For other changes the client looks every 0.25 to 2 seconds, so it may miss short ones.
+        If the job does not exist, the iterator waits for it.
 
         Examples:
             ```python
@@ -1069,16 +1071,16 @@ class AsyncClient(InProcess):
 
         Args:
             job_id: The job.
-            timeout: Limit in seconds from the first step, or a timedelta; None is no limit. When it
-                is over, a step raises ``TimeoutError``.
+            timeout: Limit in seconds from the first step, or a timedelta. None is no limit. When
+                the time is over, a step raises ``TimeoutError``.
 
         Returns:
-            An async iterator of ``JobChange``; the last one has the result. Leaving the
-            loop early ends the watch when the iterator is closed (``async with`` it to
-            be sure) or forgotten. A step raises what ``wait_for_result`` would.
+            An async iterator of ``JobChange``; the last one has the result. If you leave the loop
+            early, use ``async with`` to end the watch at once. A step raises the errors of
+            ``wait_for_result``.
 
         Raises:
-            ValueError: An argument is refused.
+            ValueError: An argument is not valid.
         """
         return JobChanges(
             self._waits, check_text(job_id, "job_id"), check_timeout(timeout), self._life
@@ -1089,11 +1091,11 @@ class AsyncClient(InProcess):
     async def cancel(self, job_id: str, *, reason: str = "") -> CancelOutcome:
         """Take a job out of the queue before it runs.
 
-        A job that is reported as cancelled does not run; whoever waits for it gets a failed result
-        at once, whose ``get_result()`` raises ``JobCancelledError``. That holds with one scheduler
-        whose clock is within 5 s of the server's and which does not stall for seconds between its
-        read and its write, and where no failover loses writes. It is done by a script, in one step
-        of the server, and in no other way.
+        A cancelled job does not run. Callers that wait for it get a failed result at once; its
+        ``get_result()`` raises ``JobCancelledError``. A job that a worker has taken is not changed.
+        This needs the right to run scripts (EVAL). It is only true with one scheduler whose clock
+        differs from the server's by less than 5 s, if this scheduler does not pause for seconds
+        between its read and its write, and if no failover loses writes.
 
         Examples:
             ```python
@@ -1104,29 +1106,29 @@ class AsyncClient(InProcess):
 
         Args:
             job_id: The job.
-            reason: Free text, for people.
+            reason: Any text, for people.
 
         Returns:
-            What became of it: a job that a worker has taken is left alone. One that is due within
-            5 s belongs to the scheduler, which is given 5 s to move it to its list; where it does
-            not, nothing is done, and the outcome is ``DUE``. A job whose time has come before is
-            looked at twice, 1.5 s apart.
+            The outcome. If a job is due within 5 s, the call waits up to 5 s until the scheduler
+            has moved it to its list. If the scheduler does not, the outcome is ``DUE`` and nothing
+            was changed. If the job had a due time before, the call checks twice, 1.5 s apart.
 
         Raises:
-            ServerError: The user has no right to EVAL, or to something else that this takes; the
-                message says to what, and nothing was done.
+            ServerError: The user may not run EVAL or another command that is needed. The message
+                names it; nothing was changed.
             SerializationError: The document can't be read.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost twice.
-            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost
+                twice.
+            TimeoutError: Redis did not answer within ``read_timeout``. You can call it again.
 
-        Ending it early leaves open whether the job is cancelled.
+        If you cancel the call, the job may be cancelled or not.
         """
         return await self._operating.changes.cancel(job_id, reason)
 
     async def reschedule(self, job_id: str, when: Union[datetime, timedelta]) -> RescheduleOutcome:
-        """Have a job that waits run at another time: a scheduled one, a retry, or a queued one.
+        """Change the time of a job that waits: a scheduled or queued job, or a retry.
 
-        It holds under the conditions that ``cancel`` states, and is done in the same way.
+        It has the same conditions as ``cancel``.
 
         Examples:
             ```python
@@ -1139,16 +1141,17 @@ class AsyncClient(InProcess):
             when: An aware datetime, or a timedelta from now, which must not be negative.
 
         Returns:
-            What became of it. A job that a worker has taken, or that is due within 5 s and that no
-            scheduler moves meanwhile, is left alone.
+            The outcome. A job is not changed if a worker has taken it. It is also not changed if it
+            is due within 5 s and no scheduler moves it in this time.
 
         Raises:
-            ValueError: ``when`` is refused.
-            ServerError: The user has no right to EVAL, or to something else that this takes; the
-                message says to what, and nothing was done.
+            ValueError: ``when`` is not valid.
+            ServerError: The user may not run EVAL or another command that is needed. The message
+                names it; nothing was changed.
             SerializationError: The document can't be read.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost twice.
-            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost
+                twice.
+            TimeoutError: Redis did not answer within ``read_timeout``. You can call it again.
         """
         return await self._operating.changes.reschedule(job_id, when)
 
@@ -1165,22 +1168,22 @@ class AsyncClient(InProcess):
             job_id: The job.
 
         Returns:
-            What became of it; a job that has not finished is left alone. One that has completed
-            is waited for, for a second at most, until its worker has written that down.
+            The outcome. A job that has not finished is not deleted. If a result is stored but the
+            worker has not finished its last step, the call waits for it, at most a second.
 
         Raises:
-            ServerError: Redis refuses; nothing was done.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
-            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+            ServerError: Redis refuses the command; nothing was changed.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost.
+            TimeoutError: Redis did not answer within ``read_timeout``. You can call it again.
         """
         return await self._operating.changes.delete(job_id)
 
     async def requeue(
         self, job_id: str, *, routes: Optional[Literal["flat", "document"]] = None
     ) -> None:
-        """Give a dead letter another try: it begins anew, with no attempt counted.
+        """Queue a dead letter again, with zero attempts.
 
-        Its payload keeps every byte, and its old result is deleted.
+        The payload does not change. The old result is deleted.
 
         Examples:
             ```python
@@ -1190,17 +1193,17 @@ class AsyncClient(InProcess):
 
         Args:
             job_id: The job.
-            routes: Onto which list it goes: ``"flat"`` for those without a route, ``"document"``
-                for the route that its document names. It must be said where the document names
-                one and the client has none: servers without routing ignore that name.
+            routes: The list to use: ``"flat"`` for the lists without a route, ``"document"`` for
+                the route in the job's document. Required if the document names a route and the
+                client has none, because servers without routing ignore that route.
 
         Raises:
-            JobNotFoundError: It is no dead letter, or its document has expired.
-            ValueError: ``routes`` must be said.
+            JobNotFoundError: The job is not a dead letter, or its document has expired.
+            ValueError: ``routes`` is required here.
             SerializationError: The document can't be read.
-            ServerError: Redis refuses; nothing was done.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
-            TimeoutError: It did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command; nothing was changed.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         await self._operating.changes.requeue(job_id, routes)
 
@@ -1213,41 +1216,41 @@ class AsyncClient(InProcess):
         dry_run: bool = False,
         progress: Optional[Callable[[RecoveryCounts], None]] = None,
     ) -> RecoveryCounts:
-        """Recover the jobs of killed workers, which stay among the taken jobs for ever.
+        """Recover the jobs of killed workers, which otherwise stay among the taken jobs.
 
-        Nothing in Redis says that a worker lives, or when it took a job. So the time counts from
-        the first call that saw the job there with its document unchanged: a first call only notes
-        it, in Redis, and a later one, of this client or another, acts once ``idle_for`` is over. A
-        worker that is only slow runs its job although it is queued again: let ``idle_for`` be
-        longer than any job runs.
+        Call it at least twice. The first call only notes in Redis which jobs workers have taken. A
+        later call, of any client, recovers the jobs that are still there, unchanged, after
+        ``idle_for``. Redis does not know whether a worker is alive. So if a job runs for longer
+        than ``idle_for``, it runs twice: make ``idle_for`` longer than any job.
 
-        The lost attempt counts as failed, with the error ``worker lost``. While attempts are left
-        the job is queued again, else it becomes a dead letter with a failed result. Of a job that
-        has ended, or has no document, only the entry is removed. A page of jobs is recovered in one
-        step of the server, by a script: interrupted at any moment, nothing is lost or queued twice,
-        and so it is with two calls at once.
+        The lost attempt counts as failed, with the error ``worker lost``. If attempts are left, the
+        job is queued again. Otherwise it becomes a dead letter with a failed result. If a job has
+        ended or has no document, only its entry is removed. You may interrupt the call, or run it
+        twice at the same time: no job is lost or queued twice. It uses a script for each page of
+        jobs.
 
         Args:
-            idle_for: Seconds, or a timedelta, that a job must have been seen there.
-            limit: How many at most; None is all. The others are noted all the same.
-            routes: Onto which lists they go: ``"flat"`` for those without a route, ``"document"``
-                for the route that the document of each names. It must be said where one names a
-                route and the client has none: servers without routing ignore that name.
-            dry_run: Whether only to count; nothing is noted either.
-            progress: Called with the counts so far, after each step; on the event loop's thread.
+            idle_for: How long a job must have been among the taken jobs: seconds, or a timedelta.
+            limit: The maximum number of jobs; None is all. The others are noted.
+            routes: The lists to use: ``"flat"`` for the lists without a route, ``"document"`` for
+                the route in each job's document. Required if a document names a route and the
+                client has none, because servers without routing ignore that route.
+            dry_run: True only counts; nothing is noted.
+            progress: Called with the counts so far, after each step, in the thread of the event
+                loop.
 
         Returns:
-            How many went where, how many are left for which reason, and when to call it next.
+            How many jobs were recovered, how many were not and why, and when to call it again.
 
         Raises:
-            ValueError: An argument is refused, or ``routes`` must be said; what was recovered
-                before stays so.
-            ServerError: The user has no right to EVAL, or to something else that this takes; the
-                page was left alone.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
-            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+            ValueError: An argument is not valid, or ``routes`` is required here. Jobs recovered
+                before stay recovered.
+            ServerError: The user may not run EVAL or another command that is needed. This page of
+                jobs was not changed.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost.
+            TimeoutError: Redis did not answer within ``read_timeout``. You can call it again.
 
-        Ending it early leaves open whether the last page was recovered.
+        If you cancel the call, the last page may be recovered or not.
 
         Examples:
             ```python
@@ -1267,31 +1270,31 @@ class AsyncClient(InProcess):
         routing_keys: Iterable[Optional[str]] = (),
         progress: Optional[Callable[[str], None]] = None,
     ) -> AuditReport:
-        """Audit all that is stored, and plan repairs; it changes nothing.
+        """Check all data of the queue and plan repairs; it changes nothing.
 
-        It finds ids without a document, jobs that stand in no place, dead letters that have
-        expired, results without a job, jobs that are taken for long, lists that nobody drains, a
-        scheduler that does not run, a ``maxmemory-policy`` that loses jobs, and rights that are
-        missing. It goes through all keys in short steps, and takes 50 MB of memory, however many
-        jobs there are.
+        It finds ids without a document, jobs that are in no list, expired dead letters, results
+        without a job, jobs that were taken long ago, lists that no worker empties, a scheduler that
+        does not run, a ``maxmemory-policy`` that deletes jobs, and missing rights. It reads all
+        keys in short steps, and needs about 50 MB of memory for any number of jobs.
 
         Args:
-            observe: Seconds, 10 or more, or a timedelta, between two looks; 0 looks once, and finds
-                no jobs without a place, and nothing of workers or a scheduler.
-            taken_for: Seconds, or a timedelta, after which a taken job is reported.
-            routing_keys: More routes to look at; those that have jobs are found.
-            progress: Called with what is being done, in words; on the event loop's thread.
+            observe: Time between two looks: 10 seconds or more, or a timedelta. 0 looks once. Then
+                it can't find jobs without a place, or problems of workers and the scheduler.
+            taken_for: Report jobs that were taken longer ago: seconds, or a timedelta.
+            routing_keys: More routes to check. Routes with jobs are found automatically.
+            progress: Called with a text that says what is being done, in the thread of the event
+                loop.
 
         Returns:
-            What is amiss, with what is a guess and what ``repair`` would do.
+            The problems found, which of them are guesses, and what ``repair`` would do.
 
         Raises:
-            ValueError: An argument is refused.
-            ServerError: The user has no right to read what this takes, ``SCAN`` above all.
+            ValueError: An argument is not valid.
+            ServerError: The user may not read all that is needed, for example with ``SCAN``.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
 
-        Cancelling it changes nothing.
+        If you cancel the call, nothing has changed in Redis.
 
         Examples:
             ```python
@@ -1314,29 +1317,29 @@ class AsyncClient(InProcess):
     ) -> RepairCounts:
         """Carry out the repairs that ``doctor`` has planned.
 
-        Each is looked at once more in the step of the server that carries it out, and left alone if
-        it is not as it was. Interrupted at any moment, calling it again goes on.
+        Each problem is checked again in the same step that repairs it. If it has changed, nothing
+        is done. After an interruption, call it again to go on.
 
         Args:
-            report: What ``doctor`` returned.
-            kinds: Which kinds of findings; None is ``report.plan``, without what is only offered.
-                Jobs without a place are queued again only if ``"no place"`` is among them.
-            routes: Onto which lists those go: ``"flat"`` for those without a route, ``"document"``
-                for the route that the document of each names. It must be said where one names a
+            report: The report from ``doctor``.
+            kinds: The kinds of findings to repair. None means all in ``report.plan``. To queue jobs
+                without a place again, you must name ``"no place"``.
+            routes: The lists for jobs without a place: ``"flat"`` for the lists without a route,
+                ``"document"`` for the route in each job's document. Required if a document names a
                 route and the client has none.
-            progress: Called with the counts so far; on the event loop's thread.
+            progress: Called with the counts so far, in the thread of the event loop.
 
         Returns:
-            How many were repaired, and how many had changed.
+            How many problems were repaired, and how many had changed.
 
         Raises:
-            ValueError: An argument is refused, or ``routes`` must be said; what was repaired before
-                stays so.
-            ServerError: The user has no right to EVAL, or to something else that this takes.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
-            TimeoutError: It did not answer within ``read_timeout``. Calling it again is safe.
+            ValueError: An argument is not valid, or ``routes`` is required here. Earlier repairs
+                stay.
+            ServerError: The user may not run EVAL or another command that is needed.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost.
+            TimeoutError: Redis did not answer within ``read_timeout``. You can call it again.
 
-        Ending it early leaves open whether the last step was carried out.
+        If you cancel the call, the last step may be done or not.
 
         Examples:
             ```python
@@ -1348,7 +1351,7 @@ class AsyncClient(InProcess):
         return await self._operating.doctor.repair(report, kinds, routes, progress)
 
     def stats(self) -> ClientStats:
-        """Return counters and states for a health check; does no I/O.
+        """Return counters and states for a health check, without I/O.
 
         Examples:
             ```python
@@ -1357,7 +1360,7 @@ class AsyncClient(InProcess):
             ```
 
         Raises:
-            ClientClosedError: From ``Client``, when it is closed.
+            ClientClosedError: Only from ``Client``: it is closed.
         """
         pipeline, listener = self._pipeline, self._waits.listener
         return ClientStats(

@@ -1,4 +1,4 @@
-"""DeadLetters: lists, requeues and deletes the jobs that have failed for good."""
+"""DeadLetters: lists, requeues and deletes jobs that failed with no retries left."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["DeadLetters"]
 
 
 class DeadLetters(InProcess):
-    """The dead letters of a deployment.
+    """Lists, requeues and deletes dead letters: jobs that failed with no retries left.
 
-    Made by a client, as ``client.dead_letters``.
+    Use it as ``client.dead_letters``.
 
     Args:
         operating: Lists and changes them.
@@ -39,21 +39,22 @@ class DeadLetters(InProcess):
         routing_key: Union[str, None, NotGiven] = NOT_GIVEN,
         limit: Optional[int] = None,
     ) -> ListedJobs:
-        """Iterate over dead letters, the oldest first, in pages.
+        """Iterate over dead letters, the oldest first.
 
         Args:
             name: Only those of this handler.
-            error: Only those whose error holds this text, or in which this pattern is found.
-            older_than: Only those that died longer ago, in seconds or as a timedelta.
-            routing_key: Only those whose document names this route; None is no route.
-            limit: How many at most; None is all.
+            error: Only those whose error contains this text or matches this compiled pattern.
+            older_than: Only those that became dead letters longer ago, in seconds or as a
+                timedelta.
+            routing_key: Only those with this route in their document; None means without a route.
+            limit: The maximum number; None is all.
 
         Returns:
-            An async iterator of ``JobEntry``. Without a filter, entries without a document are
-            given too. A step raises ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
+            An async iterator of ``JobEntry``. Without a filter, this includes entries without a
+            document. A step may raise ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
 
         Raises:
-            ValueError: An argument is refused.
+            ValueError: An argument is not valid.
         """
         wanted = self._operating.changes.letters(name, error, older_than, routing_key, None)
         return self._operating.reads.dead_letters(wanted, limit)
@@ -72,37 +73,37 @@ class DeadLetters(InProcess):
         dry_run: bool = False,
         progress: Optional[Callable[[DeadLetterCounts], None]] = None,
     ) -> DeadLetterCounts:
-        """Give dead letters another try, the oldest first; each begins anew.
+        """Queue dead letters again, the oldest first, with zero attempts.
 
-        A page of them is moved in one step of the server: by a script, or, where EVAL is refused,
-        in a transaction, which new dead letters slow down. Interrupted at any moment, nothing is
-        lost or queued twice, and calling it again goes on; so do two calls at once. Payloads keep
-        every byte, and old results are deleted.
+        You may interrupt it, or run it twice at the same time: no job is lost or queued twice. Call
+        it again to go on. Payloads do not change; old results are deleted. Each page is moved by a
+        script, or by a slower transaction if EVAL is refused.
 
         Args:
             name: Only those of this handler.
-            error: Only those whose error holds this text, or in which this pattern is found.
-            older_than: Only those that died longer ago, in seconds or as a timedelta.
-            routing_key: Only those whose document names this route; None is no route.
-            all: All of them; it must be said where nothing else is.
-            limit: How many at most; None is all. It counts anew with each call.
-            rate: How many a second at most; None is as fast as it goes.
-            routes: Onto which lists they go: ``"flat"`` for those without a route, ``"document"``
-                for the route that the document of each names. It must be said where one names a
-                route and the client has none: servers without routing ignore that name.
-            dry_run: Whether only to count.
-            progress: Called with the counts so far, after each page, on the caller's thread.
+            error: Only those whose error contains this text or matches this compiled pattern.
+            older_than: Only those that became dead letters longer ago, in seconds or as a
+                timedelta.
+            routing_key: Only those with this route in their document; None means without a route.
+            all: All of them. Required if no other filter is given.
+            limit: The maximum number for this call; None is all.
+            rate: The maximum number in a second; None is no limit.
+            routes: The lists to use: ``"flat"`` for the lists without a route, ``"document"`` for
+                the route in each job's document. Required if a document names a route and the
+                client has none, because servers without routing ignore that route.
+            dry_run: True only counts.
+            progress: Called with the counts so far, after each page, in the caller's thread.
 
         Returns:
-            How many went where, and how many stay for which reason.
+            How many were queued on which list, and how many were not and why.
 
         Raises:
-            ValueError: An argument is refused, or ``routes`` must be said; what was moved before
-                stays moved.
-            ServerError: The user has no right to something that this takes, which the message
-                names; the page was not moved.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
-            TimeoutError: It did not answer within ``read_timeout``.
+            ValueError: An argument is not valid, or ``routes`` is required here. Jobs moved before
+                stay moved.
+            ServerError: The user may not run a command that is needed; the message names it. This
+                page was not moved.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         clearing = await self._requeuing(
             name=name, error=error, older_than=older_than, routing_key=routing_key, all=all,
@@ -143,29 +144,29 @@ class DeadLetters(InProcess):
     ) -> DeadLetterCounts:
         """Delete dead letters with their documents and results, the oldest first.
 
-        Interrupted at any moment, calling it again goes on.
+        You may interrupt it. Call it again to go on.
 
         Args:
             name: Only those of this handler.
-            error: Only those whose error holds this text, or in which this pattern is found.
-            older_than: Only those that died longer ago, in seconds or as a timedelta.
-            routing_key: Only those whose document names this route; None is no route.
-            all: All of them, also entries without a document; it must be said where nothing else
-                is.
-            limit: How many at most; None is all. It counts anew with each call.
-            rate: How many a second at most; None is as fast as it goes.
-            dry_run: Whether only to count.
-            progress: Called with the counts so far, after each page, on the caller's thread.
+            error: Only those whose error contains this text or matches this compiled pattern.
+            older_than: Only those that became dead letters longer ago, in seconds or as a
+                timedelta.
+            routing_key: Only those with this route in their document; None means without a route.
+            all: All of them, also entries without a document. Required if no other filter is given.
+            limit: The maximum number for this call; None is all.
+            rate: The maximum number in a second; None is no limit.
+            dry_run: True only counts.
+            progress: Called with the counts so far, after each page, in the caller's thread.
 
         Returns:
-            How many went, and how many stay for which reason.
+            How many were deleted, and how many were not and why.
 
         Raises:
-            ValueError: An argument is refused.
-            ServerError: The user has no right to something that this takes, which the message
-                names; the page was not deleted.
-            ConnectionError: Redis could not be reached, or, if ``sent``, the reply was lost.
-            TimeoutError: It did not answer within ``read_timeout``.
+            ValueError: An argument is not valid.
+            ServerError: The user may not run a command that is needed; the message names it. This
+                page was not deleted.
+            ConnectionError: Redis could not be reached. If ``sent`` is true, the reply was lost.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         clearing = await self._purging(
             name=name, error=error, older_than=older_than, routing_key=routing_key, all=all,

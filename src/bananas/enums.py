@@ -11,17 +11,17 @@ __all__ = ["JobPriority", "JobStatus"]
 
 
 class JobStatus(str, enum.Enum):
-    """What the job document says of a job; a job that a worker holds still reads ``PENDING``."""
+    """The status in a job's document; it is still ``PENDING`` while the job runs."""
 
     #: It is queued, a worker runs it, or it waits for its retry.
     PENDING = "pending"
-    #: No worker writes it; a job that runs reads ``PENDING``.
+    #: Go workers never write this; a running job is ``PENDING``.
     PROCESSING = "processing"
     #: It has completed.
     COMPLETED = "completed"
-    #: It has failed for good.
+    #: It failed with no retries left.
     FAILED = "failed"
-    #: It was submitted for a time, and has not been tried yet.
+    #: It was scheduled, and has not run yet.
     SCHEDULED = "scheduled"
 
     def __str__(self) -> str:
@@ -29,13 +29,13 @@ class JobStatus(str, enum.Enum):
 
 
 class JobPriority(str, enum.Enum):
-    """Which of the three lists a job waits in; workers empty them in this order."""
+    """The list that a job waits in; workers take jobs from these lists in this order."""
 
     #: Taken first.
     HIGH = "high"
-    #: Taken when no high one waits; the default.
+    #: Taken when no high job waits. This is the default.
     NORMAL = "normal"
-    #: Taken when no other one waits.
+    #: Taken when no other job waits.
     LOW = "low"
 
     # Equal strings have equal hashes; Enum's own hash is a Python call, in the way of every submit.
@@ -45,7 +45,7 @@ class JobPriority(str, enum.Enum):
         return self.value
 
 
-#: A priority, or its word on the wire.
+#: A ``JobPriority``, or its value.
 Priority = Union[JobPriority, Literal["high", "normal", "low"]]
 
 _PRIORITIES: Dict[Any, JobPriority] = {priority.value: priority for priority in JobPriority}

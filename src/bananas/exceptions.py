@@ -1,24 +1,24 @@
-"""The one tree of errors that leaves this package.
+"""All errors of this package, in one tree.
 
 ```text
 BananasError
-├── ConnectionError            (the builtin, too) Redis can't be reached; nothing was done
-│   └── AuthenticationError    Redis refuses the credentials; trying again is pointless
-├── OutcomeUnknownError        a submit may or may not have been applied; carries the id
-├── TimeoutError               (the builtin, too) the caller's deadline passed
+├── ConnectionError            (the builtin, too) Redis can't be reached; no job was sent
+│   └── AuthenticationError    Redis refuses the credentials
+├── OutcomeUnknownError        the job may be queued or not; has the id
+├── TimeoutError               (the builtin, too) the time limit is over
 ├── ServerError                Redis answered a command with an error
 │   └── JobRejectedError       a job was refused; nothing of it is left behind
-├── JobNotFoundError           there is no such job, and the call needs one
-├── ResultNotFoundError        the job ended, and its result is gone
+├── JobNotFoundError           there is no such job, but the call needs one
+├── ResultNotFoundError        the job ended, but its result has expired
 ├── JobFailedError             the job ran and failed; raised by JobResult.get_result()
-│   └── JobCancelledError      it was cancelled, and did not run to its end
-├── JobExistsError             the job id is taken, with if_exists="raise"
+│   └── JobCancelledError      it was cancelled
+├── JobExistsError             the job id exists, with if_exists="raise"
 ├── SerializationError         (also ValueError) not JSON that Go accepts, or not readable
 └── ClientClosedError          the client was closed
 ```
 
-Every error takes its message first and its facts as keyword attributes, pickles with both, and
-never carries a payload or a password. ``asyncio.CancelledError`` is never translated.
+Every error has a message and attributes, and can be pickled. It never contains a payload or a
+password. ``asyncio.CancelledError`` is never replaced by one of these errors.
 """
 
 from __future__ import annotations
@@ -64,19 +64,19 @@ def _facts_of(cls: Type[BananasError]) -> FrozenSet[str]:
 
 
 class BananasError(Exception):
-    """Base of every error that this package raises on its own account.
+    """The base class of all errors of this package.
 
-    A subclass declares further facts as class attributes with their defaults.
+    A subclass declares more attributes, with their defaults.
 
     Args:
-        message: What happened and what to do about it; lower case, no full stop.
-        job_id: The job that the error is about, where there is one.
-        job_ids: All jobs that the error is about, where a call had several.
-        submitted: Ids of the same call that *were* queued before the error.
-        facts: The facts that the class declares, by name.
+        message: What happened and what to do.
+        job_id: The job that the error is about, or None.
+        job_ids: All jobs that the error is about, for a call with several jobs.
+        submitted: The jobs of the same call that *were* queued before the error.
+        facts: Other attributes that the class declares.
 
     Raises:
-        TypeError: The class declares no such fact.
+        TypeError: The class declares no such attribute.
     """
 
     job_id: Optional[str] = None
@@ -115,12 +115,12 @@ class BananasError(Exception):
 class ConnectionError(BananasError, builtins.ConnectionError):
     """Redis can't be reached, or the connection broke before a submit was sent.
 
-    Reads, and the storing or deleting of results, are sent again after a lost connection; one that
-    ends with this may have reached Redis, and can be repeated.
+    After a submit, this means that nothing was sent. Reads, and storing or deleting a result, may
+    have reached Redis; you can repeat them.
 
     Attributes:
-        permanent: Trying again is pointless until somebody changes something.
-        sent: An operating call had sent what it was about to do, which may have been carried out.
+        permanent: True if trying again does not help until somebody changes something.
+        sent: True if an operating call had been sent. It may have been carried out.
     """
 
     permanent: bool = False
@@ -130,25 +130,26 @@ class ConnectionError(BananasError, builtins.ConnectionError):
 class AuthenticationError(ConnectionError):
     """Redis refuses the user name or the password.
 
-    No attempt is repeated, unless a ``credential_provider`` gave them: it may give others.
+    The client tries again only with a ``credential_provider``, which may return others.
     """
 
 
 class OutcomeUnknownError(BananasError):
-    """The reply to a submit was lost and the client could not find out what became of it.
+    """The reply to a submit was lost, and the client could not find out what happened.
 
-    The job ``job_id`` is queued once or not at all. Submitting again with that ``job_id`` is safe:
-    an existing job is returned as it is, and is not queued twice. This is no ``ConnectionError``,
-    after which nothing was sent: who submits again without the ``job_id`` may double the job.
+    The job ``job_id`` is queued once or not at all. You can submit again with this ``job_id``: if
+    the job exists, it is not queued twice. Do not submit again without the ``job_id``: then the job
+    may be queued twice. This error is not a ``ConnectionError``, because that means that nothing
+    was sent.
     """
 
 
 class TimeoutError(BananasError, builtins.TimeoutError):
-    """The caller's deadline passed; the message of a wait says where the job is.
+    """The time limit is over; after a wait, the message says where the job is.
 
     Attributes:
-        whereabouts: Where the job is; of several jobs, if all of them are in the same place. None
-            where that is not known, and where the error is about no wait.
+        whereabouts: Where the job is, or where all of several jobs are. None if this is not known,
+            if several jobs are in different places, or if the call was not a wait.
     """
 
     whereabouts: Optional[JobPlace] = None
@@ -165,36 +166,36 @@ class ServerError(BananasError):
 
 
 class JobRejectedError(ServerError):
-    """Redis refused a job; the job is not queued, and its document is not left behind.
+    """Redis refused a job; the job is not queued, and nothing of it is left behind.
 
-    A refusal that may pass (``READONLY``, ``LOADING``, ``BUSY``) is one only at the deadline.
+    Temporary errors (``READONLY``, ``LOADING``, ``BUSY``) were retried until ``submit_timeout``.
     """
 
 
 class JobNotFoundError(BananasError):
-    """There is no job with this id, and the call needs one.
+    """There is no job with this id, but the call needs one.
 
-    ``wait_for_result(..., must_exist=True)`` and ``requeue`` raise it. Reads return None for such a
-    job, and a wait without ``must_exist`` goes on, since the job may come.
+    ``wait_for_result(..., must_exist=True)`` and ``requeue`` raise it. Reads return None instead. A
+    wait without ``must_exist`` waits for the job to appear.
     """
 
 
 class ResultNotFoundError(BananasError):
-    """The job has ended, and its result has expired or was never kept."""
+    """The job has ended, but its result has expired or was never stored."""
 
 
 class JobFailedError(BananasError):
-    """The job failed for good.
+    """The job failed with no retries left.
 
     Attributes:
-        error: The text that the worker recorded; empty where it recorded none.
+        error: The error text from the worker; empty if there is none.
     """
 
     error: str = ""
 
 
 class JobCancelledError(JobFailedError):
-    """Somebody cancelled the job; ``error`` is the reason that was given."""
+    """The job was cancelled; ``error`` is the reason that was given."""
 
 
 class JobExistsError(BananasError):
@@ -202,11 +203,11 @@ class JobExistsError(BananasError):
 
 
 class SerializationError(BananasError, ValueError):
-    """A value is not JSON that Go accepts, or stored bytes are not what the protocol says."""
+    """A value is not JSON that Go accepts, or data in Redis can't be read."""
 
 
 class ClientClosedError(BananasError):
     """The client was closed, before the call or during it.
 
-    The message says of a submit whether it was sent.
+    After a submit, the message says whether the job was sent.
     """

@@ -47,18 +47,18 @@ __all__ = [
 
 
 async def get_client(connection: HTTPConnection) -> AsyncClient:
-    """Return the client of a request's application: what ``BananasClient`` depends on.
+    """Return the client of the application; the dependency of ``BananasClient``.
 
-    A test may replace it in ``app.dependency_overrides``.
+    Tests can replace it in ``app.dependency_overrides``.
     """
     return client_of(connection)
 
 
-#: The parameter of an endpoint that takes the client: ``client: BananasClient``.
+#: The type of an endpoint's parameter that gets the client: ``client: BananasClient``.
 BananasClient = Annotated[AsyncClient, Depends(get_client)]
-#: A path parameter that takes the id of a job; what can't be one is answered with 422.
+#: A path parameter for the id of a job. If it is not a valid id, the answer is 422.
 JobId = Annotated[str, Path(min_length=1, max_length=256, pattern=r"^[A-Za-z0-9._-]+$")]
-#: The request's key: ``key: IdempotencyKey = None``.
+#: The header ``Idempotency-Key`` of the request: ``key: IdempotencyKey = None``.
 IdempotencyKey = Annotated[
     Optional[str], Header(alias="Idempotency-Key", min_length=1, max_length=255)
 ]
@@ -72,20 +72,20 @@ def idempotent_job_id(
     route: Optional[str] = None,
     secret: Union[str, bytes] = b"",
 ) -> Optional[str]:
-    """Return the job id that belongs to an idempotency key, for ``submit_once``.
+    """Return a job id that is made from an idempotency key, for ``submit_once``.
 
-    It is a hash: the key itself would let a caller name the job of another, and read its result.
+    It is a hash. With the key itself as id, a caller could read the result of another caller.
 
     Args:
         request: The request.
-        key: What the caller sent, such as ``IdempotencyKey`` takes.
-        tenant: Whose key it is: the account that the request was authenticated for.
-        route: What the key is for; None is the method and the path of the request.
-        secret: A secret of the application, which keeps those who guess tenant and key from
-            computing the id. Without it, whoever shows jobs has to check whose they are.
+        key: The key from the caller; see ``IdempotencyKey``.
+        tenant: The account of the authenticated caller.
+        route: The operation that the key is for. None uses the method and the path of the request.
+        secret: A secret of the application. Without it, others can compute the id from tenant and
+            key, so the application must check who may read a job.
 
     Returns:
-        The id; None without a key.
+        The id; None if there is no key.
     """
     if key is None:
         return None

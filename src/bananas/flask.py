@@ -26,24 +26,23 @@ _NAME = "bananas"
 
 
 class Bananas:
-    """The extension: ``bananas = Bananas(app)``, or ``Bananas()`` and ``init_app(app)``.
+    """The extension: write ``bananas = Bananas(app)``, or ``Bananas()`` and ``init_app(app)``.
 
-    Each application has one client, made from ``app.config["BANANAS"]``, a dictionary with ``URL``
-    and the names of a client's arguments in capitals; without it the URL is that of the
-    environment, else ``redis://localhost:6379``. The client connects with its first call, is shared
-    by all threads, and goes on in both processes after a fork. It is closed when the process ends.
+    Each application has one client. Its settings are in ``app.config["BANANAS"]``, a dictionary
+    with ``URL`` and the arguments of a client in capitals. The default URL is
+    ``BANANAS_REDIS_URL``, or else ``redis://localhost:6379``. The client connects with its first
+    call. All threads share it, it works after a fork, and it is closed when the process ends.
 
     Args:
-        app: The application; None where ``init_app`` is called later.
-        handle_errors: Whether requests that an error of ours ends are answered with the HTTP status
-            of that error.
-        job_endpoint: The endpoint where a job is found by its ``job_id``, for the header
-            ``Location`` of an answer that the job goes on.
-        retry_after: Seconds for the header ``Retry-After`` while the queue can't be reached.
-        show_errors: Whether an answer has the text that a worker recorded of a failure.
+        app: The application; None if you call ``init_app`` later.
+        handle_errors: True turns errors of this package into answers with an HTTP status.
+        job_endpoint: The endpoint that reads one job by its ``job_id``. The header ``Location``
+            points to it.
+        retry_after: Seconds for the header ``Retry-After`` while Redis can't be reached.
+        show_errors: True shows the worker's error text in answers.
 
     Raises:
-        ValueError: A setting is refused.
+        ValueError: A setting is not valid.
     """
 
     def __init__(
@@ -63,11 +62,11 @@ class Bananas:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Give an application its client.
+        """Make the client of an application.
 
         Raises:
-            ValueError: A setting is refused.
-            RuntimeError: The application has one.
+            ValueError: A setting is not valid.
+            RuntimeError: The application already has one.
         """
         if _NAME in app.extensions:
             raise RuntimeError(f"the application {app.name!r} has this extension already")
@@ -83,7 +82,7 @@ class Bananas:
 
     @property
     def client(self) -> Client:
-        """The client of the current application, for code that blocks.
+        """The blocking client of the current application.
 
         Raises:
             RuntimeError: There is no current application, or it has no client.
@@ -92,10 +91,10 @@ class Bananas:
 
     @property
     def async_client(self) -> AsyncClient:
-        """The same client for views that await: in each request they have another event loop.
+        """The same client for ``async def`` views; it works in the event loop of any request.
 
-        Its calls run in the thread of the client's own loop. A call is cancelled with the view that
-        awaits it.
+        Its calls run in a thread of the client. If the view is cancelled, its call is cancelled,
+        too.
 
         Raises:
             RuntimeError: There is no current application, or it has no client.

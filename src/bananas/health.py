@@ -21,12 +21,12 @@ _INTERVALS = 4
 
 @dataclass(frozen=True)
 class Health:
-    """What a probe has found.
+    """The answer to a probe.
 
     Attributes:
-        ok: Whether all is well.
-        reasons: Why not, each in a few words, without a password; empty where all is well.
-        stats: The counters and states of the client; None of a closed client.
+        ok: Whether the client is healthy.
+        reasons: Why it is not healthy, as short texts without a password; empty if it is.
+        stats: The counters and states of the client; None if the client is closed.
     """
 
     ok: bool
@@ -39,7 +39,7 @@ class Health:
         return 200 if self.ok else 503
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return it as what JSON has a form for."""
+        """Return this as JSON values."""
         return {
             "status": "ok" if self.ok else "failing",
             "reasons": list(self.reasons),
@@ -48,16 +48,18 @@ class Health:
 
 
 def liveness(client: Union[AsyncClient, Client]) -> Health:
-    """Say whether a client can still work; where it can't, only a new process helps.
+    """Check that a client can still work; if it can't, restart the process.
 
-    It does no I/O. A Redis that can't be reached is no reason: the client connects again by itself.
+    It does no I/O. It does not fail if Redis can't be reached, because the client reconnects by
+    itself.
 
     Args:
-        client: Of either kind; ``AsyncClient`` in the thread of its event loop.
+        client: A ``Client`` or an ``AsyncClient``. Call it for an ``AsyncClient`` in the thread of
+            its event loop.
 
     Returns:
-        Not ``ok`` where the client is closed, its event loop has ended, or the loop is held up so
-        long that the listener did not get to replace a silent connection.
+        A ``Health`` that is not ``ok`` if the client is closed, or its event loop has ended or is
+        blocked for a long time.
     """
     try:
         _refuse_closed(client)
@@ -79,22 +81,22 @@ def readiness(client: AsyncClient, timeout: Seconds = ...) -> Coroutine[Any, Any
 def readiness(
     client: Union[AsyncClient, Client], timeout: Seconds = 2.0
 ) -> Union[Health, Coroutine[Any, Any, Health]]:
-    """Say whether a client can submit and read now: Redis is asked, in one round trip.
+    """Check that a client can submit and read now; it asks Redis, in one round trip.
 
-    It makes the connection if there is none. Of an ``AsyncClient`` it is awaited; of a ``Client``
-    it blocks.
+    It connects if there is no connection. Await it for an ``AsyncClient``; for a ``Client`` it
+    blocks.
 
     Args:
-        client: Of either kind.
-        timeout: Limit in seconds, or a timedelta; less than the limit of the probe.
+        client: A ``Client`` or an ``AsyncClient``.
+        timeout: Limit in seconds, or a timedelta. It must be less than the limit of the probe.
 
     Returns:
-        Not ``ok`` where Redis can't be reached, refuses, is no primary or does not answer in time,
-        or where ``liveness`` is not.
+        A ``Health`` that is not ``ok`` if Redis can't be reached, refuses, is not a primary or does
+        not answer in time, or if ``liveness`` fails.
 
     Raises:
-        ValueError: ``timeout`` is refused.
-        RuntimeError: A ``Client`` is asked on a thread whose event loop runs.
+        ValueError: ``timeout`` is not valid.
+        RuntimeError: You called it for a ``Client`` in a thread with a running event loop.
     """
     limit = check_timeout(timeout)
     if not isinstance(client, Client):

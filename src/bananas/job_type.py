@@ -1,4 +1,4 @@
-"""JobType: a job's name together with the types of its payload and of its result."""
+"""JobType: a job's name with the types of its payload and its result."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ R = TypeVar("R")
 
 
 class JobType(Generic[P, R]):
-    """A kind of job: its name, the types of its payload and result, and how it is submitted.
+    """A kind of job: its name, the types of payload and result, and how to submit it.
 
-    Made once, and given to ``client.call``, to ``client.submit``, and to the handlers of
-    ``bananas.testing``. Type checkers and the calls themselves check against the types.
+    Make it once. Pass it to ``client.call``, to ``client.submit``, and to handlers in
+    ``bananas.testing``. Type checkers check these calls, and so does the client at run time.
 
     Args:
-        name: The name of the handler that runs such jobs.
+        name: The name of the handler.
         payload: A dataclass, a TypedDict, a pydantic model, a builtin type, or ``List``, ``Dict``,
-            ``Optional`` and such of these. ``Any`` checks nothing.
-        result: The same for what the handler returns. None is a handler that returns no data.
-        priority: A ``JobPriority`` or its word: which list the jobs wait in.
-        max_retries: Attempts after which a failure is final.
-        routing_key: The route whose workers run them, None for the flat lists; not given is the
-            client's own.
-        description: Free text, for people.
+            ``Optional`` of these. ``Any`` is not checked.
+        result: The same for the data from the handler. None means that it returns no data.
+        priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+        max_retries: The number of attempts after which a failure is final.
+        routing_key: The route whose workers run them. The default is the client's route; None means
+            the flat lists.
+        description: Any text, for people.
 
     Raises:
-        ValueError: An argument is refused.
+        ValueError: An argument is not valid.
     """
 
     @overload
@@ -131,7 +131,7 @@ class JobType(Generic[P, R]):
 
     @property
     def name(self) -> str:
-        """The name of the handler that runs such jobs."""
+        """The name of the handler."""
         return self._name
 
     def spec(
@@ -145,13 +145,13 @@ class JobType(Generic[P, R]):
 
         Args:
             payload: The handler's input.
-            scheduled_for: When it is due: an aware datetime, or a timedelta from the submit. None
-                is at once.
-            job_id: An id of your choice; None makes a UUID.
+            scheduled_for: When the job is due: an aware datetime, or a timedelta from the submit.
+                None means at once.
+            job_id: Your own id. None makes a UUID.
 
         Raises:
-            SerializationError: The payload is not of its type; the message says where.
-            TypeError: The type is none that can be checked.
+            SerializationError: The payload does not have the right type; the message says where.
+            TypeError: This type can't be checked.
         """
         return JobSpec(
             self._name,
@@ -168,8 +168,8 @@ class JobType(Generic[P, R]):
         """Return a payload as a JSON value.
 
         Raises:
-            SerializationError: It is not of its type; the message says where.
-            TypeError: The type is none that can be checked.
+            SerializationError: It does not have the right type; the message says where.
+            TypeError: This type can't be checked.
         """
         return json_value(payload, self._payload, f"job type {self._name}")
 
@@ -177,21 +177,21 @@ class JobType(Generic[P, R]):
         """Return the payload of a job, converted to its type.
 
         Raises:
-            SerializationError: It is not of its type; the message says where.
-            TypeError: The type is none that can be converted to.
+            SerializationError: It does not have the right type; the message says where.
+            TypeError: Values can't be converted to this type.
         """
         what = f"job {job.id}"
         loaded: P = convert(job.payload, self._payload, what, "payload", job_id=job.id)
         return loaded
 
     def load_result(self, result: JobResult[Any]) -> R:
-        """Return what the handler returned, converted to its type; None where that has no type.
+        """Return the data from the handler, converted to the result type; None without such a type.
 
         Raises:
             JobFailedError: The job failed.
-            ValueError: The handler stored no data, and the type of the result needs some.
-            SerializationError: The data are not of their type; the message says where.
-            TypeError: The type is none that can be converted to.
+            ValueError: The handler stored no data, but the result type needs data.
+            SerializationError: The data does not have the right type; the message says where.
+            TypeError: Values can't be converted to this type.
         """
         loaded: Any = None
         if self._result is None:
@@ -201,11 +201,11 @@ class JobType(Generic[P, R]):
         return loaded  # type: ignore[no-any-return]
 
     def dump_result(self, value: R) -> Any:
-        """Return what a handler in Python returned as a JSON value, as tests need it.
+        """Return the value of a Python handler as a JSON value, for tests.
 
         Raises:
-            SerializationError: It is not of its type; the message says where.
-            TypeError: The type is none that can be checked.
+            SerializationError: It does not have the right type; the message says where.
+            TypeError: This type can't be checked.
         """
         what = f"job type {self._name}"
         return None if self._result is None else json_value(value, self._result, what, "result")

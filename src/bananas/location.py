@@ -1,4 +1,4 @@
-"""Where a job is: a place, and what else is known of the job there."""
+"""Where a job is: its place, attempts, last error and due time."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ class JobPlace(str, enum.Enum):
 
     #: It waits for a worker.
     QUEUED = "queued"
-    #: It waits for its time, and has not been tried yet.
+    #: It waits for its time, and has not run yet.
     SCHEDULED = "scheduled"
-    #: An attempt has failed, and another will follow: it waits for its time, or is queued again.
+    #: An attempt has failed and another will follow. It waits for its time, or is queued again.
     RETRYING = "retrying"
-    #: A worker has taken it. It runs, or was lost with its worker: the queue can't tell which.
+    #: A worker has taken it. It runs, or its worker was killed; the queue can't know which.
     TAKEN = "taken"
     #: It has completed.
     COMPLETED = "completed"
-    #: It has failed for good, and is no dead letter any more.
+    #: It failed with no retries left, and is not a dead letter any more.
     FAILED = "failed"
-    #: It has failed for good, and is a dead letter.
+    #: It failed with no retries left, and is a dead letter.
     DEAD = "dead"
     #: It was cancelled.
     CANCELLED = "cancelled"
-    #: There is no such job: it was never submitted here, expired, or was evicted.
+    #: There is no such job: it was never submitted here, or it expired, or Redis evicted it.
     MISSING = "missing"
-    #: Its document can't be read, by Go either; or Redis refuses to show it.
+    #: Its document can't be read, or the user may not read it.
     UNREADABLE = "unreadable"
 
     def __str__(self) -> str:
@@ -40,13 +40,13 @@ class JobPlace(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Location:
-    """What ``locate`` finds.
+    """Where a job is, from ``locate``.
 
     Attributes:
         place: Where the job is.
-        attempts: Failed attempts so far, as its document counts them.
-        last_error: What the last failed attempt recorded; empty where there is none.
-        due: When it is due, or due again; None for a job that waits for no time.
+        attempts: The number of failed attempts, from the job's document.
+        last_error: The error text of the last failed attempt; empty if there is none.
+        due: When the job or its retry is due; None if it does not wait for a time.
     """
 
     place: JobPlace

@@ -31,26 +31,25 @@ def instrument(
     meter_provider: Optional[MeterProvider] = None,
     context_member: Optional[str] = None,
 ) -> C:
-    """Record what a client is asked for from now on, as spans and metrics.
+    """Record the calls of a client as spans and metrics, from now on.
 
-    The client gets a class in front of its own, whose methods record what the others do; a client
-    that is not instrumented pays nothing. No span and no metric has a payload, a result, or the
-    text of an error.
+    Only this client gets new methods, so other clients do not become slower. Spans and metrics
+    never contain a payload, a result, or the text of an error.
 
     Args:
-        client: Of either kind.
-        tracer_provider: Makes the tracer; None is the global one.
-        meter_provider: Makes the instruments; None is the global one.
-        context_member: The member of a payload that gets the trace context for the Go handler, an
-            object with ``traceparent``; None leaves payloads as they are. Only payloads that are
-            objects get it, and only where they have no such member.
+        client: A ``Client`` or an ``AsyncClient``.
+        tracer_provider: The tracer provider; None is the global one.
+        meter_provider: The meter provider; None is the global one.
+        context_member: Add the trace context to payloads, as a member with this name: an object
+            with ``traceparent``, for the Go handler. It is added only to objects without such a
+            member. None does not change payloads.
 
     Returns:
         The client itself.
 
     Raises:
-        ValueError: It is instrumented already, or ``context_member`` is empty.
-        TypeError: It is no client.
+        ValueError: The client is already instrumented, or ``context_member`` is empty.
+        TypeError: ``client`` is not a client.
     """
     own: type = type(client)
     traced: type = TracedAsyncClient
@@ -80,7 +79,7 @@ def instrument(
 
 
 def uninstrument(client: Union[AsyncClient, Client]) -> None:
-    """Record nothing of a client any more; one that is not instrumented is left as it is."""
+    """Stop recording the calls of a client; does nothing if it is not instrumented."""
     if isinstance(client, (TracedAsyncClient, TracedClient)):
         client._recorder.forget(client)
         target: Any = client

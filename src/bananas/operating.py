@@ -40,16 +40,17 @@ ChangeKind = Literal[
 
 @dataclass(frozen=True)
 class QueueDepths:
-    """How many jobs are where.
+    """The number of jobs in each place.
 
     Attributes:
-        queued: Waiting for a worker: by routing key (None for the flat lists), then by priority.
-        scheduled: Waiting for their time, retries included; of all routes.
-        overdue: Those of them that were due more than 2 s ago, by the clock of Redis: more than a
-            few for long, and no scheduler is running.
-        next_due: When the first of them is, or was, due; None where there is none.
-        processing: Taken by workers; of all routes. A worker that was killed leaves its own here.
-        dead: Dead letters; of all routes.
+        queued: Jobs that wait for a worker, by routing key (None for the flat lists) and priority.
+        scheduled: Jobs of all routes that wait for their time, retries included.
+        overdue: Scheduled jobs that were due more than 2 s ago, by the clock of Redis. If there are
+            more than a few for a long time, no scheduler runs.
+        next_due: When the first scheduled job is or was due; None if there is none.
+        processing: Jobs of all routes that workers have taken. The jobs of killed workers stay
+            here.
+        dead: Dead letters of all routes.
     """
 
     queued: Dict[Optional[str], Dict[JobPriority, int]] = field(default_factory=dict)
@@ -61,11 +62,11 @@ class QueueDepths:
 
     @property
     def total_queued(self) -> int:
-        """All that wait for a worker, of the routes that were looked at."""
+        """The number of jobs that wait for a worker, in all counted routes."""
         return sum(sum(depths.values()) for depths in self.queued.values())
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values.
+        """Return this as JSON values.
 
         ``queued`` is a list with ``routing_key``, ``high``, ``normal`` and ``low`` of each route;
         times are RFC 3339.
@@ -103,23 +104,23 @@ class Explanation:
     Attributes:
         job_id: The job.
         place: Where it is.
-        situation: What is the matter, in one or two words that programs may rely on: ``waiting``,
-            ``not drained``, ``scheduled``, ``overdue``, ``retrying``, ``taken``, ``unknown
-            priority``, ``no handler``, ``failed``, ``cancelled``, ``completed``, ``unreadable``,
-            ``no document``, ``no place``, ``result without job`` or ``missing``.
+        situation: The situation in one or two words, which programs can rely on: ``waiting``, ``not
+            drained``, ``scheduled``, ``overdue``, ``retrying``, ``taken``, ``unknown priority``,
+            ``no handler``, ``failed``, ``cancelled``, ``completed``, ``unreadable``, ``no
+            document``, ``no place``, ``result without job`` or ``missing``.
         cause: The likely cause, in words.
-        advice: What to do.
-        is_guess: Whether the cause is a guess: what is in Redis does not prove it.
-        known: What was seen, in words; never a guess.
-        missing: What is not there and should be: ``document``, ``place``, ``result``.
-        name: The name of its handler; empty where that is not known.
-        position: How many jobs are taken before it from its list; None where it is not queued.
-        priority: The priority of the list in which it is queued.
-        routing_key: The route of that list; None is a flat list, or none.
+        advice: What you can do.
+        is_guess: Whether the cause is a guess, because the data in Redis does not prove it.
+        known: The facts found in Redis, as texts; never a guess.
+        missing: What should be in Redis but is not: ``document``, ``place``, ``result``.
+        name: The name of its handler; empty if it is not known.
+        position: The number of jobs before it in its list; None if it is not queued.
+        priority: The priority of its list.
+        routing_key: The route of its list; None for a flat list, or if it is in no list.
         due: When it is due, if it is scheduled.
-        attempts: Failed attempts so far.
+        attempts: The number of failed attempts.
         max_retries: Attempts after which a failure is final.
-        last_error: What the last failed attempt recorded.
+        last_error: The error text of the last failed attempt.
     """
 
     job_id: str
@@ -140,7 +141,7 @@ class Explanation:
     last_error: str = field(default="", repr=False)
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values; times are RFC 3339."""
+        """Return this as JSON values; times are RFC 3339."""
         return {
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
             "place": str(self.place),
@@ -161,14 +162,14 @@ class Explanation:
 
 @dataclass(frozen=True)
 class JobChange:
-    """A change of a job that ``watch`` has seen.
+    """A change of a job, from ``watch``.
 
     Attributes:
         job_id: The job.
-        kind: What has changed; ``attempt failed`` comes with the time of the retry in
-            ``location.due``, and ``retry due`` is when it is queued again.
+        kind: What has changed. For ``attempt failed``, ``location.due`` is the time of the retry.
+            ``retry due`` means that the retry is queued.
         location: Where the job is.
-        result: Its final result, when it has ended; None if that is gone.
+        result: The final result, if the job has ended; None if the result has expired.
     """
 
     job_id: str
@@ -177,7 +178,7 @@ class JobChange:
     result: Optional[JobResult[Any]] = None
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values, without the result's data; times are RFC 3339."""
+        """Return this as JSON values, without the result's data; times are RFC 3339."""
         where, result = self.location, self.result
         return {
             "job_id": self.job_id,
@@ -204,11 +205,11 @@ class JobEntry:
     """One entry of a list of jobs: an id, and the document if it can be read.
 
     Attributes:
-        id: The id as it stands there; a byte that is no UTF-8 is a lone surrogate.
-        place: Where it stands.
-        job: Its document; None where that is gone, or can't be read.
-        problem: Why there is no ``job``; empty where there is one.
-        due: When it is due, of a scheduled one, by the list itself.
+        id: The id in the list. A byte that is not UTF-8 becomes a lone surrogate.
+        place: The place that was listed.
+        job: The job; None if its document is missing or can't be read.
+        problem: Why ``job`` is None; otherwise empty.
+        due: When a scheduled job is due, from the list itself.
     """
 
     id: str
@@ -218,7 +219,7 @@ class JobEntry:
     due: Optional[datetime] = None
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values, without the payload; times are RFC 3339."""
+        """Return this as JSON values, without the payload; times are RFC 3339."""
         job = self.job
         return {
             "id": self.id,
@@ -243,17 +244,17 @@ class JobEntry:
 
 @dataclass(frozen=True)
 class DeadLetterCounts:
-    """What a call that requeues or deletes dead letters has come to.
+    """The result of requeuing or deleting dead letters.
 
     Attributes:
-        done: Requeued or deleted; with ``dry_run``, those that would be.
-        looked_at: Entries that were read; one that was read again counts again.
-        expired: Entries without a document, which stay.
-        unreadable: Those whose document can't be read, or can't be queued again, which stay.
-        stale: Those of jobs that have not failed, or no longer, which stay.
-        other: Those that were not selected.
-        targets: How many went to each list, by its key.
-        dry_run: Whether nothing was changed.
+        done: Jobs that were requeued or deleted; with ``dry_run``, jobs that would be.
+        looked_at: Entries that were read. An entry that was read twice counts twice.
+        expired: Entries without a document. They stay.
+        unreadable: Jobs with a document that can't be read or can't be queued again. They stay.
+        stale: Entries of jobs that are not failed. They stay.
+        other: Jobs that the filters do not select.
+        targets: The number of jobs queued on each list, by its key.
+        dry_run: Whether this was a dry run, which changes nothing.
     """
 
     done: int = 0
@@ -266,7 +267,7 @@ class DeadLetterCounts:
     dry_run: bool = False
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values."""
+        """Return this as JSON values."""
         return {
             "done": self.done,
             "looked_at": self.looked_at,
@@ -295,41 +296,41 @@ class _Outcome(str, enum.Enum):
 
 
 class CancelOutcome(_Outcome):
-    """What became of a job that was to be cancelled."""
+    """The outcome of ``cancel``."""
 
-    #: It does not run, now or before; whoever waits for it is told.
+    #: It will not run. Callers that wait for it get a failed result.
     CANCELLED = "cancelled"
-    #: A worker has taken it, and it is left alone.
+    #: A worker has taken it. It was not changed.
     TAKEN = "taken"
-    #: It has ended by itself.
+    #: It had ended before.
     FINISHED = "finished"
-    #: There is no such job, or it stands nowhere in the queue.
+    #: There is no such job, or it is in no list of the queue.
     MISSING = "missing"
-    #: It is due within seconds, and no scheduler has moved it to its list: nothing was done.
+    #: It is due within seconds, but no scheduler has moved it to its list. It was not changed.
     DUE = "due"
 
 
 class RescheduleOutcome(_Outcome):
-    """What became of a job that was to run at another time."""
+    """The outcome of ``reschedule``."""
 
-    #: It runs then.
+    #: It will run at the new time.
     RESCHEDULED = "rescheduled"
-    #: A worker has taken it, and it is left alone.
+    #: A worker has taken it. It was not changed.
     TAKEN = "taken"
     #: It has ended.
     FINISHED = "finished"
-    #: There is no such job, or it stands nowhere in the queue.
+    #: There is no such job, or it is in no list of the queue.
     MISSING = "missing"
-    #: It is due within seconds, and no scheduler has moved it to its list: nothing was done.
+    #: It is due within seconds, but no scheduler has moved it to its list. It was not changed.
     DUE = "due"
 
 
 class DeleteOutcome(_Outcome):
-    """What became of a job that was to be deleted."""
+    """The outcome of ``delete``."""
 
-    #: Its document, its result and its dead letter are gone.
+    #: Its document, its result and its dead letter were deleted.
     DELETED = "deleted"
-    #: It has not ended, and is left alone: cancel it first.
+    #: It has not ended and was not deleted. Cancel it first.
     UNFINISHED = "unfinished"
     #: There is no such job.
     MISSING = "missing"

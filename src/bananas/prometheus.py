@@ -1,4 +1,4 @@
-"""Prometheus: a collector for what a client has done, and for how many jobs are where."""
+"""Prometheus: a collector for the counters of a client and the number of jobs in each place."""
 
 from __future__ import annotations
 
@@ -34,23 +34,23 @@ _CONNECTED = "Whether there is a connection for submits and reads."
 
 
 class BananasCollector:
-    """Gives Prometheus the counters of a client, whenever it asks.
+    """Gives the counters of a client to Prometheus.
 
-    ``REGISTRY.register(BananasCollector(client))``. It may be asked on any thread. It reads no more
-    than the client knows, and the depths of the queue only where they are asked for.
+    Write ``REGISTRY.register(BananasCollector(client))``. It works in any thread. Without
+    ``depths`` it does no I/O.
 
     Args:
-        client: Of either kind.
-        depths: Whether to count the jobs in each place too. One process of a service is enough for
-            that: every one would give the same numbers.
-        routing_keys: More routes whose lists are counted, None for the flat ones; the client's own
-            always are. Each is a label, so that no other route is looked for.
-        max_age: Seconds for which depths are given again before they are read anew.
-        timeout: Seconds that a scrape waits for depths; what is late is there for the next one.
-            On a thread with a running event loop, a scrape never waits.
+        client: A ``Client`` or an ``AsyncClient``.
+        depths: True also counts the jobs in each place. One process of a service is enough for
+            this, because all would report the same numbers.
+        routing_keys: More routes to count; None means the flat lists. The client's route is always
+            counted. Each route is a label, so the collector does not look for others.
+        max_age: The numbers of jobs are read again after this many seconds.
+        timeout: How many seconds a scrape waits for the numbers of jobs. If they are late, the next
+            scrape has them. In a thread with a running event loop, a scrape never waits.
 
     Raises:
-        ValueError: A number is refused.
+        ValueError: A number is not valid.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class BananasCollector:
             )
 
     def describe(self) -> List[Metric]:
-        """Describe nothing, so that nothing is collected when it is registered."""
+        """Describe nothing, so that registering it collects nothing."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics; of a client that is closed, only that it is not connected."""
+        """Yield the metrics; for a closed client, only that it is not connected."""
         try:
             stats = _stats(self._client)
         except exc.ClientClosedError:

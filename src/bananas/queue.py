@@ -1,4 +1,4 @@
-"""RedisQueue: puts jobs into Redis, and reads and inspects what is there."""
+"""RedisQueue: puts jobs into Redis, and reads, lists and counts them."""
 
 from __future__ import annotations
 
@@ -70,9 +70,9 @@ class Submits(Protocol):
 
 
 class RedisQueue(InProcess):
-    """The queue's part of a deployment: documents, lists, and the set of scheduled jobs.
+    """Puts jobs into Redis, and reads, lists and counts them.
 
-    Made by a client, as ``client.queue``; it shares the client's connection.
+    Use it as ``client.queue``. It shares the client's connections.
 
     Args:
         pipeline: Carries the commands.
@@ -108,22 +108,22 @@ class RedisQueue(InProcess):
         return f"<RedisQueue {self._keys!r} routing_key={self._routing_key!r}>"
 
     async def enqueue(self, job: Job, *, if_exists: IfExists = "return") -> str:
-        """Put a job where workers take it, in one transaction: the document, then the id.
+        """Queue a job: write its document and its id in one transaction.
 
         Args:
-            job: Made by ``Job.create``. One with ``scheduled_for`` goes to the scheduled jobs.
-            if_exists: What to do when a job with this id exists: ``"return"`` its id and leave it
-                alone, or ``"raise"``.
+            job: A job from ``Job.create``. If it has ``scheduled_for``, it is scheduled.
+            if_exists: If a job with this id exists: ``"return"`` its id and do not change it, or
+                ``"raise"`` an error.
 
         Returns:
             The job's id.
 
         Raises:
             ConnectionError: Redis could not be reached; nothing was sent.
-            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe, for as
-                long as its document exists.
-            JobRejectedError: Redis refused; nothing is left behind.
-            JobExistsError: With ``if_exists="raise"``.
+            OutcomeUnknownError: The reply was lost. You can enqueue the same job again, as long as
+                its document exists.
+            JobRejectedError: Redis refused the job; nothing is left behind.
+            JobExistsError: The ``job_id`` exists, and ``if_exists`` is ``"raise"``.
         """
         job_id = check_job_id(job.id)
         entry = self._entry(
@@ -139,16 +139,16 @@ class RedisQueue(InProcess):
     async def enqueue_scheduled(
         self, job: Job, scheduled_for: Union[datetime, timedelta], *, if_exists: IfExists = "return"
     ) -> str:
-        """Put a job among the scheduled ones; the scheduler queues it when it is due.
+        """Schedule a job; the scheduler queues it when it is due.
 
-        The document keeps the exact time. The score is whole seconds, rounded up: the scheduler
-        looks once a second, and would run a job early whose time was rounded down.
+        The document has the exact time. The score in Redis is rounded up to whole seconds, so that
+        the job does not run early.
 
         Args:
-            job: Made by ``Job.create``.
+            job: A job from ``Job.create``.
             scheduled_for: An aware datetime, or a timedelta from now.
-            if_exists: What to do when a job with this id exists: ``"return"`` its id and leave it
-                alone, or ``"raise"``.
+            if_exists: If a job with this id exists: ``"return"`` its id and do not change it, or
+                ``"raise"`` an error.
 
         Returns:
             The job's id.
@@ -156,22 +156,22 @@ class RedisQueue(InProcess):
         Raises:
             ValueError: The datetime is naive, or the timedelta negative.
             ConnectionError: Redis could not be reached; nothing was sent.
-            OutcomeUnknownError: The reply was lost; enqueueing the same job again is safe, for as
-                long as its document exists.
-            JobRejectedError: Redis refused; nothing is left behind.
-            JobExistsError: With ``if_exists="raise"``.
+            OutcomeUnknownError: The reply was lost. You can enqueue the same job again, as long as
+                its document exists.
+            JobRejectedError: Redis refused the job; nothing is left behind.
+            JobExistsError: The ``job_id`` exists, and ``if_exists`` is ``"raise"``.
         """
         due = due_time(scheduled_for, self._now()).astimezone(UTC)
         return await self.enqueue(_scheduled(job, due), if_exists=if_exists)
 
     async def get_job(self, job_id: str) -> Optional[Job]:
-        """Read a job's document; None where there is none.
+        """Read a job's document; None if there is no such job.
 
         Raises:
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses.
-            SerializationError: The document is not one.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command.
+            SerializationError: The document can't be read.
         """
         return (await self.get_jobs([check_job_id(job_id)]))[0]
 
@@ -188,22 +188,22 @@ class RedisQueue(InProcess):
     async def get_jobs(
         self, job_ids: Iterable[str], *, return_exceptions: bool = False
     ) -> List[Any]:
-        """Read many documents in as few round trips as their number allows.
+        """Read many documents, 500 in each round trip.
 
         Args:
             job_ids: The jobs.
-            return_exceptions: Whether a document that can't be read has its error in its place,
-                where otherwise the first such error is raised.
+            return_exceptions: True puts the error of an unreadable document into the list. False
+                raises the first such error.
 
         Returns:
-            One job for each id, in their order; None where there is no document.
+            One item for each id, in the same order; None if there is no such job.
 
         Raises:
-            ValueError: An id is refused, or ``job_ids`` is one string.
+            ValueError: An id is not valid, or ``job_ids`` is one string.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses; the error names the job.
-            SerializationError: A document is not one; the error names the job.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command; the error names the job.
+            SerializationError: A document can't be read; the error names the job.
         """
         ids = check_job_ids(job_ids)
         self._pipeline.refuse_closed()
@@ -219,16 +219,16 @@ class RedisQueue(InProcess):
         """Count the jobs in each place, in one round trip.
 
         Args:
-            routing_keys: More routes whose lists are counted, None for the flat ones; the client's
-                own always are.
-            discover: Whether to look for other routes too, through all keys of Redis, in short
-                steps: half a second for a million. A route with empty lists can't be found.
+            routing_keys: More routes to count; None means the flat lists. The client's route is
+                always counted.
+            discover: True also looks for other routes. It goes through all keys of Redis in short
+                steps, half a second for a million keys. It can't find routes without waiting jobs.
 
         Raises:
-            ValueError: A routing key is refused.
-            ServerError: Redis refuses.
+            ValueError: A routing key is not valid.
+            ServerError: Redis refuses the command.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         return await self._operating.reads.depths(routing_keys, discover=discover)
 
@@ -240,27 +240,28 @@ class RedisQueue(InProcess):
         priority: Optional[Priority] = None,
         limit: Optional[int] = None,
     ) -> ListedJobs:
-        """Iterate over the jobs of a place, with their documents, in pages.
+        """Iterate over the jobs of a place, with their documents.
 
-        No page has more than 500 jobs, or than 1 MiB of documents, so that neither Redis nor the
-        memory notices how many there are. What comes or leaves meanwhile may be given or not, and
-        an id may be given twice; one that stays is not left out.
+        It reads pages of at most 500 jobs or 1 MiB of documents, so it works with any number of
+        jobs. If jobs come or leave during the iteration, they may be given or not. An id may be
+        given twice. A job that stays in its place is always given.
 
         Args:
-            place: ``"queued"``, the newest first; ``"scheduled"``, the first that is due first,
-                retries included; ``"retrying"``, those of them that have failed before;
-                ``"taken"``, the latest first; or ``"dead"``, the oldest first.
-            routing_key: For queued jobs, the route, None for the flat lists; not given is the
-                client's own.
-            priority: For queued jobs, the only priority; None is all, high first.
-            limit: How many jobs at most; None is all.
+            place: ``"queued"`` (newest first), ``"scheduled"`` (next due first, retries included),
+                ``"retrying"`` (only the retries), ``"taken"`` (latest first) or ``"dead"`` (oldest
+                first).
+            routing_key: Only for queued jobs: their route. The default is the client's route; None
+                means the flat lists.
+            priority: Only for queued jobs: their priority. None is all, high first.
+            limit: The maximum number of jobs; None is all.
 
         Returns:
-            An async iterator of ``JobEntry``: an id, and its job, or the reason why there is none.
-            A step raises ``ServerError``, ``ConnectionError`` or ``TimeoutError``.
+            An async iterator of ``JobEntry``: an id with its job, or with the reason why the job
+            can't be read. A step may raise ``ServerError``, ``ConnectionError`` or
+            ``TimeoutError``.
 
         Raises:
-            ValueError: An argument is refused.
+            ValueError: An argument is not valid.
         """
         reads = self._operating.reads
         return reads.jobs(place, routing_key=routing_key, priority=priority, limit=limit)

@@ -10,7 +10,7 @@ from ._wire import format_timestamp
 
 __all__ = ["AuditReport", "Finding", "FindingKind", "RecoveryCounts", "RepairCounts"]
 
-#: What is amiss, in words that programs may rely on.
+#: The kinds of problems, in words that programs can rely on.
 FindingKind = Literal[
     "no document",
     "expired dead letter",
@@ -26,23 +26,23 @@ FindingKind = Literal[
 
 @dataclass(frozen=True)
 class RecoveryCounts:
-    """What a call that recovers the jobs of killed workers has come to.
+    """The result of ``recover``.
 
     Attributes:
-        requeued: Queued again, with one more attempt counted.
-        dead: Made dead letters, since no attempt was left.
-        removed: Jobs that had ended, or had no document, or were scheduled too: only their entry
+        requeued: Jobs queued again, with one more failed attempt.
+        dead: Jobs that became dead letters, because no attempt was left.
+        removed: Jobs that had ended, had no document, or were also scheduled. Only their entry
             among the taken jobs was removed.
-        waiting: Seen before, and not for long enough.
-        noted: Seen for the first time, or with another document than before.
-        changed: Left the taken jobs, or were rewritten, while this looked at them.
-        unreadable: Their document can't be read; they stay.
-        left: Old enough, and beyond ``limit``.
-        looked_at: Entries that were read; one that was read again counts again.
-        targets: How many went to each list, by its key, the dead letters' included.
-        next_at: When the first of those that wait, or were noted, is old enough, by the clock of
-            Redis.
-        dry_run: Whether nothing was changed.
+        waiting: Jobs seen before, but not for long enough.
+        noted: Jobs seen for the first time, or with a changed document.
+        changed: Jobs that changed, or were not taken any more, during the call.
+        unreadable: Jobs with a document that can't be read. They stay.
+        left: Jobs that could be recovered, but exceed ``limit``.
+        looked_at: Entries that were read. An entry that was read twice counts twice.
+        targets: The number of jobs moved to each list, by its key, the dead letters included.
+        next_at: When to call it again: the first waiting or noted job can be recovered then, by the
+            clock of Redis.
+        dry_run: Whether this was a dry run, which changes nothing.
     """
 
     requeued: int = 0
@@ -60,11 +60,11 @@ class RecoveryCounts:
 
     @property
     def done(self) -> int:
-        """All entries that were, or would be, taken away from the taken jobs."""
+        """The number of entries that were, or would be, removed from the taken jobs."""
         return self.requeued + self.dead + self.removed
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values, with ``done``; times are RFC 3339."""
+        """Return this as JSON values, with ``done``; times are RFC 3339."""
         return {
             "done": self.done,
             **{name: getattr(self, name) for name in self.__dataclass_fields__},
@@ -88,22 +88,22 @@ class RecoveryCounts:
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is amiss.
+    """One problem in the queue.
 
     Attributes:
-        kind: What it is: ``no document`` (ids without one in a list or among the scheduled or
-            taken jobs), ``expired dead letter`` (the same among the dead letters), ``no place``
-            (jobs that have not ended, and whose id is nowhere), ``result without job``, ``taken
-            long``, ``not drained`` (a list that no worker empties), ``no scheduler``, ``evicts``
-            (a ``maxmemory-policy`` that loses jobs) or ``missing right``.
+        kind: The kind of problem: ``no document`` (waiting, scheduled or taken ids without a
+            document), ``expired dead letter`` (dead letters without a document), ``no place`` (jobs
+            that have not ended, but are in no list), ``result without job``, ``taken long``, ``not
+            drained`` (a list that no worker empties), ``no scheduler``, ``evicts`` (a
+            ``maxmemory-policy`` that deletes jobs) or ``missing right``.
         message: What was seen.
-        advice: What to do.
-        count: How many jobs, results or commands it is about.
-        where: The key of the place, where it has one.
-        examples: Some of the ids, 10 at most.
-        is_guess: Whether what is in Redis does not prove it.
-        repair: What ``repair`` does about it, in words; empty where that is for people to do.
-        is_offer: Whether ``repair`` does it only if it is named.
+        advice: What you can do.
+        count: The number of jobs, results or commands.
+        where: The key in Redis, if there is one.
+        examples: Some of the ids, at most 10.
+        is_guess: Whether it is a guess, because the data in Redis does not prove it.
+        repair: What ``repair`` does about it; empty if only a person can repair it.
+        is_offer: Whether ``repair`` does this only if you name the kind.
     """
 
     kind: FindingKind
@@ -117,7 +117,7 @@ class Finding:
     is_offer: bool = False
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values."""
+        """Return this as JSON values."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
         return {**values, "examples": list(self.examples)}
 
@@ -135,14 +135,14 @@ class Finding:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """What ``doctor`` has found, and what ``repair`` would do about it.
+    """The problems that ``doctor`` found, and what ``repair`` would do.
 
     Attributes:
-        findings: What is amiss; empty where all is well.
-        documents: How many documents there are.
-        results: How many results.
-        entries: How many ids in lists, and among the scheduled, taken and dead jobs.
-        observed: Seconds between the two looks; 0 where there was one.
+        findings: The problems; empty if there are none.
+        documents: The number of documents.
+        results: The number of results.
+        entries: The number of ids among waiting, scheduled, taken and dead jobs.
+        observed: Seconds between the two looks; 0 if there was only one.
         placeless: The jobs without a place, each with the digest of its document.
     """
 
@@ -155,16 +155,16 @@ class AuditReport:
 
     @property
     def plan(self) -> Tuple[Finding, ...]:
-        """What ``repair`` repairs if nothing is named."""
+        """The kinds that ``repair`` repairs if you name none."""
         return tuple(one for one in self.findings if one.repair and not one.is_offer)
 
     @property
     def offers(self) -> Tuple[Finding, ...]:
-        """What it repairs only if it is named."""
+        """The kinds that ``repair`` repairs only if you name them."""
         return tuple(one for one in self.findings if one.is_offer)
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values, without ``placeless``."""
+        """Return this as JSON values, without ``placeless``."""
         return {
             "findings": [one.to_dict() for one in self.findings],
             "documents": self.documents,
@@ -181,12 +181,12 @@ class AuditReport:
 
 @dataclass(frozen=True)
 class RepairCounts:
-    """What ``repair`` has come to.
+    """The result of ``repair``.
 
     Attributes:
-        repaired: How many ids or results, by the kind of finding.
-        changed: How many were left alone, since they were not any more as they were found.
-        targets: How many jobs without a place went to each list, by its key.
+        repaired: The number of repaired ids or results, by the kind of finding.
+        changed: The number of those that were not repaired, because they had changed, by kind.
+        targets: The number of jobs without a place that were queued on each list, by its key.
     """
 
     repaired: Dict[str, int] = field(default_factory=dict)
@@ -195,11 +195,11 @@ class RepairCounts:
 
     @property
     def done(self) -> int:
-        """All that was repaired."""
+        """The number of all repaired ids and results."""
         return sum(self.repaired.values())
 
     def to_dict(self) -> Dict[str, Any]:
-        """Return the same as JSON values, with ``done``."""
+        """Return this as JSON values, with ``done``."""
         return {
             "done": self.done,
             "repaired": dict(self.repaired),

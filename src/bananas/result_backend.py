@@ -22,9 +22,9 @@ _CHUNK = 500
 
 
 class RedisResultBackend(InProcess):
-    """The results' part of a deployment.
+    """Stores, reads, awaits and deletes results.
 
-    Made by a client, as ``client.results``; it shares the client's connections.
+    Use it as ``client.results``. It shares the client's connections.
 
     Args:
         pipeline: Carries the commands.
@@ -57,22 +57,22 @@ class RedisResultBackend(InProcess):
         return f"<RedisResultBackend {self._keys!r}>"
 
     async def store_result(self, result: JobResult[Any]) -> None:
-        """Store a result and announce it, as a worker does.
+        """Store a result and send its notification, as a worker does.
 
-        Fields, expiry and announcement go out in one transaction. Nothing of an earlier attempt's
-        result stays behind. A lost reply makes it be sent again, which changes nothing.
-        Where Redis refuses MULTI, what follows it runs one by one.
+        All is done in one transaction, which replaces the result of an earlier attempt. If the
+        reply is lost, the client sends it again, which does no harm. If Redis refuses MULTI, the
+        commands run one by one.
 
         Args:
-            result: Of a completed or failed job. A ``completed_at`` of None is now.
+            result: The result of a completed or failed job. ``completed_at=None`` means now.
 
         Raises:
-            SerializationError: The data are not JSON that Go accepts.
-            ValueError: The status is not one of a result, or a field is refused.
-            ServerError: Redis refused; the result is not stored.
+            SerializationError: The data is not JSON that Go accepts.
+            ValueError: The status is not ``COMPLETED`` or ``FAILED``, or a field is not valid.
+            ServerError: Redis refused the command; the result is not stored.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``. After either, the result may be
-                stored or not; storing it again is harmless.
+            TimeoutError: Redis did not answer within ``read_timeout``. After one of these two
+                errors the result may be stored or not. You can store it again.
         """
         job_id = check_job_id(result.job_id)
         fields = result.to_hash(self._now())
@@ -101,16 +101,16 @@ class RedisResultBackend(InProcess):
         )
 
     async def get_result(self, job_id: str) -> Optional[JobResult[Any]]:
-        """Read what is stored: the result of the last attempt that ended, final or not.
+        """Read the stored result: that of the last attempt that ended, final or not.
 
         Returns:
-            The result; None where there is none.
+            The result; None if no result is stored.
 
         Raises:
-            SerializationError: What is stored is no result.
-            ServerError: Redis refuses.
+            SerializationError: The stored result can't be read.
+            ServerError: Redis refuses the command.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         return (await self.get_results([check_job_id(job_id)]))[0]
 
@@ -127,22 +127,22 @@ class RedisResultBackend(InProcess):
     async def get_results(
         self, job_ids: Iterable[str], *, return_exceptions: bool = False
     ) -> List[Any]:
-        """Read many results in as few round trips as their number allows.
+        """Read many results, 500 in each round trip.
 
         Args:
             job_ids: The jobs.
-            return_exceptions: Whether a result that can't be read has its error in its place,
-                where otherwise the first such error is raised.
+            return_exceptions: True puts the error of an unreadable result into the list. False
+                raises the first such error.
 
         Returns:
-            One result for each id, in their order; None where none is stored.
+            One item for each id, in the same order; None if no result is stored.
 
         Raises:
-            ValueError: An id is refused, or ``job_ids`` is one string.
+            ValueError: An id is not valid, or ``job_ids`` is one string.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
-            ServerError: It refuses; the error names the job.
-            SerializationError: What is stored is no result; the error names the job.
+            TimeoutError: Redis did not answer within ``read_timeout``.
+            ServerError: Redis refuses the command; the error names the job.
+            SerializationError: A stored result can't be read; the error names the job.
         """
         ids = check_job_ids(job_ids)
         self._pipeline.refuse_closed()
@@ -162,36 +162,35 @@ class RedisResultBackend(InProcess):
     ) -> JobResult[Any]:
         """Wait until a job has ended.
 
-        A worker stores a failed result after every failed attempt; this returns only the last
-        one. A job that ends without a result (no handler, a panic, an unreadable document)
-        returns a failed result with the reason that its document gives. A lost connection is
-        replaced, and all that was stored meanwhile is found.
+        It returns the final result: a success, or a failure with no retries left. If a job ends
+        without a stored result (no handler, a panic, an unreadable document), it returns a failed
+        result with the reason from the job's document. If the connection is lost, the client
+        reconnects and finds results that were stored in the meantime.
 
         Args:
-            job_id: The job; one that does not exist is waited for too, since it may come.
-            timeout: Limit in seconds, or a timedelta, kept to 0.2 s; None is no limit, 0 only
-                looks. However short it is, one look is given ``read_timeout``, or a second if that
-                is less, and may exceed it.
-            wait_for_retries: False returns the first stored result, though a retry may follow.
-            must_exist: Whether a job that has neither a document nor a result ends the wait with
-                ``JobNotFoundError``, at once.
+            job_id: The job. If it does not exist, the call waits for it to appear.
+            timeout: Limit in seconds, or a timedelta; the call is at most 0.2 s late. None is no
+                limit, 0 only looks. With a limit of less than a second, the first look at Redis may
+                take longer: up to ``read_timeout``, or a second if that is less.
+            wait_for_retries: False returns the first stored result, even if a retry may follow.
+            must_exist: True raises ``JobNotFoundError`` at once if there is no such job.
 
         Returns:
             The result of a success or of a final failure.
 
         Raises:
-            TimeoutError: The time is over; ``whereabouts`` and the message say where the job is.
+            TimeoutError: The time is over. ``whereabouts`` and the message say where the job is.
                 The job goes on.
-            JobNotFoundError: With ``must_exist``, there is no such job.
-            ResultNotFoundError: The job has completed, and its result is gone.
-            SerializationError: What is stored is no result.
-            ServerError: Redis refuses to read the result, or, after an attempt has failed, the
-                document, without which a retry can't be told from the end.
-            AuthenticationError: It refuses the credentials.
-            ConnectionError: Only where trying again is pointless: a Redis Cluster, say.
+            JobNotFoundError: There is no such job, and ``must_exist`` is true.
+            ResultNotFoundError: The job has completed, but its result has expired.
+            SerializationError: The stored result can't be read.
+            ServerError: The user may not read the result. Or an attempt failed and the user may not
+                read the document, so the client can't know whether a retry follows.
+            AuthenticationError: Redis refuses the credentials.
+            ConnectionError: The server can't run the queue, for example a Redis Cluster.
             ClientClosedError: The client was closed.
 
-        Cancelling it ends this wait, and no other for the same job.
+        If you cancel the call, only this wait ends.
         """
         return await self._waits.wait(
             check_job_id(job_id),
@@ -201,16 +200,16 @@ class RedisResultBackend(InProcess):
         )
 
     async def delete_result(self, job_id: str) -> bool:
-        """Delete a result; the job's document stays.
+        """Delete a result, but not the job's document.
 
         Returns:
-            Whether there was one. After a lost reply, which makes it be sent again, this may be
-            false although the result was there.
+            Whether there was a result. If a reply was lost, this may be false although there was
+            one.
 
         Raises:
-            ServerError: Redis refused.
+            ServerError: Redis refused the command.
             ConnectionError: Redis could not be reached.
-            TimeoutError: It did not answer within ``read_timeout``.
+            TimeoutError: Redis did not answer within ``read_timeout``.
         """
         job_id = check_job_id(job_id)
         (reply,) = await self._pipeline.call([(b"DEL", self._keys.result(job_id))], writes=True)

@@ -24,17 +24,15 @@ def bananas_lifespan(
     inner: Optional[Lifespan] = None,
     connect: bool = True,
 ) -> Lifespan:
-    """Return a lifespan that opens a client when the application starts, and closes it at the end.
+    """Return a lifespan that opens a client at the start, and closes it at the end.
 
-    ``FastAPI(lifespan=bananas_lifespan())``. Each worker process has a client of its own.
+    Write ``FastAPI(lifespan=bananas_lifespan())``. Each worker process has its own client.
 
     Args:
-        make_client: Called at each start. The class itself makes a client for
+        make_client: A function that is called at each start. By default it makes a client for
             ``BANANAS_REDIS_URL``, or else for ``redis://localhost:6379``.
-        inner: The application's own lifespan. It runs while the client is open, and its state is
-            passed on.
-        connect: Whether the start fails where Redis can't be reached. If not, the first call
-            connects.
+        inner: Your own lifespan. It runs while the client is open, and its state is passed on.
+        connect: True: the start fails if Redis can't be reached. False: the first call connects.
     """
 
     @contextlib.asynccontextmanager
@@ -53,15 +51,15 @@ def bananas_lifespan(
 async def open_client(
     app: Starlette, client: Optional[AsyncClient] = None, *, connect: bool = True
 ) -> AsyncIterator[AsyncClient]:
-    """Open a client for an application, for a lifespan that is written by hand.
+    """Open a client for an application, in your own lifespan.
 
-    Applications that are mounted in it by then get it too. When the server is told to stop
-    (SIGTERM, SIGINT), event streams end and waits are answered with 202 at once.
+    Applications that are mounted before get it, too. When the server stops (SIGTERM, SIGINT), event
+    streams end and waits are answered with 202 at once.
 
     Args:
         app: The application.
-        client: The client; it is closed in the end. None makes one for ``BANANAS_REDIS_URL``.
-        connect: Whether to fail where Redis can't be reached. If not, the first call connects.
+        client: The client; it is closed at the end. None makes one for ``BANANAS_REDIS_URL``.
+        connect: True: it fails if Redis can't be reached. False: the first call connects.
 
     Raises:
         ConnectionError: Redis can't be reached.
@@ -93,13 +91,13 @@ async def open_client(
 
 
 def client_of(source: Union[HTTPConnection, Starlette]) -> AsyncClient:
-    """Return the client that is open for an application.
+    """Return the open client of an application.
 
     Args:
         source: A request, a WebSocket, or the application itself.
 
     Raises:
-        RuntimeError: None is open: the lifespan has not been run.
+        RuntimeError: No client is open, because the lifespan did not run.
     """
     app = source if isinstance(source, Starlette) else source.app
     client: Optional[AsyncClient] = getattr(app.state, "bananas_client", None)

@@ -25,18 +25,17 @@ def install_error_handlers(
     retry_after: int = 5,
     show_errors: bool = False,
 ) -> None:
-    """Answer every error of this package with what it means to the caller.
+    """Turn every error of this package into an answer to the caller.
 
-    The body is problem details (RFC 9457) from 400 on. No answer has a message, a host or a
-    payload; the log has the message.
+    The body of an error is problem details (RFC 9457). It never contains the exception's message, a
+    host or a payload; the message is logged.
 
     Args:
         app: The application.
-        job_route: The name of the route of a job, which has the path parameter ``job_id``: where
-            ``Location`` points to.
-        retry_after: Seconds for ``Retry-After``, where trying again is of use.
-        show_errors: Whether answers have what the worker recorded of a failure, which may be
-            anything.
+        job_route: The name of the route that reads one job, with the path parameter ``job_id``. The
+            header ``Location`` points to it.
+        retry_after: Seconds for ``Retry-After``, if trying again can help.
+        show_errors: True shows the worker's error text in answers. It may contain anything.
     """
 
     async def handle(connection: HTTPConnection, error: Exception) -> Response:
@@ -54,13 +53,13 @@ def install_error_handlers(
 
 
 def accepted(request: Request, job_id: str, *, job_route: Optional[str] = None) -> Response:
-    """Return the answer to a request whose job is queued: 202, with the job's URL in ``Location``.
+    """Return the answer for a queued job: 202, with the job's URL in ``Location``.
 
     Args:
         request: The request.
         job_id: The job.
-        job_route: The name of the job's route, which has the path parameter ``job_id``; None is
-            that of ``install_error_handlers``.
+        job_route: The name of the route that reads one job, with the path parameter ``job_id``.
+            None uses the one of ``install_error_handlers``.
     """
     return _response(request, waiting_answer(job_id, JobPlace.QUEUED), job_route)
 

@@ -30,18 +30,18 @@ async def wait_for_job(
     cancel_job: bool = False,
     job_route: Optional[str] = None,
 ) -> JobResult[Any]:
-    """Wait for a job until it has ended, the time is over, or the caller has gone.
+    """Wait for a job until it has ended, the time is over, or the caller has disconnected.
 
-    With ``install_error_handlers``, the answer to a wait that is over is 202 with the place of the
-    job, and its URL in ``Location``; to an unknown job, 404; to a result that is gone, 410.
+    With ``install_error_handlers``, the answer is 202 if the time is over, with the job's place and
+    its URL in ``Location``. It is 404 for an unknown job, and 410 if the result has expired.
 
     Args:
         request: The request.
         job_id: The job.
-        timeout: Limit in seconds, or a timedelta; None is no limit, 0 only looks.
-        cancel_job: Whether the job is cancelled, too, if the caller goes and no worker has taken
-            it yet.
-        job_route: The name of the job's route, if it isn't that of ``install_error_handlers``.
+        timeout: Limit in seconds, or a timedelta. None is no limit, 0 only looks.
+        cancel_job: True also cancels the job if the caller disconnects and no worker has taken it
+            yet.
+        job_route: The name of the job's route, if it is not the one of ``install_error_handlers``.
 
     Returns:
         The result of a success or of a final failure.
@@ -49,10 +49,10 @@ async def wait_for_job(
     Raises:
         TimeoutError: The time is over, or the server is stopping. The job goes on.
         JobNotFoundError: There is no such job.
-        HTTPException: With status 499, which nobody reads: the caller has gone.
-        BananasError: Whatever else ``wait_for_result`` raises.
+        HTTPException: The caller has disconnected. The status is 499, and nobody reads it.
+        BananasError: All other errors of ``wait_for_result``.
 
-    Cancelling it ends the wait, and the job, if ``cancel_job`` is true.
+    If you cancel the call, the wait ends. With ``cancel_job`` the job is cancelled, too.
     """
     if job_route is not None:
         request.state.bananas_job_route = job_route
@@ -68,14 +68,14 @@ async def wait_for_job(
 
 
 async def while_connected(request: Request, call: Awaitable[T]) -> T:
-    """Await something, and cancel it when the caller has gone.
+    """Await a call, and cancel it when the caller disconnects.
 
     Args:
-        request: The request. Its body is read first, if it has not been read.
+        request: The request. If its body was not read yet, it is read first.
         call: A coroutine, such as ``client.submit_and_wait(..., on_timeout="cancel")``.
 
     Raises:
-        HTTPException: With status 499, which nobody reads: the caller has gone.
+        HTTPException: The caller has disconnected. The status is 499, and nobody reads it.
     """
     try:
         return await end_with_request(call, functools.partial(_disconnected, request))

@@ -28,9 +28,9 @@ __all__ = ["AsCompleted"]
 class AsCompleted(WaitIterator):
     """Gives the results of many jobs in the order in which the jobs end.
 
-    Made by ``AsyncClient.as_completed``. Any number of consumers may share one: each result goes to
-    one of them, and all of them end. A plain class: no cancel scope stays open between two steps,
-    so that the loop's body may do what it likes.
+    Made by ``AsyncClient.as_completed``. Several tasks may share one: each result goes to one of
+    them, and the loop ends in all of them. Between two steps no cancel scope is open, so the body
+    of the loop may await and cancel freely.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class AsCompleted(WaitIterator):
             self._waits.unregister(wait)
 
     async def aclose(self) -> None:
-        """End the waits that are left, and the steps of other consumers that are under way."""
+        """End all waits that have not finished, also those of other tasks."""
         let_go(self._waits, self._left())
         self._pending = {}
         self._done.clear()

@@ -37,10 +37,10 @@ _KINDS = {
 
 
 class JobChanges(WaitIterator):
-    """Gives each change of a job that is seen, until the job has ended.
+    """Gives the changes of a job, until the job has ended.
 
-    Made by ``AsyncClient.watch``, for one consumer. A plain class: the loop's body may do what it
-    likes.
+    Made by ``AsyncClient.watch``, for one task. Between two steps no cancel scope is open, so the
+    body of the loop may await and cancel freely.
     """
 
     def __init__(

@@ -16,7 +16,7 @@ __all__ = ["check_deployment", "check_settings"]
 
 
 def check_settings(**_: Any) -> List[CheckMessage]:
-    """Find settings that a client refuses, and say which Redis is used where none is named."""
+    """Find settings that are not valid, and warn if no Redis is configured."""
     found = getattr(settings, "BANANAS", None)
     messages: List[CheckMessage] = []
     if found is None:
@@ -36,7 +36,7 @@ def check_settings(**_: Any) -> List[CheckMessage]:
 
 
 def check_deployment(**_: Any) -> List[CheckMessage]:
-    """Find what is unsafe where Redis is on another machine; for ``check --deploy``."""
+    """Find unsafe settings if Redis is on another machine; for ``check --deploy``."""
     try:
         found = load_settings()
     except ImproperlyConfigured:

@@ -37,27 +37,27 @@ _shared = FrameworkClient(load_settings)
 
 
 def get_client() -> Client:
-    """Return the client of this project, for code that blocks.
+    """Return the blocking client of this project.
 
-    It is made from the setting ``BANANAS`` when it is first asked for, and connects with its first
-    call. All threads share it, and after a fork both processes go on with theirs. Don't close it:
-    that is done when the process ends.
+    The first call makes it from the setting ``BANANAS``. It connects with its first call. All
+    threads share it, and it works after a fork. Do not close it: it is closed when the process
+    ends.
 
     Raises:
-        ImproperlyConfigured: A setting is refused; ``manage.py check`` says the same.
+        ImproperlyConfigured: A setting is not valid; ``manage.py check`` says which.
     """
     return _shared.client
 
 
 def get_async_client() -> AsyncClient:
-    """Return the client of this project, for code that awaits.
+    """Return the client of this project for ``async def`` code.
 
-    It is the one of ``get_client``: its calls run in the thread of that one's event loop, and are
-    awaited in any other loop. So it serves async views under ASGI, and under WSGI as well, where
-    each request has an event loop of its own. A call is cancelled with the view that awaits it.
+    It shares the connections of ``get_client()``. Its calls run in a thread of that client, so it
+    works in async views under ASGI and under WSGI, where each request has its own event loop. If
+    the view is cancelled, its call is cancelled, too.
 
     Raises:
-        ImproperlyConfigured: A setting is refused; ``manage.py check`` says the same.
+        ImproperlyConfigured: A setting is not valid; ``manage.py check`` says which.
     """
     return _shared.async_client
 

@@ -40,35 +40,36 @@ def submit_job_on_commit(
     using: Optional[str] = None,
     robust: bool = True,
 ) -> str:
-    """Submit a job once the transaction is committed, and return its id at once.
+    """Submit a job after the commit of the transaction, and return its id at once.
 
-    A worker may be faster than a commit, and would not find what was saved. A job whose transaction
-    is rolled back is never submitted. Everything is checked now, and the payload is read now: what
-    changes later does not matter. Outside a transaction it is submitted at once.
+    After a rollback, the job is not submitted. Outside a transaction, it is submitted at once.
+    Arguments are checked and the payload is converted when you call this, so later changes of the
+    payload have no effect.
 
     Args:
-        name: The name of the handler that runs it.
+        name: The name of the handler.
         payload: The handler's input: any JSON value.
-        priority: A ``JobPriority`` or its word: which list the job waits in.
-        description: Free text, for people.
-        scheduled_for: When it is due: an aware datetime, or a timedelta from now. None is at once.
-        job_id: An id of your choice, which makes the submit idempotent; None makes a UUID.
-        routing_key: The route whose workers run it, None for the flat lists; not given is the
-            client's own.
-        max_retries: Attempts after which a failure is final.
-        using: The database whose transaction is meant; None is the default one.
-        robust: Whether an error after the commit is only logged and sent as ``submit_failed``.
-            False raises it too, from the ``atomic`` block that has just been committed, and then
-            Django calls no further function that waits for this commit.
+        priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+        description: Any text, for people.
+        scheduled_for: When the job is due: an aware datetime, or a timedelta from now. None means
+            at once.
+        job_id: Your own id, which makes the submit idempotent. None makes a UUID.
+        routing_key: The route whose workers run it. The default is the client's route; None means
+            the flat lists.
+        max_retries: The number of attempts after which a failure is final.
+        using: The database of the transaction; None is the default database.
+        robust: True only logs an error after the commit and sends the signal ``submit_failed``.
+            False also raises it from the ``atomic`` block, although this is committed. Django then
+            skips its other ``on_commit`` functions.
 
     Returns:
-        The job's id. There is no such job before the commit.
+        The job's id. The job does not exist before the commit.
 
     Raises:
-        ValueError: An argument is refused.
+        ValueError: An argument is not valid.
         SerializationError: The payload is not JSON that Go accepts.
-        BananasError: Outside a transaction, or without ``robust``: whatever else
-            ``Client.submit_job`` raises.
+        BananasError: All other errors of ``Client.submit_job``, outside a transaction or with
+            ``robust=False``.
     """
     spec = JobSpec(
         name, payload, priority, description, scheduled_for, job_id, routing_key, max_retries
@@ -85,22 +86,23 @@ def submit_on_commit(
     using: Optional[str] = None,
     robust: bool = True,
 ) -> str:
-    """Submit a typed job once the transaction is committed, and return its id at once.
+    """Submit a typed job after the commit of the transaction, and return its id at once.
 
     Args:
-        job_type: The job's name, types, priority, route and number of attempts.
-        payload: The handler's input, of the type that ``job_type`` gives it.
-        scheduled_for: When it is due: an aware datetime, or a timedelta from now. None is at once.
-        job_id: An id of your choice, which makes the submit idempotent; None makes a UUID.
-        using: The database whose transaction is meant; None is the default one.
+        job_type: The name, types, priority, route and number of attempts of the job.
+        payload: The handler's input, of the payload type of ``job_type``.
+        scheduled_for: When the job is due: an aware datetime, or a timedelta from now. None means
+            at once.
+        job_id: Your own id, which makes the submit idempotent. None makes a UUID.
+        using: The database of the transaction; None is the default database.
         robust: As in ``submit_job_on_commit``.
 
     Returns:
-        The job's id. There is no such job before the commit.
+        The job's id. The job does not exist before the commit.
 
     Raises:
-        SerializationError: The payload is not of its type; the message says where.
-        BananasError: Whatever else ``submit_job_on_commit`` raises.
+        SerializationError: The payload does not have the right type; the message says where.
+        BananasError: All other errors of ``submit_job_on_commit``.
     """
     spec = job_type.spec(payload, scheduled_for=scheduled_for, job_id=job_id)
     return _submit(spec, using, robust)

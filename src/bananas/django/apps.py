@@ -1,4 +1,4 @@
-"""The Django application: name ``bananas.django`` in ``INSTALLED_APPS``."""
+"""The Django application: add ``bananas.django`` to ``INSTALLED_APPS``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["BananasConfig"]
 
 
 class BananasConfig(AppConfig):
-    """Registers the system checks and the path converter, and follows settings in tests."""
+    """Registers the system checks and the path converter, and follows changed settings in tests."""
 
     name = "bananas.django"
     label = "bananas"

@@ -8,9 +8,9 @@ __all__ = ["JobIdConverter"]
 
 
 class JobIdConverter(StringConverter):
-    """Matches what may be the id of a job, as in ``path("reports/<job_id:job_id>", view)``.
+    """Matches only valid job ids, as in ``path("reports/<job_id:job_id>", view)``.
 
-    All else is no page, as it is no job.
+    Everything else is a 404.
     """
 
     regex = "[A-Za-z0-9._-]{1,256}"

@@ -1,4 +1,4 @@
-"""The middleware that answers requests whose view an error of ours has ended."""
+"""The middleware that turns errors of this package into answers."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ __all__ = ["JobErrorMiddleware"]
 
 
 class JobErrorMiddleware(MiddlewareMixin):
-    """Answers with the HTTP status of the error that a view ended with.
+    """Turns errors of this package into answers with an HTTP status.
 
-    For views that block and views that await. A subclass may say where a job's page is, for the
-    header ``Location`` of an answer that the job goes on.
+    It works for blocking and for ``async def`` views. A subclass can override ``job_url``, so that
+    answers have the header ``Location``.
 
     Attributes:
-        retry_after: Seconds for the header ``Retry-After`` while the queue can't be reached.
-        show_errors: Whether an answer has the text that a worker recorded of a failure.
+        retry_after: Seconds for the header ``Retry-After`` while Redis can't be reached.
+        show_errors: True shows the worker's error text in answers.
     """
 
     retry_after: int = 5
     show_errors: bool = False
 
     def job_url(self, request: HttpRequest, job_id: str) -> Optional[str]:
-        """Return where a request finds a job; None where that is nowhere."""
+        """Return the URL of a job, or None."""
         return None
 
     def process_exception(
         self, request: HttpRequest, exception: Exception
     ) -> Optional[HttpResponse]:
-        """Return the answer; None for the errors of others, which Django sees to."""
+        """Return the answer to an error of this package; None for other errors."""
         if not isinstance(exception, BananasError):
             return None
         answer = answer_to(exception, retry_after=self.retry_after, show_errors=self.show_errors)

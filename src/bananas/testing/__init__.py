@@ -1,4 +1,4 @@
-"""What tests and demos run the queue on without a Redis or a Go worker."""
+"""Runs the queue in tests and demos, without Redis and without a Go worker."""
 
 from ._calling import Panic
 from .attempt import Attempt

@@ -18,7 +18,7 @@ _THREAD = "bananas handler"
 
 
 class Panic(Exception):
-    """Raised by a handler that crashes as a panicking Go handler does: no result is stored."""
+    """Raise this in a handler to simulate a panic in Go: no result is stored."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Assertions: what a test says about the jobs that were submitted to a local queue."""
+"""Assertions about the jobs that were submitted to a local queue."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["Assertions"]
 
 
 class Assertions(abc.ABC):
-    """The assertions of a ``LocalQueue``; they are plain ``AssertionError``s."""
+    """The assertions of a ``LocalQueue``."""
 
     @property
     @abc.abstractmethod
     def submitted(self) -> SubmittedJobs:
-        """The jobs that were submitted, in their order."""
+        """The submitted jobs, in the order of the submits."""
 
     def assert_submitted(
         self,
@@ -36,22 +36,23 @@ class Assertions(abc.ABC):
         description: Union[str, NotGiven] = NOT_GIVEN,
         times: Optional[int] = None,
     ) -> Job:
-        """Make sure that a job was submitted, and return the first that is as described.
+        """Check that a job was submitted, and return the first one that matches.
 
         Args:
             name: The job name.
-            payload: What the payload has: of an object, some members are enough, at any depth.
-            priority: A ``JobPriority`` or its word.
-            scheduled_for: When it is due: a time, a timedelta after the submit, or None for a job
-                that is not scheduled.
+            payload: The payload. It may contain only some members of an object, at any depth.
+            priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+            scheduled_for: When the job is due: a time, a timedelta after the submit, or None for a
+                job that is not scheduled.
             job_id: The id.
-            routing_key: The route; None for the flat lists.
-            max_retries: Attempts after which a failure is final.
+            routing_key: The route; None means the flat lists.
+            max_retries: The number of attempts after which a failure is final.
             description: The description.
-            times: How many jobs are as described; None is one or more.
+            times: How many jobs must match; None means one or more.
 
         Raises:
-            AssertionError: None was, or not as many; the message has what differs.
+            AssertionError: No job matches, or the number is wrong. The message shows the
+                differences.
         """
         __tracebackhide__ = True
         expected = Expected(
@@ -75,20 +76,20 @@ class Assertions(abc.ABC):
         max_retries: Union[int, NotGiven] = NOT_GIVEN,
         description: Union[str, NotGiven] = NOT_GIVEN,
     ) -> None:
-        """Make sure that no job was submitted that is as described; without a name, none at all.
+        """Check that no job was submitted that matches; without arguments, no job at all.
 
         Args:
             name: The job name.
-            payload: What the payload has, as for ``assert_submitted``.
-            priority: A ``JobPriority`` or its word.
-            scheduled_for: When it is due, as for ``assert_submitted``.
+            payload: The payload, as for ``assert_submitted``.
+            priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+            scheduled_for: When the job is due, as for ``assert_submitted``.
             job_id: The id.
-            routing_key: The route; None for the flat lists.
-            max_retries: Attempts after which a failure is final.
+            routing_key: The route; None means the flat lists.
+            max_retries: The number of attempts after which a failure is final.
             description: The description.
 
         Raises:
-            AssertionError: One was; the message shows it.
+            AssertionError: A job matches; the message shows it.
         """
         __tracebackhide__ = True
         expected = Expected(

@@ -46,14 +46,14 @@ class Rules:
 class Attempt:
     """A job that a worker has taken.
 
-    ``finish()`` carries it out. A test that wants to look in between iterates with ``async for``,
-    which does one step at a time and says which; what is never finished stays in ``processing``,
-    as after a worker's death.
+    ``finish()`` runs it. To look at Redis between two steps, use ``async for``: it does one step at
+    a time and returns its name. If you do not finish a job, it stays in ``processing``, as if the
+    worker was killed.
 
     Attributes:
         job_id: The id that was taken.
-        job: The job as its document described it; None where that is missing or unreadable.
-        error: What went wrong, once it has run; None after a success.
+        job: The job; None if its document is missing or unreadable.
+        error: The error, after it has run; None after a success.
     """
 
     def __init__(
@@ -104,7 +104,7 @@ class Attempt:
         return step
 
     async def finish(self) -> None:
-        """Do all that is left, in the pipelines of a Go worker."""
+        """Do all remaining steps, in the same pipelines as a Go worker."""
         if self._todo is None:
             await self._run()
         todo, self._todo = self._todo or [], []

@@ -15,7 +15,7 @@ __all__ = ["Clock", "ManualClock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """What the emulators know of time."""
+    """The clock of the emulators."""
 
     def now(self) -> datetime:
         """Return the current time, aware."""
@@ -54,11 +54,10 @@ class SystemClock:
 
 
 class ManualClock:
-    """A time that stands still until the test moves it, from any thread.
+    """A clock that moves only when the test moves it, from any thread.
 
     Args:
-        start: An aware datetime; by default the time of this machine, in whole seconds, as the
-            scheduler counts them.
+        start: An aware datetime. The default is the time of this machine, in whole seconds.
     """
 
     def __init__(self, start: Optional[datetime] = None) -> None:
@@ -76,7 +75,7 @@ class ManualClock:
         return self._now
 
     def advance(self, span: Seconds) -> datetime:
-        """Move the clock forwards and wake whoever sleeps until then.
+        """Move the clock forwards, and wake everything that sleeps until then.
 
         Args:
             span: Seconds or a timedelta, 0 or more.
@@ -91,7 +90,7 @@ class ManualClock:
             return self._move_to(self._now + delta)
 
     def advance_to(self, moment: datetime) -> datetime:
-        """Move the clock forwards to a moment; one that has passed changes nothing.
+        """Move the clock forwards to a moment; a moment in the past changes nothing.
 
         Args:
             moment: An aware datetime.

@@ -19,14 +19,15 @@ _POLL_INTERVAL = 0.05
 
 
 class EmbeddedBroker:
-    """fakeredis behind a real port: every client and every fault-free behaviour of the queue works.
+    """fakeredis behind a real port; all that the queue needs works, except Lua scripts.
 
-    It keeps its data in memory, knows no password, and speaks to this machine only. Use it as a
-    context manager, or call ``start`` and ``stop``; a stopped one can be started again, empty and
-    on another port.
+    It keeps its data in memory, has no password, and is reachable only from this machine. Use it as
+    a context manager, or call ``start`` and ``stop``. You can start it again: it is then empty and
+    has another port.
 
     Raises:
-        ImportError: When started without fakeredis, which the ``testing`` extra installs.
+        ImportError: From ``start``, if fakeredis is not installed; the extra ``testing`` installs
+            it.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class EmbeddedBroker:
 
     @property
     def port(self) -> int:
-        """The port; an error while the broker is stopped."""
+        """The port; raises while the broker is stopped."""
         if self._server is None:
             raise RuntimeError("the embedded broker is not running: call start()")
         port: int = self._server.server_address[1]
@@ -46,11 +47,11 @@ class EmbeddedBroker:
 
     @property
     def url(self) -> str:
-        """The URL for clients and workers; an error while the broker is stopped."""
+        """The URL for clients and workers; raises while the broker is stopped."""
         return f"redis://{_HOST}:{self.port}/0"
 
     def start(self: Self) -> Self:
-        """Start it, unless it runs; clients can connect when this returns."""
+        """Start it, if it does not run yet; clients can connect when this returns."""
         if self._server is None:
             server = make_server(_HOST)
             self._thread = threading.Thread(
@@ -62,7 +63,7 @@ class EmbeddedBroker:
         return self
 
     def stop(self) -> None:
-        """Close the port and all connections, and forget the data; nothing happens when stopped."""
+        """Close the port and all connections, and delete the data."""
         server, self._server = self._server, None
         thread, self._thread = self._thread, None
         if server is None or thread is None:
@@ -73,7 +74,7 @@ class EmbeddedBroker:
         thread.join(_STOP_LIMIT)
 
     def clear(self) -> None:
-        """Delete every key, of every database."""
+        """Delete all keys of all databases."""
         with socket.create_connection((_HOST, self.port), _STOP_LIMIT) as connection:
             connection.sendall(b"*1\r\n$8\r\nFLUSHALL\r\n")
             connection.recv(100)

@@ -1,4 +1,4 @@
-"""Handlers: what runs the jobs of each name, in a worker or a local queue."""
+"""Handlers: the functions that run the jobs of each name, in a worker or a local queue."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class Handlers:
-    """What takes handlers, before its start and after it."""
+    """An object with handlers; you can add them before and after its start."""
 
     def __init__(self) -> None:
         self._handlers: Dict[str, Handler] = {}
@@ -28,14 +28,15 @@ class Handlers:
     def handle(self, name: JobType[P, R], handler: Union[TypedHandler[P, R], Script]) -> None: ...
 
     def handle(self, name: Any, handler: Any) -> None:
-        """Run the jobs of a name with a handler, given before or after the start.
+        """Run all jobs of a name with a handler.
 
         Args:
-            name: The job name, or a ``JobType``; a later call for the same replaces its handler.
-            handler: Called with the ``Job``, or with the payload of a typed job: a plain function,
-                in a thread, or an async one. What it returns becomes the result, None stores no
-                data; what it raises fails the attempt, with ``str()`` of the exception as the
-                error; ``Panic`` crashes it. Or a script, such as ``fail(times=2)``.
+            name: The job name, or a ``JobType``. A later call with the same name replaces the
+                handler.
+            handler: A plain function (which runs in a thread), an async function, or a script such
+                as ``fail(times=2)``. It gets the ``Job``, or the payload of a typed job. Its return
+                value becomes the result; None stores no data. If it raises, the attempt fails, and
+                ``str()`` of the exception is the error. Raise ``Panic`` to simulate a panic in Go.
         """
         self._add(*named_handler(name, handler))
 
@@ -51,7 +52,7 @@ class Handlers:
     ) -> Callable[[TypedHandler[P, R]], TypedHandler[P, R]]: ...
 
     def handler(self, name: Any) -> Any:
-        """Return a decorator that does what ``handle`` does."""
+        """Return a decorator that does the same as ``handle``."""
 
         def register(handler: Any) -> Any:
             self.handle(name, handler)

@@ -70,29 +70,29 @@ class LocalQueue(Assertions, Handlers):
             client.submit_and_wait("add", {"a": 1, "b": 2}).get_result()
     ```
 
-    Works as ``with`` and as ``async with``, and serves clients of either kind. In the background,
-    handlers are called in threads of their own, async ones on the event loop of the queue's thread.
-    With ``background=False`` nothing runs before ``run_until_idle()``, which runs everything in
-    the caller's thread and skips the time in between.
+    Use it with ``with`` or ``async with``, and with clients of both kinds. In the background, each
+    plain handler runs in its own thread, and async handlers run on the event loop of the queue's
+    thread. With ``background=False`` jobs run only when you call ``run_until_idle()``: in the
+    caller's thread, without waiting for due times.
 
     Args:
-        redis_url: A Redis to work on; None starts an embedded broker, which needs the ``testing``
-            extra.
-        key_prefix: What every key starts with.
-        routing_keys: The routes to work for; None for the flat lists.
-        clock: The worker's, the scheduler's, and that of the clients which the queue gives; a
-            ``ManualClock`` stands still until it is moved. None is the time of this machine, and
-            a ``ManualClock`` with ``background=False``.
-        success_ttl: Expiry of a stored success. No clock moves an expiry.
-        failure_ttl: The same of a failure.
-        concurrency: Jobs that run at the same time in the background.
+        redis_url: A Redis to use. None starts an embedded broker, which needs the extra
+            ``testing``.
+        key_prefix: The beginning of every key.
+        routing_keys: The routes to work for; None means the flat lists.
+        clock: The clock of the worker, the scheduler and the queue's own clients. A ``ManualClock``
+            moves only when you move it. The default is the time of this machine, or a
+            ``ManualClock`` with ``background=False``.
+        success_ttl: How long Redis keeps a success, in real time.
+        failure_ttl: The same for a failure.
+        concurrency: How many jobs run at the same time in the background.
         background: Whether a worker and a scheduler run in the background.
-        strict: Whether a job without a handler is an error at once (``UnknownJobError``): where a
-            client of this queue submits it, else from ``run_until_idle()`` and at the end; it is
-            a dead letter without retries.
+        strict: True: a job without a handler raises ``UnknownJobError``, when a client of this
+            queue submits it, or else in ``run_until_idle()`` and at the end. The job becomes a dead
+            letter without retries.
 
     Attributes:
-        clock: The clock at the time.
+        clock: The clock that is used now.
     """
 
     def __init__(
@@ -144,7 +144,7 @@ class LocalQueue(Assertions, Handlers):
 
     @property
     def url(self) -> str:
-        """The URL for clients; of an embedded broker, only while it runs."""
+        """The URL for clients. With an embedded broker, it exists only while the queue runs."""
         if self._given_url is not None:
             return self._given_url
         if self._broker is None:
@@ -159,19 +159,19 @@ class LocalQueue(Assertions, Handlers):
             self._worker._add(name, handler)
 
     def client(self, **settings: Any) -> Client:
-        """Return a blocking client of this queue, connected, which takes *now* from its clock.
+        """Return a connected blocking client of this queue, which uses the queue's clock.
 
         Args:
-            settings: What ``Client`` takes besides the URL.
+            settings: Arguments of ``Client``, except the URL.
         """
         settings = {"key_prefix": self._key_prefix, **settings}
         return blocking_client(self.url, settings, _ClockOf(self).now, self._journal.note_job)
 
     def async_client(self, **settings: Any) -> AsyncClient:
-        """Return a client of this queue, not yet connected, which takes *now* from its clock.
+        """Return an async client of this queue, not yet connected, which uses the queue's clock.
 
         Args:
-            settings: What ``AsyncClient`` takes besides the URL.
+            settings: Arguments of ``AsyncClient``, except the URL.
         """
         settings = {"key_prefix": self._key_prefix, **settings}
         return async_client(self.url, settings, _ClockOf(self).now, self._journal.note_job)
@@ -181,24 +181,24 @@ class LocalQueue(Assertions, Handlers):
     def run_until_idle(
         self, within: Union[Seconds, datetime, None] = None, *, limit: int = 10_000
     ) -> List[Run]:
-        """Run everything that is due, in this thread, and return what happened.
+        """Run all jobs that are due, in this thread, and return the attempts.
 
-        A worker in the background is stopped first, for good. Jobs run one after the other, in the
-        order in which a worker takes them. Nothing sleeps.
+        Jobs run one after the other, in the order in which a worker takes them. It never sleeps. If
+        a worker runs in the background, it is stopped first and does not start again.
 
         Args:
-            within: How far the clock may be moved, in all, to jobs that are due later, retries
-                included: seconds, a timedelta, or a time. None leaves it alone. The clock ends at
-                the last due time that it was moved to; where it is this machine's, a
-                ``ManualClock`` takes its place.
-            limit: After how many attempts it gives up.
+            within: How far the clock may move in total, to run jobs that are due later, retries
+                included: seconds, a timedelta, or a time. None does not move it. The clock stops at
+                the last due time. If the queue uses the time of this machine, a ``ManualClock``
+                replaces it.
+            limit: It gives up after this many attempts.
 
         Returns:
-            Each attempt since the start, or since the last call.
+            The attempts since the start, or since the last call.
 
         Raises:
-            RuntimeError: The queue is not running; there is no end to its jobs; or this thread has
-                a running event loop, which ``run_until_idle_async()`` is for.
+            RuntimeError: The queue is not running; its jobs never end; or this thread has a running
+                event loop (then use ``run_until_idle_async()``).
             UnknownJobError: In strict mode, a job without a handler was taken.
             ConnectionError: Redis can't be reached.
         """
@@ -215,17 +215,17 @@ class LocalQueue(Assertions, Handlers):
     async def run_until_idle_async(
         self, within: Union[Seconds, datetime, None] = None, *, limit: int = 10_000
     ) -> List[Run]:
-        """Do the same on the running event loop, which async handlers share with the caller.
+        """Do the same as ``run_until_idle``, on the running event loop.
 
         Args:
-            within: How far the clock may be moved, as for ``run_until_idle``.
-            limit: After how many attempts it gives up.
+            within: How far the clock may move, as for ``run_until_idle``.
+            limit: It gives up after this many attempts.
 
         Returns:
-            Each attempt since the start, or since the last call.
+            The attempts since the start, or since the last call.
 
         Raises:
-            RuntimeError: The queue is not running, or there is no end to its jobs.
+            RuntimeError: The queue is not running, or its jobs never end.
             UnknownJobError: In strict mode, a job without a handler was taken.
             ConnectionError: Redis can't be reached.
         """
@@ -236,7 +236,7 @@ class LocalQueue(Assertions, Handlers):
 
     @property
     def runs(self) -> List[Run]:
-        """Each attempt at a job since the start, in the order in which they ended."""
+        """All attempts since the start, in the order in which they ended."""
         return list(self._journal.runs)
 
     def _steps(self, within: Union[Seconds, datetime, None], limit: int) -> Steps:
@@ -292,9 +292,9 @@ class LocalQueue(Assertions, Handlers):
 
     @property
     def submitted(self) -> SubmittedJobs:
-        """The jobs that were submitted, whichever client did it, in their order.
+        """The jobs that any client has submitted, in the order of the submits.
 
-        Those of the queue's own clients are as they were submitted, the others as they are now.
+        Jobs of the queue's own clients are shown as they were submitted, others as they are now.
         """
         if self._thread is None:
             raise RuntimeError("the local queue is not running: use it in a with statement")
@@ -306,12 +306,12 @@ class LocalQueue(Assertions, Handlers):
     # -- life ------------------------------------------------------------------------------------
 
     def start(self: Self) -> Self:
-        """Start everything, unless it runs; clients can connect when this returns.
+        """Start everything, if it does not run yet; clients can connect when this returns.
 
         Raises:
             ImportError: There is no ``redis_url`` and fakeredis is not installed.
             ConnectionError: The Redis of ``redis_url`` can't be reached.
-            ValueError: An argument is refused.
+            ValueError: An argument is not valid.
         """
         if self._thread is not None:
             return self
@@ -328,7 +328,7 @@ class LocalQueue(Assertions, Handlers):
         return self
 
     def stop(self) -> None:
-        """End everything; with an embedded broker the data are gone."""
+        """Stop everything; the data of an embedded broker is lost."""
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.close()

@@ -69,10 +69,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> 
 
 @pytest.fixture(scope="session")
 def bananas_broker(request: pytest.FixtureRequest) -> Iterator[Union[EmbeddedBroker, RealBroker]]:
-    """A broker without a worker, for all tests of the session; with xdist, of each process.
+    """A broker without a worker, for all tests of the session (with xdist, of each process).
 
-    An embedded one, or a database of the Redis that ``--bananas-redis-url``, or the setting
-    ``bananas_redis_url`` in ``pytest.ini``, names.
+    It is an embedded broker. With ``--bananas-redis-url``, or the setting ``bananas_redis_url`` in
+    ``pytest.ini``, it is a database of that Redis.
     """
     config = request.config
     url = config.getoption("bananas_redis_url") or config.getini("bananas_redis_url")
@@ -84,10 +84,10 @@ def bananas_broker(request: pytest.FixtureRequest) -> Iterator[Union[EmbeddedBro
 
 @pytest.fixture
 def bananas_clock(request: pytest.FixtureRequest) -> Clock:
-    """The clock of ``bananas_queue``; a project may override it.
+    """The clock of ``bananas_queue``; you can override this fixture.
 
-    That of the marker ``bananas(clock=...)``; without it this machine's, and a ``ManualClock`` in a
-    test that is marked with ``bananas(background=False)``.
+    It is the clock of the marker ``bananas(clock=...)``. Without the marker it is the time of this
+    machine, or a ``ManualClock`` with ``bananas(background=False)``.
     """
     settings = _settings(request.node)
     clock: Optional[Clock] = settings.get("clock")
@@ -100,9 +100,9 @@ def bananas_queue(
     bananas_broker: Union[EmbeddedBroker, RealBroker],
     bananas_clock: Clock,
 ) -> Iterator[LocalQueue]:
-    """An empty queue with a running worker and scheduler: give it handlers with ``handle()``.
+    """An empty queue with a running worker and scheduler; add handlers with ``handle()``.
 
-    The marker ``bananas`` has what ``LocalQueue`` is to be made with:
+    Use the marker ``bananas`` to pass arguments of ``LocalQueue``:
     ``@pytest.mark.bananas(background=False, strict=True)``.
     """
     bananas_broker.clear()
@@ -123,16 +123,16 @@ def _settings(item: pytest.Item) -> Dict[str, Any]:
 
 @pytest.fixture
 def bananas_client(bananas_queue: LocalQueue) -> Iterator[Client]:
-    """A blocking client of ``bananas_queue``, which takes *now* from the queue's clock."""
+    """A blocking client of ``bananas_queue``, which uses the queue's clock."""
     with bananas_queue.client() as client:
         yield client
 
 
 @pytest.fixture
 def bananas_async_client(bananas_queue: LocalQueue) -> AsyncClient:
-    """A client of ``bananas_queue`` for the test's own event loop, whichever plugin runs it.
+    """An async client of ``bananas_queue`` for the event loop of the test; works with any plugin.
 
-    It takes *now* from the queue's clock. Use it as ``async with bananas_async_client as client``,
-    which connects and closes it.
+    It uses the queue's clock. Write ``async with bananas_async_client as client``, which connects
+    and closes it.
     """
     return bananas_queue.async_client()

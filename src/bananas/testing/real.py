@@ -18,16 +18,16 @@ _SOME = 500
 
 
 class RealBroker:
-    """What ``bananas_broker`` is where the tests run on a Redis that was given.
+    """The value of ``bananas_broker`` if the tests run on a real Redis.
 
-    Starting it refuses a database that holds jobs which no tests have left there, and marks it as
-    one for tests. Only what is the queue's is deleted.
+    ``start`` refuses a database with jobs that are not from tests, and marks the database as one
+    for tests. Only keys of the queue are deleted.
 
     Args:
         redis_url: The Redis, with the database.
 
     Raises:
-        ValueError: The URL is refused.
+        ValueError: The URL is not valid.
     """
 
     def __init__(self, redis_url: str) -> None:
@@ -40,10 +40,10 @@ class RealBroker:
         return "<RealBroker>"
 
     def start(self: Self) -> Self:
-        """Make sure of the database.
+        """Check and mark the database.
 
         Raises:
-            RuntimeError: It holds jobs that are not of tests.
+            RuntimeError: The database contains jobs that are not from tests.
             ConnectionError: Redis can't be reached.
         """
         if self._thread is None:
@@ -64,7 +64,7 @@ class RealBroker:
             thread.stop()
 
     def clear(self) -> None:
-        """Delete all that is the queue's, in this database."""
+        """Delete all keys of the queue in this database."""
         if self._thread is None:
             raise RuntimeError("the broker is not running: call start()")
         self._thread.run(self._clear())

@@ -1,4 +1,4 @@
-"""Run: one attempt at a job that a worker has made, as a test looks back at it."""
+"""Run: one attempt of a job, for a test to look at."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Outcome", "Run"]
 
 
 class Outcome(str, enum.Enum):
-    """What became of the job with one attempt; equal to its word: ``run.outcome == "retry"``."""
+    """The outcome of an attempt; you can compare it with a text: ``run.outcome == "retry"``."""
 
     SUCCEEDED = "succeeded"
     RETRY = "retry"
@@ -24,19 +24,20 @@ class Outcome(str, enum.Enum):
 
 @dataclass(frozen=True)
 class Run:
-    """One attempt at a job.
+    """One attempt of a job.
 
     Attributes:
         job_id: The job.
-        name: Its name; empty where the document was missing or unreadable.
+        name: The name of the job; empty if its document was missing or unreadable.
         attempt: 1 for the first attempt, 2 for the first retry, and so on.
-        outcome: ``succeeded``; ``retry`` where it failed and is tried again; ``dead`` where it
-            failed for good; ``lost`` where the worker crashed and left it in ``processing``.
+        outcome: ``succeeded``; ``retry`` if it failed and another attempt follows; ``dead`` if it
+            failed with no retries left; ``lost`` if the worker crashed and left the job in
+            ``processing``.
         at: When the attempt began, by the queue's clock.
-        value: What the handler returned.
-        error: What the attempt has recorded as its error; empty after a success.
-        retry_at: When the next attempt is due; None where there is none.
-        exception: What the handler raised; None where it raised nothing.
+        value: The return value of the handler.
+        error: The error text of the attempt; empty after a success.
+        retry_at: When the next attempt is due; None if there is none.
+        exception: The exception from the handler; None if it raised nothing.
     """
 
     job_id: str

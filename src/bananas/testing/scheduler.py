@@ -28,21 +28,21 @@ _AFTER_AN_ERROR = 0.5
 
 
 class SchedulerEmulator:
-    """Looks once a second of its clock for jobs that are due, both scheduled ones and retries.
+    """Looks for due jobs, scheduled ones and retries, once a second of its clock.
 
-    In the background: ``async with scheduler``, or ``start()`` and ``stop()``; under a
-    ``ManualClock`` it looks again when the test has moved the clock by a second. One look at a
-    time: ``move_due()``, ended with ``stop()`` too. One scheduler belongs to one event loop.
+    To run it in the background, write ``async with scheduler``, or call ``start()`` and ``stop()``.
+    With a ``ManualClock`` it looks again when the test has moved the clock by a second. To look
+    once, call ``move_due()``, and ``stop()`` at the end. A scheduler belongs to one event loop.
 
     Args:
-        redis_url: Where the queue is.
-        key_prefix: What every key starts with.
-        clock: Tells what is due.
-        default_route: Where jobs whose document names no route go: None for the flat lists;
-            ``default`` in a deployment with routing.
+        redis_url: The URL of Redis.
+        key_prefix: The beginning of every key.
+        clock: The clock that decides which jobs are due.
+        default_route: The route of jobs without a route in their document. None means the flat
+            lists; use ``default`` for a server with routing.
 
     Raises:
-        ValueError: An argument is refused.
+        ValueError: An argument is not valid.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class SchedulerEmulator:
         self._task: Optional[asyncio.Task[None]] = None
 
     async def move_due(self) -> List[str]:
-        """Queue every job whose score is not above the current whole second.
+        """Queue every job that is due in the current second or before.
 
-        The document loses ``scheduled_for`` and nothing else changes in it, neither ``status`` nor
-        ``updated_at``. An id whose document is missing or unreadable stays where it is.
+        It removes ``scheduled_for`` from the document and changes nothing else in it. If a document
+        is missing or unreadable, the id stays among the scheduled jobs.
 
         Returns:
             The ids that were moved, in the order in which they were due.
@@ -95,7 +95,7 @@ class SchedulerEmulator:
         return True
 
     async def next_due(self) -> Optional[datetime]:
-        """Return when the next job is due after the current second; None where none waits.
+        """Return when the next job is due after the current second; None if there is none.
 
         Raises:
             ConnectionError: Redis can't be reached.
@@ -112,17 +112,17 @@ class SchedulerEmulator:
             return datetime.max.replace(tzinfo=UTC)
 
     async def start(self) -> None:
-        """Begin to look in the background.
+        """Start in the background.
 
         Raises:
-            ConnectionError: Redis can't be reached now; once started, it tries again and again.
+            ConnectionError: Redis can't be reached now. Later it tries again until Redis is back.
         """
         if self._task is None:
             await self._wire.call(("PING",))
             self._task = asyncio.create_task(self._watch(), name="bananas scheduler")
 
     async def stop(self) -> None:
-        """Look no more, and close the connection."""
+        """Stop, and close the connection."""
         task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait(task)

@@ -1,4 +1,4 @@
-"""Scripted handlers: what a worker does with a job, said in one word."""
+"""Scripted handlers, such as ``fail(times=2)``, in place of functions."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Script:
         return f"<bananas.testing.{self._name}>"
 
 
-#: What runs a job: called with it, plain or async; it returns a JSON value, or None for no data,
-#: and raises what the failed attempt records. Or a script.
+#: The handler of a job: a plain or async function that gets the ``Job``, or a script. It returns a
+#: JSON value, or None for no data. If it raises, the attempt fails.
 Handler = Union[Callable[[Job], Union[Any, Awaitable[Any]]], Script]
 
 
@@ -101,9 +101,9 @@ def fail(
     """Return a handler that fails.
 
     Args:
-        error: What the failed attempt records: a text, or an exception to raise.
-        times: How many attempts at each job fail; None is all of them.
-        then: What handles the attempts after those; None succeeds without data.
+        error: The error of the failed attempt: a text, or an exception to raise.
+        times: How many attempts of each job fail; None is all of them.
+        then: The handler for the next attempts; None succeeds without data.
     """
 
     def call(job: Job) -> Any:
@@ -118,12 +118,12 @@ def panic(
     times: Optional[int] = None,
     then: Optional[Handler] = None,
 ) -> Script:
-    """Return a handler that panics: the attempt fails, and no result is stored or announced.
+    """Return a handler that panics: the attempt fails, and no result is stored.
 
     Args:
-        error: What the failed attempt records, after ``panic: ``.
-        times: How many attempts at each job panic; None is all of them.
-        then: What handles the attempts after those; None succeeds without data.
+        error: The error of the failed attempt, after ``panic: ``.
+        times: How many attempts of each job panic; None is all of them.
+        then: The handler for the next attempts; None succeeds without data.
     """
 
     def play(job: Job, plan: Plan) -> Handler:
@@ -137,11 +137,11 @@ def panic(
 
 
 def unhandled(*, times: Optional[int] = None, then: Optional[Handler] = None) -> Script:
-    """Return what stands for a worker without a handler: it fails, and no result is stored.
+    """Return a handler that fails like a worker without a handler: no result is stored.
 
     Args:
-        times: How many attempts at each job fail so; None is all of them.
-        then: What handles the attempts after those; None succeeds without data.
+        times: How many attempts of each job fail; None is all of them.
+        then: The handler for the next attempts; None succeeds without data.
     """
 
     def play(job: Job, plan: Plan) -> None:
@@ -151,14 +151,14 @@ def unhandled(*, times: Optional[int] = None, then: Optional[Handler] = None) ->
 
 
 def slow(span: Seconds, then: Optional[Handler] = None) -> Script:
-    """Return a handler that takes its time.
+    """Return a slow handler.
 
-    ``run_until_idle`` moves a ``ManualClock`` by this span and does not wait; a worker in the
-    background waits until the queue's clock has moved on.
+    ``run_until_idle`` moves a ``ManualClock`` by this time and does not wait. A worker in the
+    background waits until the queue's clock has moved by this time.
 
     Args:
         span: Seconds, or a timedelta.
-        then: What handles the job afterwards; None succeeds without data.
+        then: The handler that runs after this time; None succeeds without data.
     """
     seconds = check_seconds(span, "span")
     if seconds < 0:
@@ -172,10 +172,10 @@ def slow(span: Seconds, then: Optional[Handler] = None) -> Script:
 
 
 def lose_notification(then: Optional[Handler] = None) -> Script:
-    """Return a handler whose result is stored, but not announced: a wait finds it later.
+    """Return a handler whose result is stored without a notification; a wait finds it later.
 
     Args:
-        then: What handles the job; None succeeds without data.
+        then: The handler that makes the result; None succeeds without data.
     """
 
     def play(job: Job, plan: Plan) -> Handler:
@@ -192,16 +192,16 @@ def crash_worker(
     times: Optional[int] = None,
     then: Optional[Handler] = None,
 ) -> Script:
-    """Return a handler under which the worker dies: the job stays in ``processing``.
+    """Return a handler that kills the worker: the job stays in ``processing``.
 
-    Nothing brings it back by itself. The queue's worker goes on with other jobs, as another one
-    would.
+    The job does not run again by itself. The queue's worker goes on with other jobs, like a second
+    worker.
 
     Args:
-        after: The last step that the worker has done; None is none, the handler was not called.
-        doing: What handles the job until then; None succeeds without data.
-        times: How many attempts at each job end so; None is all of them.
-        then: What handles the attempts after those; None succeeds without data.
+        after: The last step that the worker does before. None: it does not call the handler.
+        doing: The handler that runs before; None succeeds without data.
+        times: How many attempts of each job end in this way; None is all of them.
+        then: The handler for the next attempts; None succeeds without data.
     """
 
     def play(job: Job, plan: Plan) -> Optional[Handler]:

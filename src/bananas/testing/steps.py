@@ -1,4 +1,4 @@
-"""Step: what Redis sees of an attempt at a job, one after the other."""
+"""Step: the steps of an attempt that can be seen in Redis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Step"]
 
 
 class Step(enum.Enum):
-    """What has just been done for a job; Redis sees a failure or a success in this order."""
+    """The last step of an attempt; workers do these steps in this order."""
 
     RAN = "the handler has returned or raised; Redis knows nothing yet"
     STORED = "the result is stored"

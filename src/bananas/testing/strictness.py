@@ -9,7 +9,7 @@ __all__ = ["UnknownJobError", "no_handler", "similar"]
 
 
 class UnknownJobError(AssertionError):
-    """In strict mode: a job was submitted, or taken, whose name no handler was given for."""
+    """In strict mode, a job was submitted or taken that has no handler."""
 
 
 def no_handler(name: str, names: Collection[str]) -> str:

@@ -1,4 +1,4 @@
-"""SubmittedJobs: the jobs that were submitted to a local queue, to be looked at by a test."""
+"""SubmittedJobs: the jobs that were submitted to a local queue."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SHOWN = 10
 
 
 class SubmittedJobs(List[Job]):
-    """A list of jobs in the order in which they were submitted."""
+    """A list of jobs, in the order of their submits."""
 
     @property
     def names(self) -> List[str]:
@@ -37,17 +37,17 @@ class SubmittedJobs(List[Job]):
         max_retries: Union[int, NotGiven] = NOT_GIVEN,
         description: Union[str, NotGiven] = NOT_GIVEN,
     ) -> SubmittedJobs:
-        """Return those that are as described; what is not given may be anything.
+        """Return the jobs that match all given arguments.
 
         Args:
             name: The job name.
-            payload: What the payload has: of an object, some members are enough, at any depth.
-            priority: A ``JobPriority`` or its word.
-            scheduled_for: When it is due: a time, a timedelta after the submit, or None for a job
-                that is not scheduled.
+            payload: The payload. It may contain only some members of an object, at any depth.
+            priority: ``"high"``, ``"normal"`` or ``"low"``, or a ``JobPriority``.
+            scheduled_for: When the job is due: a time, a timedelta after the submit, or None for a
+                job that is not scheduled.
             job_id: The id.
-            routing_key: The route; None for the flat lists.
-            max_retries: Attempts after which a failure is final.
+            routing_key: The route; None means the flat lists.
+            max_retries: The number of attempts after which a failure is final.
             description: The description.
         """
         expected = Expected(
@@ -56,7 +56,7 @@ class SubmittedJobs(List[Job]):
         return SubmittedJobs(job for job in self if expected.fits(job))
 
     def missing(self, expected: Expected, times: Optional[int], found: SubmittedJobs) -> str:
-        """Say that a job was not submitted as expected, with what comes closest."""
+        """Return the message that no job matches, with the most similar one."""
         what = "no job" if not found else f"{len(found)} jobs, not {times},"
         lines = [f"{what} {_described(expected)} submitted"]
         same = [job for job in self if job.name == expected.name]
@@ -70,7 +70,7 @@ class SubmittedJobs(List[Job]):
         return "\n".join([*lines, f"  submitted: {self._counted(expected)}"])
 
     def unwanted(self, expected: Expected) -> str:
-        """Say that these jobs should not have been submitted."""
+        """Return the message that these jobs should not have been submitted."""
         what = f"{len(self)} job{'' if len(self) == 1 else 's'} {_described(expected)} submitted"
         return "\n".join([what, *(f"  {_one(job)}" for job in self[:_SHOWN])])
 

@@ -15,7 +15,7 @@ __all__ = ["TypedHandler", "named_handler"]
 P = TypeVar("P")
 R = TypeVar("R")
 
-#: What runs a typed job: called with its payload, plain (then in a thread) or async.
+#: The handler of a typed job: a plain (run in a thread) or async function that gets its payload.
 TypedHandler = Callable[[P], Union[R, Awaitable[R]]]
 
 

@@ -33,25 +33,25 @@ _AFTER_AN_ERROR = 0.5
 
 
 class WorkerEmulator(Handlers):
-    """A worker whose every write to Redis, and the order of them, are those of a Go worker.
+    """A worker that writes the same data to Redis as a Go worker, in the same order.
 
-    In the background: ``async with worker``, or ``start()`` and ``stop()``. Step by step, for a
-    test that wants to see what lies between: ``run_one()``, or ``take()`` and then one step at a
-    time; end that with ``stop()`` too. One worker belongs to one event loop.
+    To run it in the background, write ``async with worker``, or call ``start()`` and ``stop()``. To
+    run single jobs, call ``run_one()``. To run single steps of a job, call ``take()``. Call
+    ``stop()`` at the end. A worker belongs to one event loop.
 
     Args:
-        redis_url: Where the queue is.
-        key_prefix: What every key starts with.
-        routing_keys: The routes to work for; None for the flat lists.
-        clock: Tells the time that is written, and that retries are counted from.
-        success_ttl: Expiry of a stored success.
-        failure_ttl: The same of a failure.
-        concurrency: Jobs that run at the same time in the background.
-        strict: Whether a job without a handler is a dead letter at once, without retries.
-        report: Called with each attempt, once it has run and before Redis knows what it came to.
+        redis_url: The URL of Redis.
+        key_prefix: The beginning of every key.
+        routing_keys: The routes to work for; None means the flat lists.
+        clock: The clock for written times and for retries.
+        success_ttl: How long Redis keeps a success.
+        failure_ttl: The same for a failure.
+        concurrency: How many jobs run at the same time in the background.
+        strict: True: a job without a handler becomes a dead letter at once, without retries.
+        report: Called with each attempt after it has run, before its outcome is written to Redis.
 
     Raises:
-        ValueError: An argument is refused.
+        ValueError: An argument is not valid.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class WorkerEmulator(Handlers):
         return f"<WorkerEmulator of {', '.join(sorted(self._handlers)) or 'nothing'}>"
 
     async def take(self) -> Optional[Attempt]:
-        """Move the next id to ``processing`` and read its document; None where nothing waits.
+        """Move the next id to ``processing`` and read its document; None if no job waits.
 
         Raises:
             ConnectionError: Redis can't be reached.
@@ -102,7 +102,7 @@ class WorkerEmulator(Handlers):
         return await self._take(self._wire)
 
     async def waiting(self) -> int:
-        """Return how many jobs wait in the lists that this worker empties.
+        """Return how many jobs wait in the lists of this worker.
 
         Raises:
             ConnectionError: Redis can't be reached.
@@ -110,17 +110,17 @@ class WorkerEmulator(Handlers):
         return sum(await self._wire.call(*[("LLEN", name) for name in self._lists]))
 
     async def run_one(self) -> Optional[Attempt]:
-        """Take the next job and carry it out; None where nothing waits."""
+        """Take the next job and run it; None if no job waits."""
         attempt = await self.take()
         if attempt is not None:
             await attempt.finish()
         return attempt
 
     async def start(self) -> None:
-        """Begin to work in the background.
+        """Start in the background.
 
         Raises:
-            ConnectionError: Redis can't be reached now; once started, it tries again and again.
+            ConnectionError: Redis can't be reached now. Later it tries again until Redis is back.
         """
         if self._tasks:
             return
@@ -133,11 +133,11 @@ class WorkerEmulator(Handlers):
         ]
 
     async def stop(self, grace: float = 1.0) -> None:
-        """Take no more jobs, and close the connections.
+        """Stop taking jobs, and close the connections.
 
         Args:
-            grace: Seconds to wait for handlers that run; then they are left to themselves, and
-                their ids in ``processing``.
+            grace: Seconds to wait for running handlers. After this, their ids stay in
+                ``processing``.
         """
         self._stopping = True
         tasks, self._tasks = self._tasks, []
