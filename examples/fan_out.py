@@ -22,7 +22,7 @@ async def main(url: str) -> None:
 
 
 def square(job: Job) -> int:
-    """Stand in for the handler that a Go worker would have."""
+    """Replace the handler of a Go worker."""
     number: int = job.payload["n"]
     return number * number
 

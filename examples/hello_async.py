@@ -14,7 +14,7 @@ async def main(url: str) -> None:
         result = await client.wait_for_result(job_id, timeout=30)
         print(result.get_result())
 
-        # Or both at once; awaiting many of them at a time costs no more connections.
+        # Or in one call. Many waits at the same time share one connection.
         names = ["Barbara", "Grace", "Radia"]
         waits = [client.submit_and_wait("greet", {"name": name}) for name in names]
         for result in await asyncio.gather(*waits):
@@ -22,7 +22,7 @@ async def main(url: str) -> None:
 
 
 def greet(job: Job) -> str:
-    """Stand in for the handler that a Go worker would have."""
+    """Replace the handler of a Go worker."""
     return f"hello, {job.payload['name']}"
 
 

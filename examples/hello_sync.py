@@ -13,12 +13,12 @@ def main(url: str) -> None:
         result = client.wait_for_result(job_id, timeout=30)
         print(result.get_result())
 
-        # A client may be shared by any number of threads, and outlives a fork.
+        # Any number of threads can share one client, and it works after a fork.
         print(client.submit_and_wait("greet", {"name": "Grace"}).get_result(str))
 
 
 def greet(job: Job) -> str:
-    """Stand in for the handler that a Go worker would have."""
+    """Replace the handler of a Go worker."""
     return f"hello, {job.payload['name']}"
 
 

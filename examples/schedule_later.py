@@ -26,7 +26,7 @@ async def main(url: str) -> None:
 
 
 def remind(job: Job) -> str:
-    """Stand in for the handler that a Go worker would have."""
+    """Replace the handler of a Go worker."""
     return f"time for {job.payload['text']}"
 
 

@@ -1,4 +1,4 @@
-"""Celery tasks that leave work to Go workers: ``celery -A tasks worker``."""
+"""Celery tasks that submit jobs for Go workers: ``celery -A tasks worker``."""
 
 import os
 from functools import lru_cache
@@ -21,12 +21,12 @@ def client() -> bananas.Client:
     retry_backoff=True,
 )
 def order_report(self: Task, month: str) -> str:
-    # A task that is run again has the same id, and with it finds the job of the first time.
+    # If Celery runs the task again, its id is the same, so the job is queued once.
     return client().submit_job("report", {"month": month}, job_id=self.request.id)
 
 
 @app.task
 def mail_report(job_id: str) -> str:
-    # It waits, and takes the place of another task meanwhile: give it a time limit.
+    # While it waits, its process can run no other task: set a time limit.
     result = client().wait_for_result(job_id, timeout=60)
     return f"sent: {result.get_result(str)}"

@@ -30,14 +30,14 @@ from bananas.fastapi import (
 
 @dataclass
 class Order:
-    """What a caller sends, and the handler gets."""
+    """The body of a request, and the payload of the job."""
 
     month: str
 
 
 @dataclass
 class Report:
-    """What the handler returns, and the caller gets."""
+    """The result of the job, and the answer."""
 
     pages: int
 
@@ -56,8 +56,8 @@ async def order_report(
     key: IdempotencyKey = None,
     wait: float = 0,
 ) -> Report:
-    """Answer with the report, or after ``wait`` seconds with 202 and where it will be."""
-    job_id = idempotent_job_id(request, key, tenant="one")  # whose key it is
+    """Answer with the report, or after ``wait`` seconds with 202 and its address."""
+    job_id = idempotent_job_id(request, key, tenant="one")  # the caller's account
     job_id = await submit_once(client, REPORT.spec(order, job_id=job_id))
     return (await wait_for_job(request, job_id, min(wait, 20))).get_result(Report)
 
@@ -74,13 +74,13 @@ async def follow_report(request: Request, job_id: JobId) -> Response:
 
 @app.get("/healthz")
 def is_alive(client: BananasClient) -> ClientStats:
-    """Ask nobody: the process lives."""
+    """Answer without I/O: the process is alive."""
     return client.stats()
 
 
 @app.get("/readyz")
 async def is_ready(client: BananasClient) -> Dict[str, int]:
-    """Ask Redis; where it can't be reached, the answer is 503."""
+    """Ask Redis; if it can't be reached, the answer is 503."""
     depths = await client.queue.depths()
     return {"queued": depths.total_queued, "dead": depths.dead}
 

@@ -1,4 +1,4 @@
-"""Have workers make reports: ``flask --app reports run``."""
+"""Order reports over HTTP: ``flask --app reports run``."""
 
 import os
 from typing import Any, Dict, Mapping, Optional, Tuple
@@ -35,7 +35,7 @@ def fetch(job_id: str) -> Dict[str, str]:
 
 
 def start_local_worker() -> str:
-    """Stand in for Redis and a Go worker, in this process, and return the URL."""
+    """Start a local queue, in place of Redis and a Go worker, and return its URL."""
     queue = LocalQueue()
     queue.handle("report", make_report)
     return queue.start().url

@@ -8,13 +8,13 @@ from .local_worker import make_report
 
 
 class ReportTest(TestCase):
-    """A report from order to answer."""
+    """Order a report, and fetch it."""
 
     def test_a_report_is_ordered_and_fetched(self) -> None:
         with LocalQueue() as queue, override_settings(BANANAS={"URL": queue.url}):
             queue.handle("report", make_report)
-            # The transaction of a TestCase is never committed:
-            # this calls what waits for it.
+            # A TestCase never commits its transaction, so this
+            # calls the functions that wait for the commit.
             with self.captureOnCommitCallbacks(execute=True):
                 ordered = self.client.post("/reports", {"month": "2025-01"})
             fetched = self.client.get(ordered["Location"])

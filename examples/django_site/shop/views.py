@@ -1,4 +1,4 @@
-"""Reports are ordered by a view that blocks, and fetched by one that awaits."""
+"""A blocking view orders a report, and an async view fetches it."""
 
 from django.db import transaction
 from django.http import HttpRequest, JsonResponse
