@@ -138,8 +138,8 @@ class BlockingQueue(BlockingPart):
         Args:
             routing_keys: More routes to count; None means the flat lists. The client's route is
                 always counted.
-            discover: True also looks for other routes. It goes through all keys of Redis in short
-                steps, half a second for a million keys. It can't find routes without waiting jobs.
+            discover: True also looks for other routes with waiting jobs, in short steps through all
+                keys of Redis: half a second for a million keys.
 
         Raises:
             ValueError: A routing key is not valid.
@@ -164,11 +164,9 @@ class BlockingQueue(BlockingPart):
         given twice. A job that stays in its place is always given.
 
         Args:
-            place: ``"queued"`` (newest first), ``"scheduled"`` (next due first, retries included),
-                ``"retrying"`` (only the retries), ``"taken"`` (latest first) or ``"dead"`` (oldest
-                first).
-            routing_key: Only for queued jobs: their route. The default is the client's route; None
-                means the flat lists.
+            place: ``"queued"`` (newest first), ``"scheduled"`` (next due first, with retries),
+                ``"retrying"``, ``"taken"`` (latest first) or ``"dead"`` (oldest first).
+            routing_key: Only for queued jobs: their route. None means the flat lists.
             priority: Only for queued jobs: their priority. None is all, high first.
             limit: The maximum number of jobs; None is all.
 
