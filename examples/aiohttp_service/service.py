@@ -25,7 +25,7 @@ routes = web.RouteTableDef()
 
 @routes.post("/reports")
 async def order_report(request: web.Request) -> web.Response:
-    job_id = idempotent_job_id(request, tenant="one")  # whose key it is
+    job_id = idempotent_job_id(request, tenant="one")  # the caller's account
     spec = JobSpec("report", await request.json(), job_id=job_id)
     return accepted(request, await submit_once(client_of(request), spec))
 
