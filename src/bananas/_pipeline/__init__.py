@@ -1,6 +1,6 @@
 """Submits and reads of all callers, in shared pipelines on one connection."""
 
-from .auto_pipeline import AutoPipeline, LostConnection
+from .auto_pipeline import AutoPipeline
 from .connection_owner import LARGE
 from .requests import NotQueued, Submit
 from .transaction import Entry, Outcomes, Transaction
@@ -9,7 +9,6 @@ __all__ = [
     "LARGE",
     "AutoPipeline",
     "Entry",
-    "LostConnection",
     "NotQueued",
     "Outcomes",
     "Submit",

@@ -15,7 +15,7 @@ from .recovery import LinkFacts
 from .requests import SILENCE, Call, Callback, NotQueued, Submit
 from .transaction import Entry
 
-__all__ = ["AutoPipeline", "LostConnection"]
+__all__ = ["AutoPipeline"]
 
 _UNLIMITED = 1_000_000
 

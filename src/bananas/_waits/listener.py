@@ -70,7 +70,7 @@ class Listener:
         self._connection_log = ConnectionLog("results")
         self._is_flush_awaited = False
         self._linger: Optional[asyncio.TimerHandle] = None
-        self._wake: Optional[asyncio.Future[None]] = None
+        self._backoff = Backoff(_FIRST_BACKOFF, _LONGEST_BACKOFF, random.random)
         self._beat = Timer(self._on_beat)
         self._last_read = 0.0
         self._pinged = False
@@ -83,7 +83,7 @@ class Listener:
         is_subscribed = self._channels.want(job_id)
         if self._link is not None and not is_subscribed:
             self._flush_soon()
-        if self._wake is not None or self._task is None or self._task.done():
+        if self._task is None or self._task.done():
             self.keep_going()
         if is_subscribed:
             self._on_confirmed((job_id,))
@@ -97,16 +97,9 @@ class Listener:
 
     def keep_going(self) -> None:
         """Start the owner if there is none and something is wanted: it may have been cancelled."""
-        if not len(self._channels) or self._closed:
-            return
-        if self._task is None or self._task.done():
-            self._wake = None
+        if len(self._channels) and not self._closed and (self._task is None or self._task.done()):
             loop = asyncio.get_running_loop()
             self._task = start_task(loop, self._run(), "bananas listener")
-        elif self._wake is not None:
-            if not self._wake.done():
-                self._wake.set_result(None)
-            self._wake = None
 
     @property
     def is_connected(self) -> bool:
@@ -144,12 +137,10 @@ class Listener:
     # -- the owner -------------------------------------------------------------------------------
 
     async def _run(self) -> None:
-        loop = self._loop = asyncio.get_running_loop()
-        backoff = Backoff(_FIRST_BACKOFF, _LONGEST_BACKOFF, random.random)
-        while not self._has_ended():
-            if not len(self._channels):
-                self._wake = loop.create_future()
-                await self._wake
+        """Connect and listen for as long as anything is wanted, and then until the link is lost."""
+        loop, backoff = asyncio.get_running_loop(), self._backoff
+        self._loop = loop
+        while len(self._channels) and not self._has_ended():
             link = await self._connect()
             if self._has_ended():
                 if link is not None:
