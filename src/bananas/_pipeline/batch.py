@@ -35,6 +35,9 @@ class Batch:
         leaves_transaction: Whether the connection may still be inside a transaction.
     """
 
+    __slots__ = ("answers", "calls", "found", "is_clean", "leaves_transaction", "look", "outcomes",
+                 "requests", "silence", "size", "transactions", "unwatch")  # fmt: skip
+
     def __init__(self) -> None:
         self.unwatch = False
         self.transactions: List[Transaction] = []

@@ -38,11 +38,12 @@ class Look:
             outcomes.free = [entry for entry in absent if self._firsts[entry.key] is entry]
             later = [entry for entry in absent if self._firsts[entry.key] is not entry]
             if later:  # another entry has the same id: these find what becomes of that one
-                outcomes.again.append(later)
+                outcomes.again = [later]
         elif error.code == "NOPERM" and len(self._firsts) > 1:
             # A right to some documents only: each has to be tried for itself.
-            for key in self._firsts:
-                outcomes.again.append([entry for entry in self.entries if entry.key == key])
+            outcomes.again = [
+                [entry for entry in self.entries if entry.key == key] for key in self._firsts
+            ]
         else:
             outcomes.refuse(self.entries, error)
         return outcomes

@@ -123,12 +123,14 @@ def _judge(transaction: Transaction, replies: Iterator[Reply], *, is_fenced: boo
     queued: List[Entry] = []
     existing: List[Entry] = []
     absent: List[Entry] = []
+    unknown: List[Entry] = []
+    undo: List[Command] = []
     for at, entry in enumerate(transaction.entries):
         reply, kind = seen[at if transaction.is_watched else 0], kinds[entry.target]
         if isinstance(reply, ReplyError):
-            outcomes.unknown.append(entry)  # without the right to look nothing is known
+            unknown.append(entry)  # without the right to look nothing is known
         elif not reply:
-            (absent if is_fenced else outcomes.unknown).append(entry)
+            (absent if is_fenced else unknown).append(entry)
         elif transaction.is_watched and not _is_ours(entry, reply):
             existing.append(entry)
         elif isinstance(kind, ReplyError) or kind in (b"none", _kind_of(entry)):
@@ -137,10 +139,9 @@ def _judge(transaction: Transaction, replies: Iterator[Reply], *, is_fenced: boo
             # EXEC stored the document and could not push the id, as it does not roll back.
             text = f"{entry.target.decode()} holds the wrong kind of value"
             outcomes.reject([entry], ReplyError("WRONGTYPE", text))
-            outcomes.undo.append((b"DEL", entry.key))
-    outcomes.queued, outcomes.existing = queued, existing
-    if absent:
-        outcomes.again.append(absent)
+            undo.append((b"DEL", entry.key))
+    outcomes.queued, outcomes.existing, outcomes.unknown = queued, existing, unknown
+    outcomes.again, outcomes.undo = [absent] if absent else [], undo
     return outcomes
 
 

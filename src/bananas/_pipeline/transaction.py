@@ -62,16 +62,16 @@ class Outcomes:
         in_transaction: Whether the connection may still be inside the transaction.
     """
 
-    def __init__(self) -> None:
-        self.queued: Sequence[Entry] = ()
-        self.existing: Sequence[Entry] = ()
-        self.free: Sequence[Entry] = ()
-        self.rejected: List[Tuple[Entry, ReplyError]] = []
-        self.unknown: List[Entry] = []
-        self.again: List[List[Entry]] = []
-        self.passing: Optional[ReplyError] = None
-        self.undo: List[Command] = []
-        self.in_transaction = False
+    # Most transactions have nothing but queued entries: that costs no lists.
+    queued: Sequence[Entry] = ()
+    existing: Sequence[Entry] = ()
+    free: Sequence[Entry] = ()
+    rejected: Sequence[Tuple[Entry, ReplyError]] = ()
+    unknown: Sequence[Entry] = ()
+    again: Sequence[List[Entry]] = ()
+    passing: Optional[ReplyError] = None
+    undo: Sequence[Command] = ()
+    in_transaction = False
 
     @property
     def is_clean(self) -> bool:
@@ -80,13 +80,13 @@ class Outcomes:
 
     def reject(self, entries: Sequence[Entry], reply: ReplyError) -> None:
         """Note that entries are refused for good."""
-        self.rejected.extend((entry, reply) for entry in entries)
+        self.rejected = [*self.rejected, *((entry, reply) for entry in entries)]
 
     def refuse(self, entries: Sequence[Entry], reply: ReplyError) -> None:
         """Note that nothing was applied of entries, which are tried again if the reason passes."""
         if is_passing(reply):
             self.passing = reply
-            self.again.append(list(entries))
+            self.again = [list(entries)]
         else:
             self.reject(entries, reply)
 
@@ -148,7 +148,7 @@ class Transaction:
             return None
         outcomes = Outcomes()
         if done is None and self.is_watched:  # somebody else was faster with one of the jobs
-            outcomes.again.append(list(self.entries))
+            outcomes.again = [list(self.entries)]
         elif done.__class__ is not list or len(done) != len(self.targets) + 1:
             return None
         elif ReplyError in map(type, done):
@@ -161,16 +161,17 @@ class Transaction:
         """A command failed inside EXEC: the others were applied, and there is no rollback."""
         documents, *pushes = done
         queued: List[Entry] = []
+        undo: List[Command] = []
         for (target, group), reply in zip(self.targets.items(), pushes):
             if isinstance(reply, ReplyError):
                 outcomes.reject(group, reply)
-                outcomes.undo.append((b"DEL", *[entry.key for entry in group]))
+                undo.append((b"DEL", *[entry.key for entry in group]))
             elif isinstance(documents, ReplyError):
                 outcomes.reject(group, documents)
-                outcomes.undo.extend(_take_back(target, entry) for entry in group)
+                undo.extend(_take_back(target, entry) for entry in group)
             else:
                 queued.extend(group)
-        outcomes.queued = queued
+        outcomes.queued, outcomes.undo = queued, undo
 
     def _judge_refused(self, replies: Sequence[Reply]) -> Outcomes:
         """The last reply is an error: nothing was applied, unless MULTI was refused."""
@@ -191,8 +192,8 @@ class Transaction:
             outcomes.refuse(self.entries, reason)
             return
         outcomes.reject(self.entries, reason)
-        outcomes.undo.extend(_take_back(entry.target, entry) for entry in self.entries)
-        outcomes.undo.append((b"DEL", *[entry.key for entry in self.entries]))
+        pushed = [_take_back(entry.target, entry) for entry in self.entries]
+        outcomes.undo = [*pushed, (b"DEL", *[entry.key for entry in self.entries])]
 
     def _judge_aborted(
         self, reason: ReplyError, taken: Sequence[Reply], outcomes: Outcomes
@@ -208,7 +209,7 @@ class Transaction:
             self._blame_targets(pushes, outcomes)
         elif reason.code == "NOPERM" and len(self.entries) > 1:
             # A right to some documents only: each entry has to be tried for itself.
-            outcomes.again.extend([entry] for entry in self.entries)
+            outcomes.again = [[entry] for entry in self.entries]
         else:
             outcomes.refuse(self.entries, reason)
 
@@ -220,7 +221,7 @@ class Transaction:
             else:
                 rest.extend(group)
         if rest:
-            outcomes.again.append(rest)
+            outcomes.again = [rest]
 
 
 def is_error(reply: Reply) -> bool:

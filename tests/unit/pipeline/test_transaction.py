@@ -53,7 +53,7 @@ def test_applied() -> None:
     """A transaction without an error has queued every entry."""
     found = judged(Transaction([A, B, D]), [OK, *[QUEUED] * 4, [OK, 1, 1, 1]])
     assert found.queued == [A, B, D]
-    assert (found.rejected, found.again, found.undo, found.passing) == ([], [], [], None)
+    assert (found.rejected, found.again, found.undo, found.passing) == ((), (), (), None)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_refused_for_now(code: str) -> None:
     refusal = ReplyError(code, "not now")
     found = judged(Transaction([A, B]), [OK, refusal, refusal, refusal, ABORTED])
     assert found.passing is refusal
-    assert (list(found.queued), found.rejected, found.again) == ([], [], [[A, B]])
+    assert (found.queued, found.rejected, found.again) == ((), (), [[A, B]])
 
 
 def test_no_right_to_a_transaction() -> None:
@@ -98,7 +98,7 @@ def test_refused_at_exec() -> None:
     """An EXEC that is refused by itself rejects every entry."""
     found = judged(Transaction([A, B]), [OK, QUEUED, QUEUED, QUEUED, OOM])
     assert found.rejected == [(A, OOM), (B, OOM)]
-    assert found.undo == []
+    assert found.undo == ()
 
 
 def test_refused_documents() -> None:
@@ -118,7 +118,7 @@ def test_no_right_to_any_list() -> None:
     """When every list is refused, nothing is left to be tried."""
     found = judged(Transaction([A, B]), [OK, QUEUED, NOPERM, NOPERM, ABORTED])
     assert found.rejected == [(A, NOPERM), (B, NOPERM)]
-    assert found.again == []
+    assert found.again == ()
 
 
 def test_no_right_to_some_documents() -> None:
@@ -148,7 +148,7 @@ def test_documents_that_fail_inside_exec() -> None:
 def test_nothing_was_done_without_a_transaction() -> None:
     """Where every command was refused, there is nothing to take back."""
     found = judged(Transaction([A]), [NOPERM, NOPERM, NOPERM, NOPERM])
-    assert (found.rejected, found.undo) == ([(A, NOPERM)], [])
+    assert (found.rejected, found.undo) == ([(A, NOPERM)], ())
     loading = ReplyError("LOADING", "not yet")
     found = judged(Transaction([A]), [loading, loading, loading, loading])
     assert (found.again, found.passing) == ([[A]], loading)
