@@ -11,7 +11,7 @@ import redis.exceptions as redis_errors
 from bananas import exceptions as exc
 from bananas._redis import connect_errors
 from bananas._redis.async_connection import Link
-from bananas._redis.connect_errors import reply_error
+from bananas._redis.connect_errors import connect_refusal, reply_error
 from bananas._redis.protocol import ReplyError
 from bananas._redis.url import parse_url
 from tests.support import RedisServer
@@ -136,8 +136,6 @@ def test_no_argument_of_a_command_is_repeated() -> None:
          "is not ready: MASTERDOWN no link"),
         (redis_errors.TimeoutError("a secret"), exc.ConnectionError, False,
          "did not answer within 5 s"),
-        (redis_errors.ConnectionError("max number of clients reached"), exc.ConnectionError, False,
-         "the server has reached its maximum number of clients"),
         (redis_errors.ConnectionError("Connection closed by server."), exc.ConnectionError, False,
          "the connection was closed by the server"),
         (redis_errors.ConnectionError("a secret"), exc.ConnectionError, False, "ConnectionError"),
@@ -151,7 +149,7 @@ def test_no_argument_of_a_command_is_repeated() -> None:
 def test_failures_to_connect(error: Exception, kind: Any, permanent: bool, words: str) -> None:
     """Why a connection could not be made is said in words of ours."""
     link = Link(parse_url("redis://:a-password@example.org"), 5)
-    refusal = link._attempt.refusal(error)
+    refusal = connect_refusal(link._opening, error)
     assert (type(refusal), refusal.permanent) == (kind, permanent)
     assert "redis://example.org:6379/0" in str(refusal)
     assert str(refusal).endswith(words)

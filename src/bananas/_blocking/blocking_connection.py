@@ -64,7 +64,7 @@ class Line(Connection[SocketOpening]):
     # -- connecting ------------------------------------------------------------------------------
 
     async def _connect(self, sentinel: bool) -> None:
-        self._opening.until = time.monotonic() + self._attempt.patience
+        self._opening.until = time.monotonic() + self._opening.patience
         try:
             await super()._connect(sentinel)
         except Exception as error:
@@ -98,7 +98,7 @@ class Line(Connection[SocketOpening]):
         """
         until = self._opening.until if limit is None else time.monotonic() + limit
         try:
-            left = _left(until, self._attempt.limit)
+            left = _left(until, self._opening.limit)
             return self.exchange(pack(commands), len(commands), until, left)
         except NotSent as error:
             raise LinkLost(str(error)) from None

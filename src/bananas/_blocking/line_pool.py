@@ -1,4 +1,4 @@
-"""Lines: a stack of blocking connections, on which plain submits go out in the caller's thread."""
+"""A stack of blocking connections, on which plain submits go out in the caller's thread."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections import deque
 from typing import Callable, Deque, List, Optional, Protocol, Sequence
 
 from .. import exceptions as exc
-from .._pipeline import LARGE, Entry, NotQueued, Outcomes, Submit, Transaction
-from .._redis import TRANSIENT, Command, LinkLost, NeedsLoop, NotReady, Reply, ReplyError, pack
+from .._pipeline import LARGE, Entry, NotQueued, Outcomes, Submit, Transaction, is_passing
+from .._redis import Command, LinkLost, NeedsLoop, NotReady, Reply, ReplyError, pack
 from .blocking_connection import Line, NotSent
 from .weak_members import WeakMembers
 
-__all__ = ["LinePool", "LoopSide"]
+__all__ = ["LinePool", "LoopSide", "request_of"]
 
 #: So many threads at a time submit by themselves; all others share the loop's connection.
 _MOST = 8
@@ -326,7 +326,7 @@ class LinePool:
             failure = error
         is_over = self._clock() >= use.since + self._patience
         if failure.permanent or is_over:
-            raise unsent(entry, failure)
+            raise request_of(entry).unsent(failure)
         return False
 
     def _exchange(self, use: _Use, commands: Sequence[Command]) -> List[Reply]:
@@ -347,7 +347,7 @@ class LinePool:
         *replies, echo, hello = self._exchange(use, commands)
         if not _is_in_order(echo, hello):
             raise LinkLost("it has a reply that nobody asked for")
-        if outcomes.undo and any(map(_is_passing, replies)):
+        if outcomes.undo and any(map(is_passing, replies)):
             raise LinkLost("what was refused could not be undone yet")
 
     def _conclude(self, use: _Use, entry: Entry, outcomes: Outcomes) -> Optional[NotQueued]:
@@ -371,22 +371,18 @@ def _not_queued(outcomes: Outcomes) -> Optional[NotQueued]:
     return found
 
 
-def unsent(entry: Entry, failure: exc.ConnectionError) -> exc.BananasError:
-    """Return the error of a submit for which no connection could be made."""
-    return Submit(None, 0.0, 0.0, 0.0, (entry,), False).unsent(failure)
+def request_of(entry: Entry) -> Submit:
+    """Return the request that a submit on a line would be for the loop."""
+    return Submit(None, 0.0, 0.0, 0.0, (entry,), False)
 
 
 def _is_in_order(echo: Reply, hello: Reply) -> bool:
     """Whether two replies are those to ECHO and to HELLO, which is answered in every state."""
     if isinstance(echo, ReplyError):
-        if echo.code != "NOPERM" and not _is_passing(echo):
+        if echo.code != "NOPERM" and not is_passing(echo):
             return False
     elif echo != _MARKER:
         return False
     if isinstance(hello, ReplyError):
         return hello.code in ("NOPERM", "ERR")
     return isinstance(hello, list) and hello[:1] == [b"server"]
-
-
-def _is_passing(reply: Reply) -> bool:
-    return isinstance(reply, ReplyError) and reply.code in TRANSIENT

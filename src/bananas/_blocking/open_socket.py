@@ -57,6 +57,7 @@ class SocketOpening(Opening):
         return time.monotonic() >= self.until
 
     def _open(self) -> socket.socket:
+        self.step = Step.CONNECT
         endpoint = self.endpoint
         if endpoint.scheme == "unix":
             return self._connect_to_path(endpoint.path)

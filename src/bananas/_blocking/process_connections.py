@@ -12,11 +12,11 @@ from typing import Any, Callable, Coroutine, Dict, Optional, TypeVar
 
 from .. import exceptions as exc
 from .._client_life import warn_unclosed
-from .._pipeline import Entry, NotQueued, Submit
+from .._pipeline import Entry, NotQueued
 from .._redis import connect
 from ..client import AsyncClient, ClientStats
 from .blocking_connection import Line, run_here
-from .line_pool import LinePool
+from .line_pool import LinePool, request_of
 from .loop_thread import (
     LoopThread,
     keep_forever,
@@ -197,11 +197,11 @@ class _OnLines:
         """
         calls = self._calls()
         if calls is None or calls.is_closed:
-            raise _in_doubt(entry).closed(may_be_applied=True)
+            raise request_of(entry).closed(may_be_applied=True)
         try:
             thread = loop_thread()
         except (exc.BananasError, RuntimeError) as error:
-            raise _in_doubt(entry).late(None, may_be_applied=True) from error
+            raise request_of(entry).late(None, may_be_applied=True) from error
         client = calls._client_of(thread)
         try:
             return thread.run(client._pipeline.settle(entry, line, since))
@@ -209,8 +209,8 @@ class _OnLines:
             if error.job_id is not None:
                 raise
         if calls.is_closed:
-            raise _in_doubt(entry).closed(may_be_applied=True)
-        raise _in_doubt(entry).late(None, may_be_applied=True)  # the interpreter is shutting down
+            raise request_of(entry).closed(may_be_applied=True)
+        raise request_of(entry).late(None, may_be_applied=True)  # the interpreter is shutting down
 
     def _run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
         calls = self._calls()
@@ -222,7 +222,3 @@ class _OnLines:
 
 async def _submit(entry: Entry, since: float, client: AsyncClient) -> Optional[NotQueued]:
     return await client._pipeline.start_submit((entry,), since=since)
-
-
-def _in_doubt(entry: Entry) -> Submit:
-    return Submit(None, 0.0, 0.0, 0.0, (entry,), False)

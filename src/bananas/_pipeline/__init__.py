@@ -3,7 +3,7 @@
 from .auto_pipeline import AutoPipeline
 from .connection_owner import LARGE
 from .requests import NotQueued, Submit
-from .transaction import Entry, Outcomes, Transaction
+from .transaction import Entry, Outcomes, Transaction, is_passing
 
 __all__ = [
     "LARGE",
@@ -13,4 +13,5 @@ __all__ = [
     "Outcomes",
     "Submit",
     "Transaction",
+    "is_passing",
 ]

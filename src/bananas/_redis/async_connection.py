@@ -39,7 +39,7 @@ class Link(Connection[StreamOpening]):
 
     async def _connect(self, sentinel: bool) -> None:
         self._loop = asyncio.get_running_loop()
-        with anyio.fail_after(self._attempt.patience):
+        with anyio.fail_after(self._opening.patience):
             await super()._connect(sentinel)
 
     async def _ask_provider(self) -> Tuple[Optional[str], Optional[str]]:

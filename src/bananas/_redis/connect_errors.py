@@ -16,7 +16,7 @@ from .open_stream import AddressesFailed, Opening, Step
 from .protocol import TRANSIENT, LinkLost, ReplyError, without_arguments
 from .tls import TlsOptionError
 
-__all__ = ["Attempt", "reply_error"]
+__all__ = ["connect_refusal", "login_refusal", "reply_error"]
 
 # redis-py takes the code off the text of the errors that it has a class for.
 _CODES: Dict[Type[BaseException], str] = {
@@ -55,127 +55,107 @@ _GUESSES = {
 }
 
 
-class Attempt:
-    """One attempt to connect: what is known of it, and what its failure means.
+def connect_refusal(opening: Opening, error: Exception) -> exc.ConnectionError:
+    """Say why a connection could not be made; what passes, or another may do, is the cause."""
+    where = opening.where
+    if isinstance(error, exc.ConnectionError):
+        return error
+    if isinstance(error, Permanent):
+        return exc.ConnectionError(f"{where} {error}", permanent=True)
+    passing = _not_ready(error)
+    if passing is not None:
+        return _because(f"{where} {passing}", passing)
+    if isinstance(error, NeedsLoop):
+        return _because("the credential_provider needs an event loop", error)
+    if isinstance(error, _LOGIN_REFUSED):
+        return login_refusal(opening, reply_error(error))
+    denied = opening.heard.startswith(b"-DENIED")
+    if isinstance(error, redis_errors.ResponseError) and not denied:
+        return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
+    if isinstance(error, CredentialsError):
+        return exc.ConnectionError(f"can't log in to {where}: {error}")
+    if opening.step is Step.TLS and isinstance(opening.error, _CUTS):
+        reason = _closed_early(opening)
+    elif isinstance(opening.error, OSError) and not isinstance(opening.error, TimeoutError):
+        reason = _cause(opening.error)
+    elif isinstance(error, _TIMEOUTS):
+        return exc.ConnectionError(_silence(opening))
+    else:
+        reason = _heard(opening) or _broken(opening, error)
+    return exc.ConnectionError(f"can't reach {where}: {reason}")
 
-    Attributes:
-        where: What is connected to, for messages.
-        opening: What is known of the stream.
-        limit: How long it may take, in seconds.
-        asks_provider: Whether a credential provider gives user name and password.
-        awaits_provider: Whether it has not given them yet.
+
+def login_refusal(opening: Opening, reply: ReplyError) -> exc.AuthenticationError:
+    """Say that the server wants a login, or refuses the one that it was given.
+
+    Servers differ in which command of the handshake they refuse first, and in what they say.
     """
+    where, endpoint = opening.where, opening.endpoint
+    if opening.has_provider:
+        # What it gives next may be accepted.
+        return exc.AuthenticationError(
+            f"{where} refuses what credential_provider gave: {reply}", permanent=False
+        )
+    text = f"refuses the user name or password: {reply}"
+    if endpoint.password is None and reply.code in ("", "NOAUTH"):
+        host = "/path" if endpoint.scheme == "unix" else "host"
+        text = (
+            "wants a password, and was given none: put it into the URL, as in "
+            f"{endpoint.scheme}://:password@{host}, or with the name of an ACL user as in "
+            f"{endpoint.scheme}://user:password@{host}"
+        )
+    return exc.AuthenticationError(f"{where} {text}", permanent=True)
 
-    def __init__(self, what: str, opening: Opening, limit: float, *, asks_provider: bool) -> None:
-        self.where = f"{what} at {opening.endpoint}"
-        self.opening = opening
-        self.limit = limit
-        self.asks_provider = asks_provider
-        self.awaits_provider = False
 
-    @property
-    def patience(self) -> float:
-        """How long to try: callers give up after the whole of the time, and are to be told why."""
-        return self.limit - min(0.1 * self.limit, 0.25)
+def _silence(opening: Opening) -> str:
+    """Say who did not answer in time."""
+    where, limit, step = opening.where, f"{opening.limit:g} s", opening.step
+    if step is Step.CREDENTIALS:
+        return f"can't log in to {where}: credential_provider took more than {limit}"
+    if step is Step.RESOLVE:
+        return f"the host name of {where} was not resolved within {limit}"
+    hint = f": {_NO_TLS_PORT}?" if step is Step.TLS else ""
+    return f"{where} did not answer within {limit}{hint}"
 
-    def refusal(self, error: Exception) -> exc.ConnectionError:
-        """Say why a connection could not be made; what passes, or another may do, is the cause."""
-        where, opening = self.where, self.opening
-        if isinstance(error, exc.ConnectionError):
-            return error
-        if isinstance(error, Permanent):
-            return exc.ConnectionError(f"{where} {error}", permanent=True)
-        passing = _not_ready(error)
-        if passing is not None:
-            return _because(f"{where} {passing}", passing)
-        if isinstance(error, NeedsLoop):
-            return _because("the credential_provider needs an event loop", error)
-        if isinstance(error, _LOGIN_REFUSED):
-            return self.login_refusal(reply_error(error))
-        denied = opening.heard.startswith(b"-DENIED")
-        if isinstance(error, redis_errors.ResponseError) and not denied:
-            return exc.ConnectionError(f"{where} refuses: {reply_error(error)}", permanent=True)
-        if isinstance(error, CredentialsError):
-            return exc.ConnectionError(f"can't log in to {where}: {error}")
-        if opening.step is Step.TLS and isinstance(opening.error, _CUTS):
-            reason = self._closed_early()
-        elif isinstance(opening.error, OSError) and not isinstance(opening.error, TimeoutError):
-            reason = _cause(opening.error)
-        elif isinstance(error, _TIMEOUTS):
-            return exc.ConnectionError(self._silence())
-        else:
-            reason = self._heard() or self._broken(error)
-        return exc.ConnectionError(f"can't reach {where}: {reason}")
 
-    def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
-        """Say that the server wants a login, or refuses the one that it was given.
+def _heard(opening: Opening) -> Optional[str]:
+    """Say what a server meant that ended the connection; None where it said nothing of use."""
+    heard, scheme = opening.heard, opening.endpoint.scheme
+    if not heard.strip(b"\0") or heard[:1] in b"+:$*%~#_,(>=|!":
+        return None
+    if not heard.startswith(b"-"):
+        hint = "; for TLS write rediss://" if scheme == "redis" else ""
+        return f"what answers there does not speak Redis{hint}"
+    reply = ReplyError.parse(heard[1:].partition(b"\r")[0].decode("utf-8", "replace"))
+    if "max number of clients" in reply.text:
+        return "the server has reached its maximum number of clients"
+    if reply.code == "DENIED":
+        return (
+            "DENIED: it is in protected mode, and takes connections from its own host only, "
+            "until it has a password or protected-mode is off"
+        )
+    return f"it refuses: {without_arguments(str(reply))}"
 
-        Servers differ in which command of the handshake they refuse first, and in what they say.
-        """
-        where, endpoint = self.where, self.opening.endpoint
-        if self.asks_provider:
-            # What it gives next may be accepted.
-            return exc.AuthenticationError(
-                f"{where} refuses what credential_provider gave: {reply}", permanent=False
-            )
-        text = f"refuses the user name or password: {reply}"
-        if endpoint.password is None and reply.code in ("", "NOAUTH"):
-            host = "/path" if endpoint.scheme == "unix" else "host"
-            text = (
-                "wants a password, and was given none: put it into the URL, as in "
-                f"{endpoint.scheme}://:password@{host}, or with the name of an ACL user as in "
-                f"{endpoint.scheme}://user:password@{host}"
-            )
-        return exc.AuthenticationError(f"{where} {text}", permanent=True)
 
-    def _silence(self) -> str:
-        """Say who did not answer in time."""
-        where, limit, step = self.where, f"{self.limit:g} s", self.opening.step
-        if self.awaits_provider:
-            return f"can't log in to {where}: credential_provider took more than {limit}"
-        if step is Step.RESOLVE:
-            return f"the host name of {where} was not resolved within {limit}"
-        hint = f": {_NO_TLS_PORT}?" if step is Step.TLS else ""
-        return f"{where} did not answer within {limit}{hint}"
+def _broken(opening: Opening, error: Exception) -> str:
+    """Say why the handshake ended."""
+    inner = opening.error or error.__cause__ or error.__context__
+    if isinstance(error, redis_errors.ConnectionError) and isinstance(inner, Exception):
+        error = inner
+    lost = isinstance(error, (LinkLost, ConnectionError, redis_errors.ConnectionError))
+    if isinstance(error, redis_errors.InvalidResponse):
+        return "it answers, but not as Redis does"
+    if opening.step is Step.TALK and not opening.heard and lost:
+        return _closed_early(opening)
+    if "Connection closed by server" in str(error):
+        return "the connection was closed by the server"
+    return _cause(error)
 
-    def _heard(self) -> Optional[str]:
-        """Say what a server meant that ended the connection; None where it said nothing of use."""
-        heard, scheme = self.opening.heard, self.opening.endpoint.scheme
-        if not heard.strip(b"\0") or heard[:1] in b"+:$*%~#_,(>=|!":
-            return None
-        if not heard.startswith(b"-"):
-            hint = "; for TLS write rediss://" if scheme == "redis" else ""
-            return f"what answers there does not speak Redis{hint}"
-        reply = ReplyError.parse(heard[1:].partition(b"\r")[0].decode("utf-8", "replace"))
-        if "max number of clients" in reply.text:
-            return "the server has reached its maximum number of clients"
-        if reply.code == "DENIED":
-            return (
-                "DENIED: it is in protected mode, and takes connections from its own host only, "
-                "until it has a password or protected-mode is off"
-            )
-        return f"it refuses: {without_arguments(str(reply))}"
 
-    def _broken(self, error: Exception) -> str:
-        """Say why the handshake ended."""
-        inner = self.opening.error or error.__cause__ or error.__context__
-        if isinstance(error, redis_errors.ConnectionError) and isinstance(inner, Exception):
-            error = inner
-        lost = isinstance(error, (LinkLost, ConnectionError, redis_errors.ConnectionError))
-        if isinstance(error, redis_errors.InvalidResponse):
-            return "it answers, but not as Redis does"
-        if self.opening.step is Step.TALK and not self.opening.heard and lost:
-            return self._closed_early()
-        if "Connection closed by server" in str(error):
-            return "the connection was closed by the server"
-        if lost and "max number of clients" in str(error):
-            return "the server has reached its maximum number of clients"
-        return _cause(error)
-
-    def _closed_early(self) -> str:
-        guess = _GUESSES[self.opening.endpoint.scheme]
-        reason = "the connection was closed by the server during the handshake"
-        return f"{reason}: {guess}" if guess else reason
+def _closed_early(opening: Opening) -> str:
+    guess = _GUESSES[opening.endpoint.scheme]
+    reason = "the connection was closed by the server during the handshake"
+    return f"{reason}: {guess}" if guess else reason
 
 
 def reply_error(error: BaseException) -> ReplyError:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import ssl
-from typing import Any, Generic, List, Optional, Sequence, Tuple, Type, TypeVar
+from typing import Any, Generic, Optional, Sequence, Tuple, Type, TypeVar
 
 from .. import exceptions as exc
-from .connect_errors import Attempt
-from .handshake import introduce
-from .open_stream import Opening
-from .protocol import Command, Reply, ReplyError
+from .connect_errors import connect_refusal, login_refusal
+from .handshake import Handshake
+from .open_stream import Opening, Step
+from .protocol import ReplyError
 from .url import Endpoint
 
 __all__ = ["Connection"]
@@ -18,7 +18,7 @@ __all__ = ["Connection"]
 Opens = TypeVar("Opens", bound=Opening)
 
 
-class Connection(Generic[Opens]):
+class Connection(Handshake, Generic[Opens]):
     """One connection to Redis with every default pinned, for one owner.
 
     redis-py makes the handshake: credentials and database. What follows is sent and read here.
@@ -37,10 +37,6 @@ class Connection(Generic[Opens]):
 
     Attributes:
         endpoint: Where it connects to, and as whom.
-        client_id: The server's number for the connection; None where it tells none.
-        role: ``master``, or another word; None where it tells none.
-        run_id: Names the server's process; None where it tells none.
-        no_transactions: Why MULTI and EXEC may not be used, if they may not.
     """
 
     _opening_kind: Type[Opens]
@@ -56,15 +52,10 @@ class Connection(Generic[Opens]):
         credential_provider: Any = None,
     ) -> None:
         self.endpoint = endpoint
-        self.client_id: Optional[int] = None
-        self.role: Optional[str] = None
-        self.run_id: Optional[str] = None
-        self.no_transactions: Optional[ReplyError] = None
         self._two_slots = two_slots
         self._provider = credential_provider
-        self._opening = self._opening_kind(endpoint, ssl_context)
-        self._attempt = Attempt(
-            what, self._opening, connect_timeout, asks_provider=credential_provider is not None
+        self._opening = self._opening_kind(
+            endpoint, what, connect_timeout, ssl_context, credential_provider is not None
         )
         self._process = os.getpid()
 
@@ -81,7 +72,7 @@ class Connection(Generic[Opens]):
         except BaseException as error:
             self.abort()
             if isinstance(error, Exception):
-                refusal = self._attempt.refusal(error)
+                refusal = connect_refusal(self._opening, error)
                 raise refusal from refusal.__cause__
             raise
 
@@ -89,16 +80,14 @@ class Connection(Generic[Opens]):
         """Connect, within the time that there is; one kind or the other says how it ends."""
         await self._open()
         if not sentinel:
-            facts = await introduce(self.ask, self._reopen, self.login_refusal, self._two_slots)
-            self.client_id, self.role, self.run_id, self.no_transactions = facts
+            await self._introduce(self._two_slots)
 
     async def _open(self) -> None:
         """Open the stream and log in, with credentials of this moment."""
         login = self.endpoint.username, self.endpoint.password
         if self._provider is not None:
-            self._attempt.awaits_provider = True
+            self._opening.step = Step.CREDENTIALS
             login = await self._ask_provider()
-            self._attempt.awaits_provider = False
         await self._log_in(*login)
 
     async def _reopen(self) -> None:
@@ -107,18 +96,9 @@ class Connection(Generic[Opens]):
 
     def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
         """Say that the server wants a login, or refuses the one that it was given."""
-        return self._attempt.login_refusal(reply)
+        return login_refusal(self._opening, reply)
 
     # -- what differs ----------------------------------------------------------------------------
-
-    async def ask(self, commands: Sequence[Command], limit: Optional[float] = None) -> List[Reply]:
-        """Send commands and read their replies, for ``limit`` seconds at most.
-
-        Raises:
-            TimeoutError: They do not come in time.
-            LinkLost: The connection is gone.
-        """
-        raise NotImplementedError
 
     async def _ask_provider(self) -> Tuple[Optional[str], Optional[str]]:
         raise NotImplementedError

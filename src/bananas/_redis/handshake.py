@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import Awaitable, Callable, List, NamedTuple, Optional, Sequence
+from typing import List, Optional, Sequence
 
 from .. import exceptions as exc
 from .protocol import TRANSIENT, Command, Reply, ReplyError
 
-__all__ = ["Facts", "NotReady", "Permanent", "introduce"]
+__all__ = ["Handshake", "NotReady", "Permanent"]
 
 #: What CLIENT LIST calls our connections.
 _CLIENT_NAME = "bananas"
-
-Ask = Callable[[Sequence[Command]], Awaitable[List[Reply]]]
+_QUESTIONS = (
+    ("HELLO", 2, "SETNAME", _CLIENT_NAME),
+    ("CLIENT", "ID"),
+    ("INFO", "server"),
+    ("PING",),  # refused by a server that is not ready, whatever else it answers
+)
 
 
 class Permanent(Exception):
@@ -36,119 +40,105 @@ class _Trapped(Exception):
         self.reply = reply
 
 
-class Facts(NamedTuple):
-    """What a server says.
+class Handshake:
+    """What a connection of any kind asks, and knows of the server then.
+
+    The number of the connection is what it is fenced by once it is lost; it means nothing to
+    another server process.
 
     Attributes:
-        client_id: The number of this connection; None if it does not say.
-        role: ``master``, or another word; None if it does not say.
-        run_id: Identifies the server's process; None if it does not say.
-        no_transactions: Why it refuses transactions; None if it does not.
+        client_id: The server's number for the connection; None where it tells none.
+        role: ``master``, or another word; None where it tells none.
+        run_id: Names the server's process; None where it tells none.
+        no_transactions: Why MULTI and EXEC may not be used, if they may not.
     """
 
-    client_id: Optional[int]
-    role: Optional[str]
-    run_id: Optional[str]
-    no_transactions: Optional[ReplyError]
+    client_id: Optional[int] = None
+    role: Optional[str] = None
+    run_id: Optional[str] = None
+    no_transactions: Optional[ReplyError] = None
 
+    async def _introduce(self, two_slots: Sequence[bytes]) -> None:
+        """Learn what there is to know, in one round trip as a rule.
 
-async def introduce(
-    ask: Ask,
-    reopen: Callable[[], Awaitable[None]],
-    login_refusal: Callable[[ReplyError], exc.AuthenticationError],
-    two_slots: Sequence[bytes],
-) -> Facts:
-    """Learn what a client needs to know of a server, in one round trip as a rule.
+        Args:
+            two_slots: Two keys that lie in different slots of a cluster.
 
-    It does no I/O of its own, so that it judges connections of every kind. The number of the
-    connection is what it is fenced by once it is lost; it means nothing to another server process.
+        Raises:
+            Permanent: The server can't run the queue.
+            NotReady: It may later.
+            exceptions.AuthenticationError: It wants a password.
+        """
+        try:
+            multi, discard = await self._learn(two_slots, ("MULTI",), ("DISCARD",))
+            self.no_transactions = await self._refusal_of_transactions(multi, discard)
+        except _Trapped as error:
+            self.no_transactions = error.reply
+        else:
+            return
+        await self._reopen()
+        await self._learn(two_slots)
 
-    Args:
-        ask: Sends commands and reads their replies.
-        reopen: Makes the connection anew, where it is of no more use.
-        login_refusal: Makes the error of a server that wants a login.
-        two_slots: Two keys that lie in different slots of a cluster.
+    async def _learn(self, two_slots: Sequence[bytes], *further: Command) -> List[Reply]:
+        """Ask, and return the replies to further commands."""
+        hello, client_id, info, _, *replies = await self._ask_ready(*_QUESTIONS, *further)
+        if isinstance(client_id, ReplyError) and client_id.code == "NOAUTH":
+            raise self.login_refusal(client_id)
+        facts = dict(zip(hello[::2], hello[1::2])) if isinstance(hello, list) else {}
+        if facts.get(b"mode") == b"cluster":
+            # One that keeps the keys of one job apart; some only call themselves so.
+            (exists,) = await self._ask_ready(("EXISTS", *two_slots))
+            if isinstance(exists, ReplyError):
+                raise Permanent(
+                    "is a Redis Cluster, which is not supported: the queue's keys live in many "
+                    "slots; use a single primary or Sentinel"
+                )
+        self.client_id = client_id if isinstance(client_id, int) else None
+        self.run_id = _found(rb"^run_id:(\S+)", info)
+        role = facts.get(b"role")
+        if isinstance(role, bytes):
+            self.role = role.decode()
+        else:  # HELLO is refused, or does not know it
+            (info,) = await self._ask_ready(("INFO", "replication"))
+            self.role = _found(rb"^role:(\w+)", info)
+        return replies
 
-    Raises:
-        Permanent: It can't run the queue.
-        NotReady: It may later.
-        exceptions.AuthenticationError: It wants a password.
-    """
-    try:
-        return await _introduce(ask, login_refusal, two_slots, multi=True)
-    except _Trapped as error:
-        trapped = error.reply
-    await reopen()
-    facts = await _introduce(ask, login_refusal, two_slots, multi=False)
-    return facts._replace(no_transactions=trapped)
+    async def _refusal_of_transactions(self, multi: Reply, discard: Reply) -> Optional[ReplyError]:
+        """Return why they are refused, or None; without MULTI each command is run by itself."""
+        if isinstance(multi, ReplyError):
+            return multi
+        if not isinstance(discard, ReplyError):
+            return None
+        (done,) = await self._ask_ready(("EXEC",))
+        if not isinstance(done, ReplyError):
+            return None
+        if done.code != "EXECABORT":  # which says that the transaction has been given up
+            raise _Trapped(done)
+        return None if done.reason is done else done.reason  # the refused DISCARD has spoiled it
 
+    async def _ask_ready(self, *commands: Command) -> List[Reply]:
+        replies = await self.ask(commands)
+        for reply in replies:
+            if isinstance(reply, ReplyError) and reply.reason.code in TRANSIENT:
+                raise NotReady(reply.reason)
+        return replies
 
-async def _introduce(
-    ask: Ask,
-    login_refusal: Callable[[ReplyError], exc.AuthenticationError],
-    two_slots: Sequence[bytes],
-    *,
-    multi: bool,
-) -> Facts:
-    commands: List[Command] = [
-        ("HELLO", 2, "SETNAME", _CLIENT_NAME),
-        ("CLIENT", "ID"),
-        ("INFO", "server"),
-        ("PING",),  # refused by a server that is not ready, whatever else it answers
-    ]
-    if multi:
-        commands += [("MULTI",), ("DISCARD",)]
-    hello, client_id, info, _, *transaction = await _ask(ask, commands)
-    if isinstance(client_id, ReplyError) and client_id.code == "NOAUTH":
-        raise login_refusal(client_id)
-    facts = dict(zip(hello[::2], hello[1::2])) if isinstance(hello, list) else {}
-    if facts.get(b"mode") == b"cluster":
-        await _refuse_slots(ask, two_slots)
-    role = facts.get(b"role")
-    return Facts(
-        client_id if isinstance(client_id, int) else None,
-        role.decode() if isinstance(role, bytes) else await _role(ask),
-        _found(rb"^run_id:(\S+)", info),
-        await _refusal_of_transactions(ask, *transaction) if transaction else None,
-    )
+    async def ask(self, commands: Sequence[Command], limit: Optional[float] = None) -> List[Reply]:
+        """Send commands and read their replies, for ``limit`` seconds at most.
 
+        Raises:
+            TimeoutError: They do not come in time.
+            LinkLost: The connection is gone.
+        """
+        raise NotImplementedError
 
-async def _ask(ask: Ask, commands: Sequence[Command]) -> List[Reply]:
-    replies = await ask(commands)
-    for reply in replies:
-        if isinstance(reply, ReplyError) and reply.reason.code in TRANSIENT:
-            raise NotReady(reply.reason)
-    return replies
+    def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
+        """Say that the server wants a login, or refuses the one that it was given."""
+        raise NotImplementedError
 
-
-async def _refuse_slots(ask: Ask, two_slots: Sequence[bytes]) -> None:
-    """Refuse a cluster that keeps the keys of one job apart; some only call themselves so."""
-    (reply,) = await _ask(ask, [("EXISTS", *two_slots)])
-    if isinstance(reply, ReplyError):
-        raise Permanent(
-            "is a Redis Cluster, which is not supported: the queue's keys live in many slots; use "
-            "a single primary or Sentinel"
-        )
-
-
-async def _role(ask: Ask) -> Optional[str]:
-    """Ask for the role in another way: HELLO is refused, or does not know it."""
-    (info,) = await _ask(ask, [("INFO", "replication")])
-    return _found(rb"^role:(\w+)", info)
-
-
-async def _refusal_of_transactions(ask: Ask, multi: Reply, discard: Reply) -> Optional[ReplyError]:
-    """Return why transactions are refused, or None; without MULTI each command is run by itself."""
-    if isinstance(multi, ReplyError):
-        return multi
-    if not isinstance(discard, ReplyError):
-        return None
-    (done,) = await _ask(ask, [("EXEC",)])
-    if not isinstance(done, ReplyError):
-        return None
-    if done.code != "EXECABORT":  # which says that the transaction has been given up
-        raise _Trapped(done)
-    return None if done.reason is done else done.reason  # the refused DISCARD has spoiled it
+    async def _reopen(self) -> None:
+        """Make the connection anew, where it is of no more use."""
+        raise NotImplementedError
 
 
 def _found(pattern: bytes, info: Reply) -> Optional[str]:

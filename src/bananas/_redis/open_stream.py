@@ -8,6 +8,7 @@ import enum
 import functools
 import socket
 import ssl
+from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Sequence, Set, Tuple
 
 from .._daemon_thread import run_in_daemon_thread, wait_for_daemon_thread
@@ -48,28 +49,46 @@ class AddressesFailed(OSError):
 class Step(enum.Enum):
     """What is being done."""
 
+    CREDENTIALS = "the credential provider is asked"
     RESOLVE = "the name is looked up"
     CONNECT = "a connection is made"
     TLS = "TLS is agreed upon"
     TALK = "the stream is open"
 
 
+@dataclass
 class Opening:
-    """What is known of one attempt to open a stream, of whichever kind.
+    """One attempt to connect, of whichever kind: what is known of it where it fails.
 
     Attributes:
-        endpoint: Where to.
+        endpoint: Where to connect to, and as whom.
+        what: What listens there, for messages.
+        limit: How long it may take, in seconds.
+        context: What TLS uses in place of the endpoint's options.
+        has_provider: Whether a credential provider gives user name and password.
         step: What is being done, or was when it failed.
         heard: The first bytes that the server sent, decrypted.
-        error: Why it failed.
+        error: Why no stream could be opened.
     """
 
-    def __init__(self, endpoint: Endpoint, context: Optional[ssl.SSLContext] = None) -> None:
-        self.endpoint = endpoint
-        self.step = Step.CONNECT
-        self.heard = b""
-        self.error: Optional[Exception] = None
-        self._context = context
+    endpoint: Endpoint
+    what: str
+    limit: float
+    context: Optional[ssl.SSLContext]
+    has_provider: bool
+    step: Step = Step.CONNECT
+    heard: bytes = b""
+    error: Optional[Exception] = None
+
+    @property
+    def where(self) -> str:
+        """What is connected to, for messages."""
+        return f"{self.what} at {self.endpoint}"
+
+    @property
+    def patience(self) -> float:
+        """How long to try: callers give up after the whole of the time, and are to be told why."""
+        return self.limit - min(0.1 * self.limit, 0.25)
 
     def hear(self, data: bytes) -> None:
         """Keep what the server says first."""
@@ -89,7 +108,7 @@ class Opening:
         """
         if self.endpoint.scheme != "rediss":
             return None
-        return self._context or make_context(dict(self.endpoint.tls))
+        return self.context or make_context(dict(self.endpoint.tls))
 
 
 class StreamOpening(Opening):
@@ -109,6 +128,7 @@ class StreamOpening(Opening):
             raise
 
     async def _open(self) -> Tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        self.step = Step.CONNECT
         endpoint, loop = self.endpoint, asyncio.get_running_loop()
         reader = asyncio.StreamReader(loop=loop)
         protocol = _Hearing(reader, self)
