@@ -370,6 +370,14 @@ def soak(session: nox.Session) -> None:
 
 
 @nox.session
+def cancel_race(session: nox.Session) -> None:
+    """Race ten thousand cancels against workers and a scheduler, and report the outcomes."""
+    session.install("-e", ALL_EXTRAS, *group("test"))
+    race = "tests.faults.cancel_race"
+    session.run("python", "-m", race, *session.posargs, env=with_server(session))
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure the client against its baselines; arguments go to ``python -m tests.benchmarks``."""
     session.install("-e", ALL_EXTRAS, *group("test"))

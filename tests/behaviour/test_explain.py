@@ -75,6 +75,10 @@ async def test_taken(async_client: AsyncClient, worker: GoWorker, broker: Broker
     broker.command("LREM", f"{QUEUE}processing", 0, job_id)
     broker.command("LPUSH", f"{QUEUE}normal", job_id)
     assert told(await async_client.explain(job_id)) == ("queued", "unknown priority", False)
+    broker.command("RENAME", f"{QUEUE}normal", f"{QUEUE}urgent")
+    found = await async_client.explain(job_id)
+    assert told(found) == ("queued", "unknown priority", True)
+    assert "no worker looks into others" in found.cause
 
 
 async def test_ended(async_client: AsyncClient, worker: GoWorker, broker: Broker) -> None:

@@ -119,7 +119,7 @@ def _without_document(facts: Facts) -> _Finding:
             JobPlace.SCHEDULED, "no document",
             f"its id is scheduled, but its document {_GONE}: the scheduler leaves the id there for "
             "ever",
-            f"{_AGAIN}; doctor finds such ids, and repair removes them",
+            f"{_AGAIN}; bananas doctor --repair, or client.repair(), removes such ids",
             missing=missing,
         )  # fmt: skip
     if facts.is_taken or facts.is_dead:
@@ -184,7 +184,8 @@ def _failed(facts: Facts, job: Job) -> _Finding:
         place, "failed",
         f'it has failed for good, after {job.attempts} of {job.max_retries} attempts: "'
         f'{_first_line(job.error)}"',
-        "fix the cause, then requeue the job, or submit it again",
+        "fix the cause, then requeue the job (bananas requeue, client.requeue()), or submit it "
+        "again",
     )  # fmt: skip
 
 
@@ -198,21 +199,18 @@ def _no_handler(place: JobPlace, job: Job) -> _Finding:
 
 
 def _taken(facts: Facts, job: Job, earlier: Optional[Facts], observed: float) -> _Finding:
-    odd = _odd_priority(facts.text)
+    why = ": the worker that took it has dropped it, and it stays taken for ever"
+    odd = _unknown_priority(JobPlace.TAKEN, facts, why)
     if odd is not None:
-        return _Finding(
-            JobPlace.TAKEN, "unknown priority",
-            f"its priority {odd!r} is none of high, normal and low: the worker that took it has "
-            "dropped it, and it stays taken for ever",
-            f"{_AGAIN}, with one of these priorities",
-        )  # fmt: skip
+        return odd
     known: Tuple[str, ...] = ("a worker has taken it",)
     if earlier is not None and earlier.is_taken and earlier.text == facts.text:
         known = (f"a worker has taken it at least {observed:g} s ago",)
     return _Finding(
         JobPlace.TAKEN, "taken",
         "it runs, or its worker was killed: nothing in Redis tells the two apart",
-        "look at the logs of the workers; if its worker was killed, recover its jobs",
+        "look at the logs of the workers; if its worker was killed, recover its jobs: bananas "
+        "recover, or client.recover()",
         is_guess=True,
         known=known,
     )  # fmt: skip
@@ -231,15 +229,10 @@ def _queued(
         f"it is queued in {standing.words}, {others if ahead else 'next to be taken'}",
         *_failures(job),
     )
-    odd = _odd_priority(facts.text)
+    why = ": the worker that takes it drops it, and it stays taken for ever"
+    odd = _unknown_priority(place, facts, why)
     if odd is not None:
-        return _Finding(
-            place, "unknown priority",
-            f"its priority {odd!r} is none of high, normal and low: the worker that takes it drops "
-            "it, and it stays taken for ever",
-            f"{_AGAIN}, with one of these priorities",
-            known=known,
-        )  # fmt: skip
+        return odd._replace(known=known)
     if job.error.startswith(_NO_HANDLER):
         return _no_handler(place, job)._replace(known=known)
     before = None if earlier is None else earlier.standing
@@ -356,15 +349,28 @@ def _without_place(facts: Facts, job: Job) -> _Finding:
     place = JobPlace.RETRYING if job.attempts else JobPlace.QUEUED
     if job.status is JobStatus.SCHEDULED and not job.attempts:
         place = JobPlace.SCHEDULED
+    why = ", and its id stands in none of their lists: no worker looks into others"
+    odd = _unknown_priority(place, facts, why)
+    if odd is not None:
+        return odd._replace(is_guess=True, missing=("place",))
     return _Finding(
         place, "no place",
         "its document is there, but its id stands in no list that was looked at, and is neither "
         "scheduled nor taken: it was lost, or was moving at this moment",
-        f"look again in a few seconds; if it is still so, {_AGAIN}, or let doctor and repair queue "
-        "it again",
+        f"look again in a few seconds; if it is still so, {_AGAIN}, or have it queued again by "
+        "bananas doctor --repair, or client.repair()",
         is_guess=True,
         missing=("place",),
     )  # fmt: skip
+
+
+def _unknown_priority(place: JobPlace, facts: Facts, why: str) -> Optional[_Finding]:
+    """Return what to say of a job whose priority no worker knows."""
+    odd = _odd_priority(facts.text)
+    if odd is None:
+        return None
+    cause = f"its priority {odd!r} is none of high, normal and low{why}"
+    return _Finding(place, "unknown priority", cause, f"{_AGAIN}, with one of these priorities")
 
 
 def _odd_priority(text: Optional[bytes]) -> Optional[str]:
