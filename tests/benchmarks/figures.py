@@ -88,7 +88,7 @@ FIGURES = [
     Figure("E3", "rate", "10,000 jobs in one call, jobs/s", 5),
     Figure("S1", "rate", "one blocking submit at a time, jobs/s", 3),
     Figure("S2", "rate", "8 threads on one blocking client, jobs/s", 3),
-    Figure("SP", "rate", "S1 with client and server on one core, jobs/s", 3),
+    Figure("SP", "rate", "a blocking submit, all on one core, jobs/s", 3),
     Figure("SR", "rate", "one blocking read of a job at a time, jobs/s", 0.6),
     Figure("SI", "rate", "one blocking submit with a job_id at a time, jobs/s", 0.6),
     Figure("W1", "time", "time from a result's store to its waiter", 0.65),

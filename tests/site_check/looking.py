@@ -24,6 +24,9 @@ _CUT = """() => [...document.querySelectorAll('td code, th code')]
 _TOO_LONG = """() => [...document.querySelectorAll('pre > code')]
     .filter(code => code.offsetParent && code.scrollWidth > code.clientWidth + 1)
     .map(code => code.textContent.split('\\n').reduce((a, b) => a.length > b.length ? a : b))"""
+_SCROLLS = """() => [...document.querySelectorAll('.md-typeset__scrollwrap')]
+    .filter(box => box.scrollWidth > box.clientWidth + 1)
+    .map(box => box.textContent.trim().split('\\n')[0])"""
 _EMPTY = """() => [...document.querySelectorAll('div.mermaid, img')]
     .filter(shown => shown.checkVisibility()
         && (shown.offsetHeight === 0 || shown.naturalWidth === 0))
@@ -61,6 +64,7 @@ def _faults(page: Page, base: str, path: str, width: int, scheme: str) -> List[s
         found += [f"{shown!r} shows nothing" for shown in page.evaluate(_EMPTY)]
         if width == WIDTHS[0]:
             found += [f"code does not fit: {line}" for line in page.evaluate(_TOO_LONG)]
+            found += [f"a table does not fit: {first}" for first in page.evaluate(_SCROLLS)]
         found += _barriers(page, width, scheme)
     except Error as error:
         found.append(str(error))
