@@ -7,15 +7,25 @@ import math
 import os
 import sys
 from datetime import datetime
-from typing import Any, Iterable, Mapping, Sequence
+from typing import Any, Iterable, List, Mapping, Sequence
 
 import typer
 from rich import box
-from rich.console import Console
-from rich.table import Table
+from rich.cells import cell_len
+from rich.console import Console, Group, RenderableType
+from rich.table import Column, Table
 from rich.text import Text
 
-__all__ = ["STYLES", "console", "facts", "fits", "json_line", "json_text", "moment_text", "table"]
+__all__ = [
+    "STYLES",
+    "console",
+    "facts",
+    "json_line",
+    "json_text",
+    "listing",
+    "moment_text",
+    "table",
+]
 
 _WIDTH_OF_FILES = 120
 
@@ -80,11 +90,33 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     return made
 
 
-def fits(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether a table fits into the width of stdout with its first column unfolded."""
-    first = max((len(str(row[0])) for row in rows), default=0)
-    least = [max(first, len(columns[0])), *map(_longest_word, columns[1:])]
-    return sum(least) + 3 * len(columns) + 1 <= console().width
+def listing(columns: Sequence[str], rows: Sequence[Sequence[Any]], width: int) -> RenderableType:
+    """Return a table, or where it would cut a word, the names and values of each row.
+
+    The last column may have several lines. An id that stands on two can't be copied.
+
+    Args:
+        columns: The names of the columns; a name in two words gets two lines in a table.
+        rows: The values.
+        width: How many columns the terminal has.
+    """
+    made = table([column.replace(" ", "\n") for column in columns], rows)
+    for column in made.columns[:-1]:
+        column.no_wrap = True
+    least = 1
+    for column in made.columns:
+        texts = [str(column.header), *(str(cell) for cell in column.cells)]
+        parts = [part for text in texts for part in _unbroken(text, column)]
+        least += 3 + max(map(cell_len, parts), default=0)
+    if least <= width:
+        return made
+    records = [facts(zip(columns, row)) for row in rows]
+    return Group(*(part for record in records for part in (record, "")))
+
+
+def _unbroken(text: str, column: Column) -> List[str]:
+    """Return the parts of a cell that stand on one line."""
+    return text.splitlines() if column.no_wrap else text.split()
 
 
 def _longest_word(title: str) -> int:

@@ -18,7 +18,7 @@ from ..operating import JobEntry, QueueDepths
 from . import options
 from .arguments import span_of
 from .exit_status import say
-from .output import console, facts, fits, json_line, moment_text, table
+from .output import console, json_line, listing, moment_text, table
 from .running import Target, run
 
 __all__ = ["jobs", "queues", "show_jobs"]
@@ -193,13 +193,9 @@ def _show_batch(entries: List[JobEntry]) -> None:
         rows.append([_id_text(entry), job.name, job.priority.value, entry.due, attempts, job.error])
     columns = ["id", "name", "priority", "due", "failed attempts", "error"]
     kept = [at for at in range(len(columns)) if at < 2 or any(row[at] for row in rows)]
-    titles, cells = [columns[at] for at in kept], [[row[at] for at in kept] for row in rows]
-    if fits(titles, cells):
-        console().print(table(titles, cells))
-        return
-    for row in cells:  # ids that are folded can't be copied
-        console().print(facts(zip(titles, row)))
-        typer.echo()
+    shown = console()
+    rows = [[row[at] for at in kept] for row in rows]
+    shown.print(listing([columns[at] for at in kept], rows, shown.width))
 
 
 def _id_text(entry: JobEntry) -> str:
