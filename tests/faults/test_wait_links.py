@@ -10,7 +10,7 @@ import pytest
 
 from bananas import AsyncClient, JobResult
 from bananas import exceptions as exc
-from bananas._redis import link as _redis
+from bananas._redis import async_connection
 from bananas._redis.protocol import Command
 from tests.support import Cut, FaultProxy, RedisServer, command
 
@@ -229,11 +229,11 @@ async def test_read_that_can_not_be_sent(
 ) -> None:
     """Lack of memory for the read of one result keeps nobody else from hearing of theirs."""
     failed: List[Sequence[Command]] = []
-    pack = _redis.pack
+    pack = async_connection.pack
 
     def out_of_memory(commands: Sequence[Command]) -> bytes:
         if commands[0][0] == b"HGETALL":
-            monkeypatch.setattr(_redis, "pack", pack)
+            monkeypatch.setattr(async_connection, "pack", pack)
             failed.append(commands)
             raise MemoryError
         return pack(commands)
@@ -242,7 +242,7 @@ async def test_read_that_can_not_be_sent(
         waits = _start(client, ["unlucky", "job"])
         await _all_subscribed(redis_server, ["job", "unlucky"])
         await first_looks_over(client, proxy, len(waits))
-        monkeypatch.setattr(_redis, "pack", out_of_memory)
+        monkeypatch.setattr(async_connection, "pack", out_of_memory)
         with redis_server.connect() as redis:
             finish(redis, ["unlucky"])
             await eventually(lambda: bool(failed), "a read that fails")
