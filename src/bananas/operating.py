@@ -222,14 +222,14 @@ class JobEntry:
         """Return this as JSON values, without the payload; times are RFC 3339."""
         job = self.job
         return {
-            "id": self.id,
+            "job_id": self.id,
             "place": str(self.place),
             "name": None if job is None else job.name,
             "priority": None if job is None else str(job.priority.value),
             "routing_key": None if job is None else job.routing_key,
             "attempts": None if job is None else job.attempts,
             "max_retries": None if job is None else job.max_retries,
-            "error": "" if job is None else job.error,
+            "last_error": "" if job is None else job.error,
             "created_at": None if job is None else _time(job.created_at),
             "due": _time(self.due),
             "problem": self.problem,

@@ -77,7 +77,11 @@ def test_listing_says_whether_there_are_more(run: Bananas, real_broker: Broker) 
     )
     assert ("job1" in done.out, "job2" in done.out) == (True, False)
     done = run("dead", "list", "--error", "boom", "--limit", "3", "--json")
-    assert [json.loads(line)["id"] for line in done.out.splitlines()] == ["job0", "job1", "job2"]
+    assert [json.loads(line)["job_id"] for line in done.out.splitlines()] == [
+        "job0",
+        "job1",
+        "job2",
+    ]
     done = run("dead", "list", "--name", "other")
     assert done == (0, "", "bananas: no dead letter matches\n")
     assert "gone" in run("dead", "list").out

@@ -101,7 +101,7 @@ def test_dead_letters(run: Bananas, real_broker: Broker) -> None:
     """They are listed and shown, and one can be queued again."""
     _dead_letter(real_broker, "bad")
     assert run("dead", "list", "--quiet") == (0, "bad\n", "")
-    assert _objects(run("dead", "list", "--json"))[0]["error"] == "out of bananas"
+    assert _objects(run("dead", "list", "--json"))[0]["last_error"] == "out of bananas"
     assert "out of bananas" in run("dead", "show", "bad").out
     assert run("requeue", "bad") == (0, "bad requeued\n", "")
     assert real_broker.queued("queue:normal") == ["bad"]
