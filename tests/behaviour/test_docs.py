@@ -135,6 +135,16 @@ def test_what_a_page_shows_of_an_example_is_in_it() -> None:
         assert _content(block) in map(_content, (text, *parts)), f"{path}: a page shows another"
 
 
+def test_pages_install_what_their_examples_need() -> None:
+    """A page whose example brings its own worker installs the extra that has one."""
+    for page in _PAGES:
+        text = page.read_text(encoding="utf-8")
+        shown = {path for path, _ in _OF_EXAMPLES.findall(text) if path.count("/") > 1}
+        folders = [(ROOT / path).parent for path in shown]
+        needed = any("LocalQueue" in p.read_text() for at in folders for p in at.rglob("*.py"))
+        assert not needed or ",testing]" in text, _name(page)
+
+
 def _content(code: str) -> Tuple[str, List[str]]:
     """Return what code says, however its lines are broken, and its comments."""
     tokens = tokenize.generate_tokens(io.StringIO(code).readline)
