@@ -3,7 +3,7 @@
 import os
 from typing import Any, Dict, Mapping, Optional, Tuple
 
-from flask import Flask, request, url_for
+from flask import Flask, Response, request, url_for
 
 from bananas import Job
 from bananas.flask import Bananas
@@ -21,6 +21,7 @@ def create_app(config: Optional[Mapping[str, Any]] = None) -> Flask:
     bananas.init_app(app)
     app.add_url_rule("/reports", view_func=order, methods=["POST"])
     app.add_url_rule("/reports/<job_id>", view_func=fetch)
+    app.add_url_rule("/reports/<job_id>/events", view_func=follow)
     return app
 
 
@@ -32,6 +33,10 @@ def order() -> Tuple[Dict[str, str], int, Dict[str, str]]:
 def fetch(job_id: str) -> Dict[str, str]:
     result = bananas.client.wait_for_result(job_id, timeout=10, must_exist=True)
     return {"report": result.get_result(str)}
+
+
+def follow(job_id: str) -> Response:
+    return bananas.job_events(job_id, with_result=True)
 
 
 def start_local_worker() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
@@ -21,6 +22,7 @@ from typing import (
     cast,
 )
 
+from . import exceptions as exc
 from ._arguments import check_job_id, check_job_ids, check_timeout
 from ._blocking import ProcessConnections
 from ._in_process import InProcess
@@ -277,7 +279,8 @@ class _Steps(InProcess, Generic[T]):
         self._is_closed = True
         inner = self._inner
         if inner is not None:
-            await self._calls.run(lambda client: inner.aclose())
+            with contextlib.suppress(exc.ClientClosedError):  # then it has ended
+                await self._calls.run(lambda client: inner.aclose())
 
     async def __aenter__(self: Iteration) -> Iteration:
         return self

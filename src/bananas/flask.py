@@ -6,14 +6,15 @@ from typing import Any, Dict, Optional, Tuple
 
 from ._framework_client import FrameworkClient
 from ._framework_settings import ClientSettings
-from ._http import answer_to, log_answer
+from ._http import EVENT_HEADERS, BlockingJobEvents, answer_to, log_answer
 from ._missing_extras import missing_extra
+from ._types import Seconds
 from .client import AsyncClient
 from .exceptions import BananasError
 from .sync import Client
 
 try:
-    from flask import Flask, current_app, jsonify, url_for
+    from flask import Flask, current_app, jsonify, request, url_for
     from flask.wrappers import Response
 except ModuleNotFoundError as _error:
     if _error.name != "flask":
@@ -100,6 +101,52 @@ class Bananas:
             RuntimeError: There is no current application, or it has no client.
         """
         return self._of_current_app().async_client
+
+    def job_events(
+        self,
+        job_id: str,
+        *,
+        timeout: Optional[Seconds] = None,
+        keep_alive: Seconds = 15.0,
+        with_result: bool = False,
+        show_errors: bool = False,
+    ) -> Response:
+        """Return a stream of server-sent events that tell what becomes of a job, until its end.
+
+        For a view that blocks; the stream takes a thread of the server as long as it lasts. Each
+        event has as its name what ``watch`` says has changed (``queued``, ``taken``,
+        ``attempt-failed``, ``finished`` …), and as data the change as JSON. A browser that connects
+        again goes on where it was, and after the end it is told to stop (204). When the caller
+        goes, the watch ends with the next event or comment.
+
+        Args:
+            job_id: The job.
+            timeout: Limit in seconds, or a timedelta, after which the stream ends with the event
+                ``timeout``; None is no limit.
+            keep_alive: Seconds of silence after which a comment is sent, for proxies, and to learn
+                that the caller has gone.
+            with_result: Whether the event ``finished`` has the result of a success; a number beyond
+                a double is null there.
+            show_errors: Whether events have what the worker recorded of failures.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+            BananasError: Whatever else ``watch`` raises, before the stream begins.
+            RuntimeError: There is no current request, or its application has no client.
+        """
+        events = BlockingJobEvents(
+            self.client,
+            job_id,
+            timeout=timeout,
+            keep_alive=keep_alive,
+            last_event_id=request.headers.get("Last-Event-ID"),
+            with_result=with_result,
+            show_errors=show_errors,
+            only_headers=request.method == "HEAD",
+        )
+        if not events.open():
+            return Response(status=204)
+        return Response(events, mimetype="text/event-stream", headers=EVENT_HEADERS)
 
     def _of_current_app(self) -> FrameworkClient:
         found = current_app.extensions.get(_NAME)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 import json
 import os
+import signal
 import threading
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -15,9 +17,11 @@ from typing import Any, Dict, Iterator, List, Tuple
 import django
 import pytest
 from django.conf import settings as project
+from django.core.asgi import get_asgi_application
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
+from django.core.wsgi import get_wsgi_application
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient as AsyncHTTP
@@ -34,8 +38,10 @@ from bananas import (
     TimeoutError,
 )
 from bananas.django import (
+    _events,
     get_async_client,
     get_client,
+    job_events,
     submit_failed,
     submit_job_on_commit,
     submit_on_commit,
@@ -43,6 +49,7 @@ from bananas.django import (
 from bananas.django.middleware import JobErrorMiddleware
 from bananas.testing import LocalQueue, fail
 from tests.behaviour.broker import Broker
+from tests.behaviour.event_streams import asgi_server, check_events, wsgi_server
 from tests.behaviour.programs import ROOT
 from tests.behaviour.served import Served, ask
 from tests.support import wait_until
@@ -111,6 +118,56 @@ async def test_the_same_under_asgi(worker: LocalQueue) -> None:
     assert ordered.status_code == 202
     fetched = await asyncio.gather(*(http.get(ordered["Location"]) for _ in range(3)))
     assert [one.json() for one in fetched] == [{"report": "the report of 2025-01"}] * 3
+
+
+@pytest.mark.parametrize("interface", ["wsgi", "asgi"])
+def test_events_of_a_job(broker: Broker, interface: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream tells each change over real HTTP, and ends with the job or with its caller."""
+    from shop import views
+
+    monkeypatch.setattr(views, "job_events", functools.partial(job_events, keep_alive=0.05))
+    job_id = get_client().submit_job("report", {})
+    serve, application = wsgi_server, get_wsgi_application()
+    if interface == "asgi":
+        serve, application = asgi_server, get_asgi_application()
+    with serve(application) as port:
+        lets_go = interface == "wsgi" or django.VERSION >= (5, 0)
+        check_events(port, f"/reports/{job_id}/events", job_id, broker, lets_go=lets_go)
+
+
+async def test_where_django_does_not_tell_who_leaves(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stream ends after a while, without an event; whoever is there connects again."""
+    monkeypatch.setattr(_events, "_TELLS_WHO_LEAVES", False)
+    monkeypatch.setattr(_events, "_LONGEST", 0.01)
+    job_id = await get_async_client().submit_job("report", {})
+    answer = await AsyncHTTP().get(f"/reports/{job_id}/events")
+    first, *others = [chunk async for chunk in answer.streaming_content]
+    assert first == b"retry: 2000\n\n"
+    assert [chunk.split(b"\n")[1] for chunk in others] == [b"event: queued"]
+
+
+async def test_a_server_that_stops(broker: Broker) -> None:
+    """Under ASGI it need not wait for its streams, which end as soon as it is told to stop."""
+    told: List[int] = []
+    handler = signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
+    try:
+        own = signal.getsignal(signal.SIGTERM)
+        job_id = await get_async_client().submit_job("report", {})
+        answers = [await AsyncHTTP().get(f"/reports/{job_id}/events") for _ in range(2)]
+        streams: List[Any] = [answer.streaming_content for answer in answers]
+        for stream in streams:
+            assert await stream.__anext__() == b"retry: 2000\n\n"
+            assert b"event: queued" in await stream.__anext__()
+        signal.raise_signal(signal.SIGTERM)
+        for stream in streams:
+            assert [chunk async for chunk in stream] == []
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert told == [signal.SIGTERM]
+    wait_until(lambda: broker.subscribers(job_id) == 0, "nobody follows it", _PATIENCE)
 
 
 def test_gunicorn_preload(site: Tuple[Broker, str], worker: LocalQueue, tmp_path: Path) -> None:

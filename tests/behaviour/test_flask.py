@@ -17,6 +17,7 @@ from bananas import ConnectionError, JobPlace, TimeoutError
 from bananas.flask import Bananas
 from bananas.testing import LocalQueue, fail
 from tests.behaviour.broker import Broker
+from tests.behaviour.event_streams import check_events, wsgi_server
 from tests.behaviour.programs import ROOT
 from tests.behaviour.served import Served, ask
 from tests.support import wait_until
@@ -93,6 +94,21 @@ def test_the_example_over_http(worker: LocalQueue, tmp_path: Path) -> None:
         fetched = ask(port, "GET", ordered.headers["Location"])
         assert fetched.json == {"report": "the report of 2025-03"}
         server.end(-signal.SIGTERM)
+
+
+def test_events_of_a_job(broker: Broker) -> None:
+    """A stream tells each change over real HTTP, and ends with the job or with its caller."""
+    app = make_app(URL=broker.url)
+    bananas = Bananas(app, handle_errors=True)
+
+    @app.get("/jobs/<job_id>/events")
+    def follow(job_id: str) -> Any:
+        return bananas.job_events(job_id, keep_alive=0.05, with_result=True)
+
+    with app.app_context():
+        job_id = bananas.client.submit_job("report", {})
+    with wsgi_server(app) as port:
+        check_events(port, f"/jobs/{job_id}/events", job_id, broker)
 
 
 def test_each_application_has_its_client(broker: Broker) -> None:

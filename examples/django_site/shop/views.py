@@ -1,11 +1,16 @@
-"""A blocking view orders a report, and an async view fetches it."""
+"""Views order, fetch and follow reports, by blocking or by awaiting."""
 
 from django.db import transaction
 from django.http import HttpRequest, JsonResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_POST
 
-from bananas.django import get_async_client, submit_job_on_commit
+from bananas.django import (
+    get_async_client,
+    job_events,
+    submit_job_on_commit,
+)
 
 from .models import Report
 
@@ -24,3 +29,7 @@ async def fetch(request: HttpRequest, job_id: str) -> JsonResponse:
     client = get_async_client()
     result = await client.wait_for_result(job_id, timeout=10, must_exist=True)
     return JsonResponse({"report": result.get_result(str)})
+
+
+async def follow(request: HttpRequest, job_id: str) -> HttpResponseBase:
+    return await job_events(request, job_id, with_result=True)

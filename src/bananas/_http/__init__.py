@@ -1,15 +1,17 @@
 """What the integrations with web frameworks share; it knows none of them."""
 
 from .answers import Answer, answer_to, log_answer, waiting_answer
+from .blocking_events import BlockingJobEvents
 from .events import END_OF_EVENTS, EVENT_HEADERS, JobEvents
 from .once import IdempotencyKeyReusedError, hashed_job_id, submit_once
 from .request_life import CallerGoneError, end_with_request, wait_for_job
-from .termination import call_on_termination
+from .termination import call_on_termination, termination
 
 __all__ = [
     "END_OF_EVENTS",
     "EVENT_HEADERS",
     "Answer",
+    "BlockingJobEvents",
     "CallerGoneError",
     "IdempotencyKeyReusedError",
     "JobEvents",
@@ -19,6 +21,7 @@ __all__ = [
     "hashed_job_id",
     "log_answer",
     "submit_once",
+    "termination",
     "wait_for_job",
     "waiting_answer",
 ]

@@ -90,6 +90,10 @@ class JobEvents:
             raise
         return True
 
+    def stop_with(self, stopping: Stopping) -> None:
+        """End the stream when this is done."""
+        self._stopping = stopping
+
     def __aiter__(self) -> JobEvents:
         return self
 

@@ -15,7 +15,7 @@ __all__ = ["CallerGoneError", "end_with_request", "wait_for_job"]
 
 T = TypeVar("T")
 Gone = Callable[[], Awaitable[object]]
-Stopping = Optional["asyncio.Future[None]"]
+Stopping = Optional["asyncio.Future[Any]"]
 
 
 class CallerGoneError(Exception):

@@ -7,9 +7,9 @@ import contextlib
 import signal
 import threading
 from types import FrameType
-from typing import Any, Callable, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-__all__ = ["call_on_termination"]
+__all__ = ["call_on_termination", "termination"]
 
 _SIGNALS: Tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
 
@@ -38,6 +38,52 @@ def call_on_termination(callback: Callable[[], None]) -> Iterator[None]:
         for number, handler, before in replaced:
             if signal.getsignal(number) is handler:
                 signal.signal(number, before)
+
+
+@contextlib.contextmanager
+def termination() -> Iterator[asyncio.Future[None]]:
+    """Give what is done when the process is told to end, for a server that has no lifespan.
+
+    All who use it at a time share it, in each event loop: the signals are watched once.
+    """
+    loop = asyncio.get_running_loop()
+    watch = _watches.get(loop)
+    if watch is None:
+        watch = _watches[loop] = _Watch(loop)
+    with watch:
+        yield watch.told
+
+
+class _Watch:
+    """Watches the signals for as long as anybody wants to know.
+
+    Args:
+        loop: The loop of those who do.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.told: asyncio.Future[None] = loop.create_future()
+        self._loop = loop
+        self._users = 0
+        self._signals = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        if not self._users:
+            self._signals.enter_context(call_on_termination(self._tell))
+        self._users += 1
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if not self._users:
+            del _watches[self._loop]
+            self._signals.close()
+
+    def _tell(self) -> None:
+        if not self.told.done():
+            self.told.set_result(None)
+
+
+_watches: Dict[asyncio.AbstractEventLoop, _Watch] = {}
 
 
 def _handler(
