@@ -26,7 +26,7 @@ SURFACE = {
     "client": ["AsCompleted", "AsyncClient", "ClientStats", "JobChanges"],
     "dead_letters": ["DeadLetters"],
     "django": [
-        "get_async_client", "get_client", "submit_failed", "submit_job_on_commit",
+        "get_async_client", "get_client", "job_events", "submit_failed", "submit_job_on_commit",
         "submit_on_commit",
     ],
     "django.apps": ["BananasConfig"],
