@@ -49,17 +49,21 @@ class ClientSettings:
         }
         self._client = self.make()
 
-    def make(self) -> AsyncClient:
-        """Return a client, which does not connect before it is used."""
+    def make(self, **others: Any) -> AsyncClient:
+        """Return a client, which does not connect before it is used.
+
+        Args:
+            others: Arguments that it has instead of those of the settings.
+        """
         sentinel = set(_SENTINEL) & set(self._settings)
         make: Callable[..., AsyncClient] = AsyncClient.from_sentinel if sentinel else AsyncClient
         missing = set(_SENTINEL) - sentinel
         if sentinel and missing:
             raise ValueError(f"{self._name} has {sentinel.pop()!r}, but no {missing.pop()!r}")
         try:
-            return make(**self.arguments)
+            return make(**{**self.arguments, **others})
         except ValueError as error:
-            raise ValueError(self._in_words_of_the_settings(str(error))) from None
+            raise ValueError(self._in_words_of_the_settings(str(error), others)) from None
 
     def _value(self, key: str, value: object) -> Any:
         if key not in _NAMED or not isinstance(value, str):
@@ -67,9 +71,9 @@ class ClientSettings:
         found = _imported(f"{self._name}[{key!r}]", value)
         return found() if _NAMED[key] and callable(found) else found
 
-    def _in_words_of_the_settings(self, message: str) -> str:
+    def _in_words_of_the_settings(self, message: str, others: Mapping[str, Any]) -> str:
         for key, argument in _ARGUMENTS.items():
-            if message.startswith(argument):
+            if message.startswith(argument) and argument not in others:
                 where = f"{self._name}[{key!r}]" if argument in self.arguments else argument
                 if self.arguments.get(argument, "") is None:
                     message += " (is the environment variable that it comes from set?)"

@@ -20,7 +20,7 @@ from django.conf import settings as project
 from django.core.asgi import get_asgi_application
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
-from django.core.management import CommandError, call_command
+from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
 from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
@@ -348,7 +348,10 @@ def to_text(value: object) -> str:
 class Provider:
     """Gives a password."""
 
+    asked = 0
+
     def get_credentials(self) -> Tuple[str, str]:
+        Provider.asked += 1
         return ("user", "secret")
 
 
@@ -469,13 +472,27 @@ def test_call_command(broker: Broker) -> None:
         call_command("bananas", "job", "nobody")
 
 
-def test_the_command_says_what_it_can_not_know(site: object) -> None:
-    sentinels = {"SENTINELS": [["h", 26379]], "SERVICE_NAME": "primary"}
+def test_the_command_knows_all_settings(broker: Broker) -> None:
+    """Sentinels and credentials too; with a URL of its own it is told of no credentials."""
+    sentinels = {"SENTINELS": [["127.0.0.1", 1]], "SERVICE_NAME": "primary", "CONNECT_TIMEOUT": 1}
     with override_settings(BANANAS=sentinels):
         status, _, err = command("queues")
-        assert status == 1
-        assert "manage.py bananas: the command line does not know BANANAS['SENTINELS']" in err
-        with pytest.raises(CommandError, match="pass --redis URL"):
+        assert (status, "sentinel" in err, "127.0.0.1:1" in err) == (1, True, True), err
+        assert command("queues", "--redis", broker.url)[0] == 0
+        with redirect_stderr(io.StringIO()), pytest.raises(SystemExit):
             call_command("bananas", "queues")
+    credentials = {"URL": broker.url, "CREDENTIAL_PROVIDER": f"{__name__}.Provider"}
+    with override_settings(BANANAS=credentials):
+        Provider.asked = 0
+        command("queues")
+        assert Provider.asked
+        Provider.asked = 0
+        assert command("queues", "--redis", broker.url)[0] == 0
+        assert not Provider.asked
+    with override_settings(BANANAS={"URL": broker.url, "ROUTING_KEY": "eu"}):
+        assert "--route must" in command("submit", "work", "--route", "e u")[2]
+
+
+def test_the_command_says_which_setting_is_wrong(site: object) -> None:
     with override_settings(BANANAS={"URL": 3}):
         assert "BANANAS['URL'] must be a string" in command("queues")[2]

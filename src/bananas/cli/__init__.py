@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Mapping, NoReturn, Optional, Sequence
+from typing import Callable, Mapping, NoReturn, Optional, Sequence
 
 from .._missing_extras import remedy
+from ..client import AsyncClient
 
 __all__ = ["main"]
 
@@ -19,6 +20,7 @@ def main(
     arguments: Optional[Sequence[str]] = None,
     program: str = "bananas",
     defaults: Optional[Mapping[str, str]] = None,
+    make_client: Optional[Callable[..., AsyncClient]] = None,
 ) -> None:
     """Run the command line: the script ``bananas``, and ``python -m bananas``.
 
@@ -26,6 +28,8 @@ def main(
         arguments: What follows the name of the program; None is what this process was given.
         program: What help calls the program.
         defaults: By parameter, such as ``key_prefix``, what commands take that are not told.
+        make_client: Makes the client of a command that is given no URL, with the arguments that
+            the command line sets; None is ``AsyncClient``.
 
     Ends the process with status 0 when it is done, 1 after an error, 2 where the command line is
     wrong, 3 when a job failed, 4 when a wait timed out, 5 where something is not there, 130 after
@@ -35,9 +39,14 @@ def main(
         try:
             # The commands need packages that the library does not.
             from .app import app, with_defaults
+            from .running import client_maker
 
             known = with_defaults(defaults) if defaults else None
-            app(arguments, prog_name=program, default_map=known)
+            before = client_maker.set(make_client or AsyncClient)
+            try:
+                app(arguments, prog_name=program, default_map=known)
+            finally:
+                client_maker.reset(before)
         finally:
             sys.stdout.flush()
     except ModuleNotFoundError as error:

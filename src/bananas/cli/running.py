@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import signal
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Awaitable, Callable, Coroutine, Dict, List, Optional, TypeVar
 
@@ -15,9 +16,14 @@ from ..client import AsyncClient
 from ..exceptions import BananasError
 from .exit_status import INTERRUPTED, end, say, status_of
 
-__all__ = ["Target", "interruptible", "run", "run_or_end"]
+__all__ = ["Target", "client_maker", "interruptible", "run", "run_or_end"]
 
 T = TypeVar("T")
+
+#: Makes the client of a command that is given no URL: another program's settings may say how.
+client_maker: ContextVar[Callable[..., AsyncClient]] = ContextVar(
+    "client_maker", default=AsyncClient
+)
 
 
 @dataclass(frozen=True)
@@ -35,10 +41,16 @@ class Target:
     routing_key: Optional[str] = None
 
     def client(self) -> AsyncClient:
-        """Return a client, which has not connected yet."""
-        settings: Dict[str, Any] = {"key_prefix": self.key_prefix, "routing_key": self.routing_key}
+        """Return a client, which has not connected yet.
+
+        Where a URL is given, it is all that counts: the credentials of an application belong to
+        its own servers.
+        """
+        settings: Dict[str, Any] = {"key_prefix": self.key_prefix}
+        if self.routing_key is not None:
+            settings["routing_key"] = self.routing_key
         if self.redis is None:
-            return AsyncClient(**settings)
+            return client_maker.get()(**settings)
         return AsyncClient(self.redis, **settings)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Any, Dict, List, Tuple
 
 from django.core.exceptions import ImproperlyConfigured
@@ -15,13 +14,10 @@ from ..._client import load_settings
 __all__ = ["Command"]
 
 _PROGRAM = "manage.py bananas"
-_VARIABLE = "BANANAS_REDIS_URL"
-#: What the command line can't be told.
-_OTHER = ("sentinels", "credential_provider", "ssl_context")
 
 
 class Command(BaseCommand):
-    """Passes what follows on to the command line, with URL, prefix and route of the settings."""
+    """Passes what follows on to the command line, with the client of the settings."""
 
     help = "Submit jobs, see what becomes of them, and put them right: bananas --help says how."
     requires_system_checks: Tuple[str, ...] = ()
@@ -56,26 +52,10 @@ class Command(BaseCommand):
 
     def _run(self, arguments: List[str]) -> None:
         try:
-            settings = load_settings().arguments
+            settings = load_settings()
         except ImproperlyConfigured as error:
             raise CommandError(str(error)) from None
-        is_told = any(argument.split("=")[0] == "--redis" for argument in arguments)
-        unknown = [name.upper() for name in _OTHER if settings.get(name) is not None]
-        if unknown and not is_told:
-            raise CommandError(
-                f"the command line does not know BANANAS[{unknown[0]!r}]: pass --redis URL"
-            )
-        before = os.environ.get(_VARIABLE)
-        if "redis_url" in settings:
-            # Not as an option: other users of this machine see those.
-            os.environ[_VARIABLE] = settings["redis_url"]
-        try:
-            main(arguments, _PROGRAM, _defaults(settings))
-        finally:
-            if before is None:
-                os.environ.pop(_VARIABLE, None)
-            else:
-                os.environ[_VARIABLE] = before
+        main(arguments, _PROGRAM, _defaults(settings.arguments), settings.make)
 
 
 def _defaults(settings: Dict[str, Any]) -> Dict[str, str]:
