@@ -5,7 +5,7 @@ from .blocking_events import BlockingJobEvents
 from .events import END_OF_EVENTS, EVENT_HEADERS, JobEvents
 from .once import IdempotencyKeyReusedError, hashed_job_id, submit_once
 from .request_life import CallerGoneError, end_with_request, wait_for_job
-from .termination import call_on_termination, termination
+from .termination import call_on_termination, until_termination
 
 __all__ = [
     "END_OF_EVENTS",
@@ -21,7 +21,7 @@ __all__ = [
     "hashed_job_id",
     "log_answer",
     "submit_once",
-    "termination",
+    "until_termination",
     "wait_for_job",
     "waiting_answer",
 ]

@@ -9,7 +9,7 @@ import threading
 from types import FrameType
 from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
-__all__ = ["call_on_termination", "termination"]
+__all__ = ["call_on_termination", "until_termination"]
 
 _SIGNALS: Tuple[int, ...] = (signal.SIGINT, signal.SIGTERM)
 
@@ -41,7 +41,7 @@ def call_on_termination(callback: Callable[[], None]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def termination() -> Iterator[asyncio.Future[None]]:
+def until_termination() -> Iterator[asyncio.Future[None]]:
     """Give what is done when the process is told to end, for a server that has no lifespan.
 
     All who use it at a time share it, in each event loop: the signals are watched once.

@@ -11,7 +11,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from .._http import EVENT_HEADERS, BlockingJobEvents, JobEvents, termination
+from .._http import EVENT_HEADERS, BlockingJobEvents, JobEvents, until_termination
 from .._types import Seconds
 from ._client import get_async_client, get_client
 
@@ -71,7 +71,7 @@ async def job_events(
 
 
 async def _from_loop(events: JobEvents) -> HttpResponseBase:
-    return _response(_until_termination(events)) if await events.open() else _no_content()
+    return _response(_chunks(events)) if await events.open() else _no_content()
 
 
 async def _from_thread(events: BlockingJobEvents) -> HttpResponseBase:
@@ -80,10 +80,10 @@ async def _from_thread(events: BlockingJobEvents) -> HttpResponseBase:
     return _response(events) if is_open else _no_content()
 
 
-async def _until_termination(events: JobEvents) -> AsyncIterator[bytes]:
+async def _chunks(events: JobEvents) -> AsyncIterator[bytes]:
     # A generator, since Django closes nothing else; what it forgets, the loop closes.
     try:
-        with termination() as told:
+        with until_termination() as told:
             stopping: asyncio.Future[Any] = told
             if not _TELLS_WHO_LEAVES:
                 stopping = asyncio.ensure_future(asyncio.wait({told}, timeout=_LONGEST))
