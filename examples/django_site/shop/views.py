@@ -1,4 +1,4 @@
-"""Views order, fetch and follow reports, by blocking or by awaiting."""
+"""A blocking view orders a report, and async views fetch and follow it."""
 
 from django.db import transaction
 from django.http import HttpRequest, JsonResponse
