@@ -20,9 +20,9 @@ def main(url: str) -> None:
         except bananas.JobFailedError as error:
             print("get_result() raises it:", error.error)
 
-        # A time-out ends the wait and not the job, and says where the job is.
+        # A time-out ends the wait and not the job, and says where the job is; 0 only looks.
         try:
-            client.wait_for_result("no-such-job", timeout=0.2)
+            client.wait_for_result("no-such-job", timeout=0)
         except bananas.TimeoutError as error:
             print("no result in time, the job is", error.whereabouts)
 
