@@ -7,10 +7,11 @@ from datetime import timedelta
 from typing import Awaitable, Callable, Dict, List, Optional, Tuple
 
 from bananas import AsyncClient, JobPriority, JobSpec
+from bananas import exceptions as exc
 from tests.support import Cut, CutAfterBytes
 from tests.support.faults import Action
 
-__all__ = ["CUTS", "WAYS", "Way"]
+__all__ = ["CUTS", "WAYS", "Way", "refused_at_the_deadline"]
 
 _numbers = itertools.count(1)
 
@@ -69,3 +70,20 @@ CUTS: Dict[str, Tuple[bytes, Action]] = {
     "reset after EXEC": (b"EXEC", Cut(reset=True)),
     "client's side after EXEC": (b"EXEC", Cut(side="client")),
 }
+
+
+async def refused_at_the_deadline(client: AsyncClient, submit: Way) -> exc.JobRejectedError:
+    """Submit what the server refuses for now, and return the error.
+
+    An attempt that is under way just at the deadline leaves the outcome unknown. That must be rare:
+    on a client that says so each time, this fails.
+    """
+    for _ in range(4):
+        try:
+            await submit(client, None)
+        except exc.JobRejectedError as error:
+            return error
+        except exc.OutcomeUnknownError:
+            continue
+        raise AssertionError("the job was not refused")
+    raise AssertionError("the outcome is unknown each time")

@@ -13,7 +13,7 @@ from bananas import exceptions as exc
 from tests.support import Cut, FaultProxy, LoseReply, RedisServer, RespError, command
 
 from .inventory import nothing_left, queued_once
-from .submits import WAYS
+from .submits import WAYS, refused_at_the_deadline
 from .timing import TOLERANCE, MachineLag
 
 pytestmark = pytest.mark.asyncio
@@ -318,7 +318,9 @@ async def test_replica_that_may_not_serve_old_data(
         own_server.command("REPLICAOF", "127.0.0.1", "1")
         reads = [asyncio.ensure_future(client.get_job("job")) for _ in range(3 if company else 0)]
         # Which refusal the server thinks of first depends on the command.
-        await _rejected(client, name, "MASTERDOWN" if name == "idempotent" else "READONLY")
+        error = await refused_at_the_deadline(client, WAYS[name])
+        assert error.code == ("MASTERDOWN" if name == "idempotent" else "READONLY")
+        assert error.job_id is not None
         for read in reads:
             with pytest.raises(exc.ServerError, match="MASTERDOWN"):
                 await read
