@@ -26,6 +26,8 @@ Handler = TypeVar("Handler", bound=Callable[..., None])
 
 _FIRST_BACKOFF = 0.02
 _LONGEST_BACKOFF = 0.5
+# What is refused, and sent again so shortly before its deadline, might have no reply at it.
+_TOO_LATE = 0.1
 
 
 def _event(handler: Handler) -> Handler:
@@ -284,6 +286,10 @@ class StateMachine:
     def _back_off(self, now: float) -> None:
         self.state = at.BACKING_OFF
         self._retry_at = now + self._backoff.next()
+        if self._timeouts.refusal is not None:
+            deadline = self.pending.deadlines.soonest()
+            if deadline - _TOO_LATE < self._retry_at < deadline:
+                self._retry_at = deadline  # the job is refused then, and its outcome known
         self._wake(self._retry_at)
 
     # -- time, and the end -----------------------------------------------------------------------

@@ -24,6 +24,7 @@ from tests.unit.pipeline.callers import call, entry, ids, outcome, submit
 from tests.unit.pipeline.recorder import APPLIED, OK, QUEUED, Recorder
 
 BUSY = ReplyError("BUSY", "a script runs")
+READONLY = ReplyError("READONLY", "it is a replica")
 NOPERM = ReplyError("NOPERM", "no right")
 WRONGTYPE = ReplyError("WRONGTYPE", "the wrong kind of value")
 ABORTED = ReplyError("EXECABORT", "previous errors")
@@ -222,6 +223,25 @@ def test_refusal_until_the_deadline() -> None:
         error = outcome(request)
         assert isinstance(error, JobRejectedError)
         assert error.code == "BUSY"
+
+
+def test_no_attempt_just_before_the_deadline() -> None:
+    """What is refused is not sent so late that its outcome could be unknown; others go on."""
+    pipeline = Recorder().ready()
+    first = pipeline.ask(submit([entry("a")]))
+    second = pipeline.ask(submit([entry("b")], timeout=20.0))
+    pipeline.reply(OK, READONLY, READONLY, ABORTED, now=9.9)
+    pipeline.reply(now=9.95)
+    pipeline.machine.time(9.99)
+    assert pipeline.is_at(State.BACKING_OFF)
+    assert "connect" not in pipeline.effects
+    assert pipeline.wake_at_time == 10.0
+    pipeline.machine.time(10.0)
+    error = outcome(first)
+    assert isinstance(error, JobRejectedError)
+    assert error.code == "READONLY"
+    assert pipeline.is_at(State.CONNECTING)
+    assert not second.future.done()
 
 
 def test_read_that_is_refused_for_now_is_made_again() -> None:
