@@ -83,8 +83,9 @@ async def test_restart_that_keeps_the_data() -> None:
             with server.connect() as redis:
                 finish(redis, job_ids[:30])
             await loop.run_in_executor(None, server.stop, True)
+            opened = proxy.connections_opened
             proxy.accept()
-            await asyncio.sleep(2)
+            await eventually(lambda: proxy.connections_opened > opened + 2, "attempts in vain")
             await loop.run_in_executor(None, server.start)
             with server.connect() as redis:
                 finish(redis, job_ids[30:60])

@@ -138,7 +138,7 @@ def test_the_command_line_stands_on_public_names(name: str) -> None:
     """Of the private modules it has what names an extra; the demo, what deletes its keys."""
     ours = {found[1:] for found in imports(name, SOURCES[name], set(SOURCES)) if found[0] == "."}
     private = {found for found in ours if found.startswith("_") or "._" in found}
-    allowed = {"_keys", "_wire", "testing._wire"} if name == "cli.demo" else set()
+    allowed = {"_wire", "testing._wire"} if name == "cli.demo" else set()
     assert private <= {"_missing_extras", *allowed}
 
 

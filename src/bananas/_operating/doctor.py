@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from asyncio import sleep
 from typing import Awaitable, Callable, Iterable, List, Optional, Set
 
@@ -85,10 +86,8 @@ class Doctor:
     async def _places(self, routing_keys: List[Optional[str]]) -> List[Place]:
         """Return all places, with the lists of routes that are given, the client's, or found."""
         found: List[str] = []
-        try:
+        with contextlib.suppress(exc.ServerError):  # without the right to look, those known are all
             found = await discover_routes(self._connection, self._keys)
-        except exc.ServerError:  # without the right to look, those known are all
-            pass
         routes = [None, self._routing_key, *routing_keys, *found]
         return all_places(self._keys, list(dict.fromkeys(routes)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+from abc import abstractmethod
 from typing import Any, Generic, Optional, Sequence, Tuple, Type, TypeVar
 
 from .. import exceptions as exc
@@ -100,15 +101,17 @@ class Connection(Handshake, Generic[Opens]):
 
     # -- what differs ----------------------------------------------------------------------------
 
+    @abstractmethod
     async def _ask_provider(self) -> Tuple[Optional[str], Optional[str]]:
-        raise NotImplementedError
+        """Return user name and password of this moment."""
 
+    @abstractmethod
     async def _log_in(self, username: Optional[str], password: Optional[str]) -> None:
-        raise NotImplementedError
+        """Open the stream, and have redis-py log in."""
 
+    @abstractmethod
     def abort(self) -> None:
         """Drop the connection at once."""
-        raise NotImplementedError
 
     async def aclose(self) -> None:
         """Drop the connection."""

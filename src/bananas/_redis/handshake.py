@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import List, Optional, Sequence
 
 from .. import exceptions as exc
@@ -40,7 +41,7 @@ class _Trapped(Exception):
         self.reply = reply
 
 
-class Handshake:
+class Handshake(ABC):
     """What a connection of any kind asks, and knows of the server then.
 
     The number of the connection is what it is fenced by once it is lost; it means nothing to
@@ -123,6 +124,7 @@ class Handshake:
                 raise NotReady(reply.reason)
         return replies
 
+    @abstractmethod
     async def ask(self, commands: Sequence[Command], limit: Optional[float] = None) -> List[Reply]:
         """Send commands and read their replies, for ``limit`` seconds at most.
 
@@ -130,15 +132,14 @@ class Handshake:
             TimeoutError: They do not come in time.
             LinkLost: The connection is gone.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def login_refusal(self, reply: ReplyError) -> exc.AuthenticationError:
         """Say that the server wants a login, or refuses the one that it was given."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _reopen(self) -> None:
         """Make the connection anew, where it is of no more use."""
-        raise NotImplementedError
 
 
 def _found(pattern: bytes, info: Reply) -> Optional[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from abc import ABC, abstractmethod
 from types import TracebackType
 from typing import List, Optional, Sequence, Type, TypeVar
 
@@ -16,7 +18,7 @@ __all__ = ["WaitIterator", "let_go"]
 Self = TypeVar("Self", bound="WaitIterator")
 
 
-class WaitIterator(InProcess):
+class WaitIterator(InProcess, ABC):
     """An async iterator, whose waits end with it."""
 
     def __init__(self, waits: Waits, timeout: Optional[float], life: object) -> None:
@@ -41,17 +43,16 @@ class WaitIterator(InProcess):
         # Left early and forgotten, maybe by another thread, or after the loop has ended.
         left = self._left()
         if left and self._loop is not None:
-            try:
+            with contextlib.suppress(RuntimeError):
                 self._loop.call_soon_threadsafe(let_go, self._waits, left)
-            except RuntimeError:
-                pass
 
+    @abstractmethod
     async def aclose(self) -> None:
-        raise NotImplementedError
+        """End the iteration, and its waits."""
 
+    @abstractmethod
     def _left(self) -> List[Wait]:
         """Return the waits that have not been let go."""
-        raise NotImplementedError
 
     def _begin(self) -> asyncio.AbstractEventLoop:
         """Let the time begin."""
