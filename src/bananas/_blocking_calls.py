@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from types import TracebackType
 from typing import (
@@ -23,6 +22,7 @@ from typing import (
 from . import exceptions as exc
 from ._arguments import check_callable
 from ._blocking import ProcessConnections
+from ._fork_safety import OwnProcess
 from ._in_process import InProcess
 from ._operating import Clearing, ListedJobs
 from ._pipeline import Entry
@@ -148,19 +148,19 @@ class BlockingCalls(InProcess):
         chunks, submission = self._inner._queue._begin(specs, if_exists)
         if isinstance(chunks, list):
             return self._run(lambda client: submission.run(chunks))
-        process = os.getpid()
+        process = OwnProcess()
         try:
             for chunk in chunks:
-                _refuse_fork(process, _ITERABLE)
+                process.refuse_fork(_ITERABLE)
                 self._send(submission, chunk)
-            _refuse_fork(process, _ITERABLE)
+            process.refuse_fork(_ITERABLE)
             self._run(lambda client: submission.settle())
         except Exception as error:
-            if os.getpid() == process:
+            if process.is_current():
                 self._add_facts(submission, error)
             raise
         except BaseException:
-            if os.getpid() == process:
+            if process.is_current():
                 self._run(lambda client: _abandon(submission))
             raise
         return submission.outcome()
@@ -198,10 +198,10 @@ class BlockingClearing(BlockingPart):
         clearing = self._run(begin)
         if report is None:
             return self._run(lambda client: clearing.run())
-        process = os.getpid()
+        process = OwnProcess()
         while self._run(lambda client: clearing.advance()):
             report(clearing.counts)  # in the caller's thread: it may be slow, or call the client
-            _refuse_fork(process, "progress of this call: the parent goes on with it")
+            process.refuse_fork("progress of this call: the parent goes on with it")
         return clearing.counts
 
 
@@ -295,11 +295,3 @@ async def _next(source: _Source[T]) -> Optional[T]:
 
 async def _abandon(submission: Submission) -> None:
     submission.abandon()
-
-
-def _refuse_fork(process: int, where: str) -> None:
-    """Refuse to go on where code of the caller has forked, and this is the child."""
-    if os.getpid() != process:
-        raise RuntimeError(
-            f"the process was forked inside the {where}; make another call in the child"
-        )

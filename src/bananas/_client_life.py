@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import sys
 import warnings
-from typing import List, Optional, Protocol, Sequence
+from typing import Optional, Protocol, Sequence
 
+from ._fork_safety import OwnProcess, keep_forever
 from ._tasks import in_empty_context
 
 __all__ = ["Life", "warn_unclosed"]
-
-
-# What a forked child inherits must never be collected there: closing an inherited loop or
-# transport takes the parent's sockets off the epoll that both processes share.
-_inherited: List[object] = []
 
 
 class Ends(Protocol):
@@ -39,7 +34,7 @@ class Pipeline(Ends, Protocol):
     """The part that knows where the client has been used."""
 
     loop: Optional[asyncio.AbstractEventLoop]
-    process: Optional[int]
+    process: Optional[OwnProcess]
 
 
 class Life:
@@ -75,8 +70,9 @@ class Life:
         parts, loop = self._parts, self._pipeline.loop
         if loop is None:
             return
-        if self._pipeline.process != os.getpid():
-            _inherited.append(parts)
+        process = self._pipeline.process
+        if process is None or not process.is_current():
+            keep_forever(parts)
             return
         if sys.is_finalizing():
             _abandon(parts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import time
 from concurrent.futures import Future
@@ -12,6 +11,7 @@ from typing import Iterable, Iterator, List, Optional, Tuple, Union
 from . import exceptions as exc
 from ._arguments import check_seconds
 from ._awaited_calls import AwaitedClient
+from ._fork_safety import OwnProcess
 from ._missing_extras import missing_extra
 from ._types import Seconds
 from .client import AsyncClient, ClientStats
@@ -153,7 +153,7 @@ class _Depths:
     def _set_up(self) -> None:
         self._lock = threading.Lock()
         self._under_way: Optional[Future[QueueDepths]] = None
-        self._process = os.getpid()
+        self._process = OwnProcess()
 
     def collect(self) -> Iterator[Metric]:
         """Yield the depths, if they are known, and how often they could not be read."""
@@ -169,7 +169,7 @@ class _Depths:
         yield from _of_depths(depths)
 
     def _refresh(self) -> None:
-        if self._process != os.getpid():  # a fork may have inherited both in use
+        if not self._process.is_current():  # a fork may have inherited both in use
             self._set_up()
         # One scrape at a time waits; another one takes what is there.
         if not self._lock.acquire(blocking=False):

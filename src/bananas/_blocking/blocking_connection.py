@@ -149,7 +149,7 @@ class Line(Connection[SocketOpening]):
         line = self._socket
         if line is None:
             raise NotSent("not connected")
-        if os.getpid() != self._process:
+        if not self._process.is_current():
             raise LinkLost("a signal handler has forked during the call")
         written = 0
         try:
@@ -213,7 +213,7 @@ class Line(Connection[SocketOpening]):
     def shut_down(self) -> None:
         """End the connection, also under the thread that uses it; in a forked child, do nothing."""
         line = self._socket
-        if line is not None and os.getpid() == self._process:
+        if line is not None and self._process.is_current():
             with contextlib.suppress(OSError):
                 # Not the method of a TLS socket, which would have the thread read what is not its.
                 socket.socket.shutdown(line, socket.SHUT_RDWR)

@@ -10,14 +10,14 @@ import os
 import sys
 import threading
 from concurrent.futures import Future
-from typing import Any, Callable, Coroutine, Dict, Generic, List, Optional, Set, TypeVar
+from typing import Any, Callable, Coroutine, Dict, Generic, Optional, Set, TypeVar
 
 from .. import exceptions as exc
+from .._fork_safety import keep_forever
 from .._tasks import in_empty_context
 
 __all__ = [
     "LoopThread",
-    "keep_forever",
     "loop_thread",
     "refuse_running_loop",
     "running_loop_thread",
@@ -28,10 +28,7 @@ T = TypeVar("T")
 _JOIN_LIMIT = 2.0
 
 #: By process: what a forked child inherits stays where it is, and is never collected there.
-#: Collecting an inherited loop or transport takes the parent's sockets off the epoll that both
-#: processes share.
 _threads: Dict[int, LoopThread] = {}
-_inherited: List[Any] = []
 _exiting = False
 
 
@@ -284,11 +281,6 @@ def loop_thread() -> LoopThread:
 def running_loop_thread() -> Optional[LoopThread]:
     """Return this process's loop thread if there is one."""
     return _threads.get(os.getpid())
-
-
-def keep_forever(thing: Any) -> None:
-    """Keep something that a forked child inherited from ever being collected."""
-    _inherited.append(thing)
 
 
 def refuse_running_loop(instead: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Callable, Coroutine, Dict, Optional, TypeVar
 
 from .. import exceptions as exc
 from .._client_life import warn_unclosed
+from .._fork_safety import OwnProcess, keep_forever
 from .._pipeline import Entry, NotQueued
 from .._redis import connect
 from ..client import AsyncClient, ClientStats
@@ -19,7 +20,6 @@ from .blocking_connection import Line, run_here
 from .line_pool import LinePool, request_of
 from .loop_thread import (
     LoopThread,
-    keep_forever,
     loop_thread,
     refuse_running_loop,
     running_loop_thread,
@@ -46,9 +46,9 @@ class ProcessConnections:
     def __init__(self, make: Callable[[], AsyncClient]) -> None:
         self.is_closed = True
         self._make = make
-        self._process = os.getpid()
+        self._process = OwnProcess()
         self._by_loop: Dict[LoopThread, AsyncClient] = {}
-        self._by_process: Dict[int, _OnLines] = {self._process: _OnLines(self, make())}
+        self._by_process: Dict[int, _OnLines] = {self._process.number: _OnLines(self, make())}
         self.is_closed = False
 
     def on_line(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
@@ -111,10 +111,10 @@ class ProcessConnections:
                 pass  # the thread has ended, and all with it
 
     def __del__(self) -> None:
-        if self._process != os.getpid():
+        if not self._process.is_current():
             keep_forever((self._by_loop, self._by_process))
         elif not self.is_closed:
-            here = self._by_process[self._process]
+            here = self._by_process[self._process.number]
             if here.lines.open_lines and not sys.is_finalizing():
                 if not self._by_loop:  # which warns itself
                     warn_unclosed(here.client._life.name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import os
-from typing import Any, AsyncIterator, Awaitable, Callable, List, Optional, Protocol, Sequence
+from typing import AsyncIterator, Awaitable, Callable, List, Optional, Protocol, Sequence
 
 from .. import exceptions as exc
+from .._fork_safety import OwnProcess, keep_forever
 from .._redis import TRANSIENT, Command, Link, LinkLost, Reply, ReplyError
 from .._tasks import abandon, cancel_and_wait, cancel_task, start_task
 
@@ -20,9 +20,6 @@ _SHARE_OF_THE_FIRST = 0.4
 _IDLE = 5.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-
-#: Collecting an inherited transport would take the parent's socket off an epoll that is shared.
-_inherited: List[Any] = []
 
 
 class Runs(Protocol):
@@ -59,7 +56,7 @@ class OperatingConnection:
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._is_closed = False
-        self._process: Optional[int] = None
+        self._process: Optional[OwnProcess] = None
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._turn: Optional[asyncio.Lock] = None
         self._link: Optional[Link] = None
@@ -128,7 +125,7 @@ class OperatingConnection:
         """Wait for the steps of others, in the order in which they came."""
         self._refuse_closed()
         self._loop = self._running_loop()
-        if self._process != os.getpid():
+        if not self._is_ours():
             self._inherit_nothing()
         if self._turn is None:
             self._turn = asyncio.Lock()
@@ -136,11 +133,15 @@ class OperatingConnection:
             self._refuse_closed()
             yield
 
+    def _is_ours(self) -> bool:
+        """Return whether it has been used in this process."""
+        return self._process is not None and self._process.is_current()
+
     def _inherit_nothing(self) -> None:
         """Begin anew in a forked child: the connection is the parent's, and so are its steps."""
-        _inherited.append((self._link, self._task, self._replies, self._turn))
+        keep_forever((self._link, self._task, self._replies, self._turn))
         self._link = self._task = self._replies = self._turn = None
-        self._process = os.getpid()
+        self._process = OwnProcess()
 
     def _limit(self, link: Link, again: bool) -> float:
         is_new = self._used_at == 0.0
@@ -255,7 +256,7 @@ class OperatingConnection:
         """Begin to close: nothing new is taken, and the step that is under way fails."""
         loop = self._loop
         self._is_closed = True
-        if loop is None or self._process != os.getpid():
+        if loop is None or not self._is_ours():
             return
         if loop.is_running() and asyncio._get_running_loop() is not loop:
             with contextlib.suppress(RuntimeError):  # it has just ended
@@ -279,7 +280,7 @@ class OperatingConnection:
         """Drop the connection, and fail the step that is under way."""
         link, task = self._link, self._task
         self.let_go()
-        if self._process != os.getpid():
+        if not self._is_ours():
             return
         try:
             if task is not None:

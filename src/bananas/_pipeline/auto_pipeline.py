@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Union
 
 from .. import exceptions as exc
 from .._event_loops import running_loop
+from .._fork_safety import OwnProcess
 from .._redis import Command, Link, Reply
 from .connection_owner import LARGE, ConnectionOwner, closed
 from .recovery import LinkFacts
@@ -62,7 +62,7 @@ class AutoPipeline:
         self._read_timeout = read_timeout
         self._server = server
         self.loop: Optional[asyncio.AbstractEventLoop] = None
-        self.process: Optional[int] = None
+        self.process: Optional[OwnProcess] = None
         self._is_closed = False
         self._main: ConnectionOwner  # made with the first call, when its loop is known
         self._second: Optional[ConnectionOwner] = None
@@ -205,7 +205,7 @@ class AutoPipeline:
             self._main = self._new_owner(loop)
             self._main.on_held_up = self._pass_reads_on
             self.loop = loop
-            self.process = os.getpid()
+            self.process = OwnProcess()
         return loop
 
     # -- requests --------------------------------------------------------------------------------

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
 
@@ -179,7 +178,7 @@ class Link(Connection[StreamOpening]):
 
         That is a thread that waits for replies, or a forked child, which would keep it open.
         """
-        if self._writer is not None and os.getpid() == self._process:
+        if self._writer is not None and self._process.is_current():
             with contextlib.suppress(OSError, TypeError):  # TypeError: not every loop's can do it
                 self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from abc import abstractmethod
 from typing import Any, Generic, Optional, Sequence, Tuple, Type, TypeVar
 
 from .. import exceptions as exc
+from .._fork_safety import OwnProcess
 from .connect_errors import connect_refusal, login_refusal
 from .handshake import Handshake
 from .open_stream import Opening, Step
@@ -58,7 +58,7 @@ class Connection(Handshake, Generic[Opens]):
         self._opening = self._opening_kind(
             endpoint, what, connect_timeout, ssl_context, credential_provider is not None
         )
-        self._process = os.getpid()
+        self._process = OwnProcess()
 
     async def connect(self, *, sentinel: bool = False) -> None:
         """Connect, authenticate, and learn who we are to the server.
