@@ -23,7 +23,7 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import check_job_id, check_job_ids, check_timeout
+from ._argument_checks import check_job_id, check_job_ids, check_timeout
 from ._blocking import ProcessConnections
 from ._in_process import InProcess
 from ._operating import ListedJobs, OperatingCalls

@@ -20,7 +20,7 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import check_callable
+from ._argument_checks import check_callable
 from ._blocking import ProcessConnections
 from ._fork_safety import OwnProcess
 from ._in_process import InProcess

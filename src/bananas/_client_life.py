@@ -8,8 +8,8 @@ import sys
 import warnings
 from typing import Optional, Protocol, Sequence
 
+from ._background_tasks import in_empty_context
 from ._fork_safety import OwnProcess, keep_forever
-from ._tasks import in_empty_context
 
 __all__ = ["Life", "warn_unclosed"]
 

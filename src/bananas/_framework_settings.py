@@ -8,7 +8,7 @@ import inspect
 import ipaddress
 from typing import Any, Callable, Dict, List, Mapping
 
-from ._arguments import kind_of, shown
+from ._argument_checks import kind_of, shown
 from .client import AsyncClient
 
 __all__ = ["ClientSettings", "problems_of"]

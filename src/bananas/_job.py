@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Type, Union
 
 from . import exceptions as exc
-from ._arguments import (
+from ._argument_checks import (
     MAX_INT64,
     check_integer,
     check_job_id,

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any, Dict, Generic, List, Mapping, Optional, Type, TypeVar, Union, overload
 
 from . import exceptions as exc
-from ._arguments import check_integer, check_text
-from ._convert import convert
+from ._argument_checks import check_integer, check_text
 from ._job import Job
+from ._typed_results import convert
 from ._types import NOT_GIVEN
 from ._wire import completed_at, dumps, format_timestamp, loads, milliseconds
 from .enums import JobStatus

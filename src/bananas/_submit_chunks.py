@@ -6,7 +6,7 @@ import os
 from typing import AsyncIterator, Callable, Iterable, Iterator, List
 
 from . import exceptions as exc
-from ._arguments import kind_of
+from ._argument_checks import kind_of
 from ._pipeline import Entry
 from .models import JobSpec
 

@@ -19,7 +19,7 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import check_job_ids
+from ._argument_checks import check_job_ids
 from ._blocking_calls import BlockingClearing, BlockingListedJobs, BlockingPart
 from ._types import NOT_GIVEN, IfExists, NotGiven, Seconds
 from .enums import Priority

@@ -10,8 +10,8 @@ from datetime import datetime
 from typing import Any, List, Mapping
 
 from . import exceptions as exc
-from ._arguments import kind_of
-from ._convert import convert, model_problems
+from ._argument_checks import kind_of
+from ._typed_results import convert, model_problems
 from ._wire import format_timestamp
 
 __all__ = ["json_value"]

@@ -25,7 +25,13 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import check_job_id, check_job_ids, check_on_timeout, check_text, check_timeout
+from ._argument_checks import (
+    check_job_id,
+    check_job_ids,
+    check_on_timeout,
+    check_text,
+    check_timeout,
+)
 from ._client_life import Life
 from ._event_loops import refuse_green_threads
 from ._in_process import InProcess

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Callable, Literal, Optional, Pattern, Union
 
-from ._arguments import check_callable
+from ._argument_checks import check_callable
 from ._in_process import InProcess
 from ._operating import Clearing, ListedJobs, OperatingCalls
 from ._types import NOT_GIVEN, NotGiven, Seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from typing import Any, Dict, Literal, Union
 
-from ._arguments import shown
+from ._argument_checks import shown
 
 __all__ = ["JobPriority", "JobStatus"]
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Coroutine, Dict, List, Optional, Tuple, Union, overload
 
 from . import exceptions as exc
-from ._arguments import check_timeout
+from ._argument_checks import check_timeout
 from ._types import Seconds
 from .client import AsyncClient, ClientStats
 from .sync import Client

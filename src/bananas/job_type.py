@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Generic, Optional, Type, TypeVar, Union, overload
 
-from ._arguments import check_integer, check_name, check_routing_key, check_text
-from ._convert import convert
+from ._argument_checks import check_integer, check_name, check_routing_key, check_text
 from ._typed_payloads import json_value
+from ._typed_results import convert
 from ._types import NOT_GIVEN, NotGiven
 from .enums import JobPriority, Priority, check_priority
 from .models import Job, JobResult, JobSpec

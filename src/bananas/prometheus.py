@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from typing import Iterable, Iterator, List, Optional, Tuple, Union
 
 from . import exceptions as exc
-from ._arguments import check_seconds
+from ._argument_checks import check_seconds
 from ._awaited_calls import AwaitedClient
 from ._fork_safety import OwnProcess
 from ._missing_extras import missing_extra

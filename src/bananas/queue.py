@@ -22,7 +22,7 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import (
+from ._argument_checks import (
     check_integer,
     check_iterable,
     check_job_id,

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Callable, Iterable, List, Literal, Optional, Union, overload
 
 from . import exceptions as exc
-from ._arguments import check_job_id, check_job_ids, check_timeout
+from ._argument_checks import check_job_id, check_job_ids, check_timeout
 from ._in_process import InProcess
 from ._pipeline import AutoPipeline
 from ._redis import Command, Reply, ReplyError

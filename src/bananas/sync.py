@@ -24,7 +24,7 @@ from typing import (
 )
 
 from . import exceptions as exc
-from ._arguments import check_job_ids, check_on_timeout, check_timeout
+from ._argument_checks import check_job_ids, check_on_timeout, check_timeout
 from ._blocking_calls import (
     BlockingCalls,
     BlockingJobChanges,

@@ -15,11 +15,11 @@ from tests.unit.source_tree import docstrings, imports, modules
 #: it. A package stands for all of its modules.
 LAYERS = [
     ["location", "exceptions", "_types", "_version", "_missing_extras"],
-    ["_arguments", "enums", "_daemon_thread", "_event_loops", "_fork_safety", "_in_process"],
-    ["_wire", "_redis", "_tasks", "_timer", "_backoff"],
+    ["_argument_checks", "enums", "_daemon_thread", "_event_loops", "_fork_safety", "_in_process"],
+    ["_wire", "_redis", "_background_tasks", "_timer", "_backoff"],
     [
         "_pydantic_errors",
-        "_convert",
+        "_typed_results",
         "_typed_payloads",
         "_job",
         "_job_result",

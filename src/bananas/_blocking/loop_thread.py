@@ -13,8 +13,8 @@ from concurrent.futures import Future
 from typing import Any, Callable, Coroutine, Dict, Generic, Optional, Set, TypeVar
 
 from .. import exceptions as exc
+from .._background_tasks import in_empty_context
 from .._fork_safety import keep_forever
-from .._tasks import in_empty_context
 
 __all__ = [
     "LoopThread",

@@ -3,7 +3,7 @@
 from .answers import Answer, answer_to, log_answer, waiting_answer
 from .blocking_events import BlockingJobEvents
 from .events import END_OF_EVENTS, EVENT_HEADERS, JobEvents
-from .once import IdempotencyKeyReusedError, hashed_job_id, submit_once
+from .idempotency_key import IdempotencyKeyReusedError, hashed_job_id, submit_once
 from .request_life import CallerGoneError, end_with_request, wait_for_job
 from .termination import call_on_termination, until_termination
 

@@ -8,7 +8,7 @@ from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from .. import exceptions as exc
 from ..location import JobPlace
-from .once import IdempotencyKeyReusedError
+from .idempotency_key import IdempotencyKeyReusedError
 
 __all__ = ["Answer", "answer_to", "log_answer", "waiting_answer"]
 

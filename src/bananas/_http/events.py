@@ -8,7 +8,7 @@ import math
 from typing import Any, Dict, Optional, Set
 
 from .. import exceptions as exc
-from .._arguments import check_seconds, check_timeout
+from .._argument_checks import check_seconds, check_timeout
 from .._types import Seconds
 from ..client import AsyncClient, JobChanges
 from ..operating import JobChange

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, Awaitable, Callable, Optional, Set, TypeVar
 
 from .. import exceptions as exc
-from .._arguments import check_job_id, check_timeout
+from .._argument_checks import check_job_id, check_timeout
 from .._types import Seconds
 from ..client import AsyncClient
 from ..models import JobResult

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, Callable, Optional, Pattern, Set, Union
 
 from .. import exceptions as exc
-from .._arguments import check_callable, check_integer, check_seconds, check_text, due_time
-from .._tasks import start_task
+from .._argument_checks import check_callable, check_integer, check_seconds, check_text, due_time
+from .._background_tasks import start_task
 from .._types import NotGiven, Seconds
 from .._wire import Keys, utcnow
 from ..location import JobPlace

@@ -8,9 +8,9 @@ import functools
 from typing import AsyncIterator, Awaitable, Callable, List, Optional, Protocol, Sequence
 
 from .. import exceptions as exc
+from .._background_tasks import abandon, cancel_and_wait, cancel_task, start_task
 from .._fork_safety import OwnProcess, keep_forever
 from .._redis import TRANSIENT, Command, Link, LinkLost, Reply, ReplyError
-from .._tasks import abandon, cancel_and_wait, cancel_task, start_task
 
 __all__ = ["HeldConnection", "OperatingConnection", "Runs"]
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Optional, Pattern, Tuple, Union
 
 from .. import exceptions as exc
-from .._arguments import check_routing_key, check_seconds, check_text
+from .._argument_checks import check_routing_key, check_seconds, check_text
 from .._types import NOT_GIVEN, NotGiven, Seconds
 from .._wire import folded, loads_members, utcnow
 from ..enums import JobPriority, JobStatus

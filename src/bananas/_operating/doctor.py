@@ -7,7 +7,7 @@ from asyncio import sleep
 from typing import Awaitable, Callable, Iterable, List, Optional, Set
 
 from .. import exceptions as exc
-from .._arguments import (
+from .._argument_checks import (
     check_callable,
     check_iterable,
     check_routing_key,

@@ -6,7 +6,13 @@ import functools
 import time
 from typing import Callable, Iterable, List, Optional, Sequence, Union
 
-from .._arguments import check_integer, check_iterable, check_routing_key, check_seconds, shown
+from .._argument_checks import (
+    check_integer,
+    check_iterable,
+    check_routing_key,
+    check_seconds,
+    shown,
+)
 from .._pipeline import AutoPipeline
 from .._types import NOT_GIVEN, NotGiven, Seconds
 from .._waits import Waits

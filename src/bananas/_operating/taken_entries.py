@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple, Optional
 
 from .. import exceptions as exc
-from .._arguments import MAX_INT64
+from .._argument_checks import MAX_INT64
 from .._wire import dumps, format_timestamp
 from ..enums import JobStatus
 from ..models import Job

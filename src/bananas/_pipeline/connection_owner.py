@@ -10,8 +10,8 @@ import random
 from typing import Awaitable, Callable, List, Optional
 
 from .. import exceptions as exc
+from .._background_tasks import abandon, cancel_and_wait, start_task
 from .._redis import Command, ConnectionLog, Link, LinkLost, Reply, ReplyError
-from .._tasks import abandon, cancel_and_wait, start_task
 from .._timer import Timer
 from .recovery import LinkFacts
 from .requests import Request, Submit

@@ -7,7 +7,7 @@ import ssl
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional, Sequence, Tuple
 
-from .._arguments import (
+from .._argument_checks import (
     check_callable,
     check_key_prefix,
     check_routing_key,

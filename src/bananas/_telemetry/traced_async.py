@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, AsyncIterable, Iterable, List, Optional, Union, cast
 
-from .._arguments import check_job_ids
+from .._argument_checks import check_job_ids
 from .._types import JSONValue, Seconds
 from .._waits import AsCompleted, JobChanges
 from ..client import AsyncClient

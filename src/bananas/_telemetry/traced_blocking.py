@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, List, Optional, cast
 
-from .._arguments import check_job_ids
+from .._argument_checks import check_job_ids
 from .._blocking_calls import BlockingJobChanges, CompletedResults
 from .._sync_parts import BlockingDeadLetters, BlockingQueue, BlockingResultBackend
 from .._types import JSONValue, Seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Iterable, List, Optional
 
-from .._arguments import check_job_ids
+from .._argument_checks import check_job_ids
 from .._sync_parts import BlockingDeadLetters, BlockingQueue, BlockingResultBackend
 from ..models import Job, JobResult
 from ..operating import DeadLetterCounts

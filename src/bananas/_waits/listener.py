@@ -9,9 +9,9 @@ import random
 from typing import Awaitable, Callable, List, Optional, Sequence
 
 from .. import exceptions as exc
+from .._background_tasks import abandon, cancel_and_wait, cancel_task, start_task
 from .._backoff import Backoff
 from .._redis import Command, ConnectionLog, Link, LinkLost, Reply
-from .._tasks import abandon, cancel_and_wait, cancel_task, start_task
 from .._timer import Timer
 from .._wire import Keys
 from .channels import Channels

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Mapping, Optional
 
 from .. import exceptions as exc
-from .._arguments import MAX_INT64
+from .._argument_checks import MAX_INT64
 from .json import without_surrogates
 from .json_scan import Undecoded
 from .timestamps import parse_timestamp

@@ -6,7 +6,7 @@ import os
 from functools import lru_cache
 from typing import Any, Optional
 
-from .._arguments import check_name, check_text
+from .._argument_checks import check_name, check_text
 from ..enums import JobPriority
 from .json import dumps, quote
 from .json_default import Default

@@ -18,7 +18,7 @@ from typing import (
     Union,
 )
 
-from .._arguments import check_integer, check_seconds
+from .._argument_checks import check_integer, check_seconds
 from .._blocking import LoopThread
 from .._daemon_thread import run_in_daemon_thread
 from .._types import Seconds

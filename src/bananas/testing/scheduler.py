@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import List, Optional, Type, TypeVar
 
 from .. import exceptions as exc
-from .._arguments import check_routing_key
-from .._tasks import cancel_and_wait
+from .._argument_checks import check_routing_key
+from .._background_tasks import cancel_and_wait
 from .._wire import UTC, Keys
 from ._documents import Document
 from ._wire import Wire, emulator_settings

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Awaitable, Callable, Dict, Optional, Tuple, Union
 
-from .._arguments import check_integer, check_seconds
+from .._argument_checks import check_integer, check_seconds
 from .._types import Seconds
 from ..models import Job
 from .steps import Step

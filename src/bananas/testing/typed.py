@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any, Awaitable, Callable, Tuple, TypeVar, Union
 
-from .._arguments import check_name
+from .._argument_checks import check_name
 from ..job_type import JobType
 from ..models import Job
 from .scripts import Handler, Script

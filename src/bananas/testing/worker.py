@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import Callable, List, Optional, Sequence, Type, TypeVar
 
 from .. import exceptions as exc
-from .._arguments import check_integer, check_routing_key
-from .._tasks import cancel_and_wait
+from .._argument_checks import check_integer, check_routing_key
+from .._background_tasks import cancel_and_wait
 from .._types import Seconds
 from .._wire import Keys
 from ._wire import Wire, emulator_settings

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bananas import AsyncClient, JobPriority
-from bananas._arguments import (
+from bananas._argument_checks import (
     MAX_INT64,
     check_integer,
     check_job_id,

@@ -7,7 +7,7 @@ import hmac
 from typing import Any, List, Union
 
 from .. import exceptions as exc
-from .._arguments import check_text, kind_of
+from .._argument_checks import check_text, kind_of
 from .._wire import dumps, loads
 from ..client import AsyncClient
 from ..models import Job, JobSpec

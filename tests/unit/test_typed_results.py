@@ -36,7 +36,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bananas import exceptions as exc
-from bananas._convert import convert
+from bananas._typed_results import convert
 from tests.unit.strategies import JSON_VALUES, quickly
 
 if sys.version_info >= (3, 11):
