@@ -77,8 +77,8 @@ class RecoveryCounts:
         verb = "would be recovered" if self.dry_run else "recovered"
         lines = [
             f"{self.done} {verb}{where}",
-            f"{self.removed} of them only removed; left: {self.noted} seen for the first time, "
-            f"{self.waiting} not for long enough, {self.changed} changed meanwhile, "
+            f"{self.removed} of them only removed; left: {self.noted} noted for the first time, "
+            f"{self.waiting} not taken for long enough, {self.changed} changed in the meantime, "
             f"{self.unreadable} unreadable, {self.left} beyond the limit",
         ]
         if self.next_at is not None:
@@ -174,9 +174,9 @@ class AuditReport:
         }
 
     def __str__(self) -> str:
-        looked = f"looked at {self.documents} documents, {self.results} results, {self.entries} ids"
-        found = [str(one) for one in self.findings] or ["nothing is amiss"]
-        return "\n".join([looked, *found])
+        checked = f"checked {self.documents} documents, {self.results} results, {self.entries} ids"
+        found = [str(one) for one in self.findings] or ["no problems"]
+        return "\n".join([checked, *found])
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,10 @@ class RepairCounts:
         lines = [f"{self.done} repaired"]
         lines += [f"  {kind}: {count}" for kind, count in self.repaired.items()]
         lines += [f"  {count} to {name}" for name, count in sorted(self.targets.items())]
-        lines += [f"  {kind}: {count} left, changed" for kind, count in self.changed.items()]
+        lines += [
+            f"  {kind}: {count} left, because they had changed"
+            for kind, count in self.changed.items()
+        ]
         return "\n".join(lines)
 
 

@@ -145,7 +145,7 @@ def test_without_workers_the_demo_says_so_in_one_line(
     assert (done.status, done.err) == (
         1,
         "bananas: no worker took a job in 0.5 s: is a Go worker running there? "
-        "6 jobs were taken back, 1 is left in the queue\n",
+        "6 jobs were deleted, 1 is left in the queue\n",
     )
     # The scheduled job is the scheduler's.
     left = real_broker.keys()
@@ -219,7 +219,7 @@ def test_the_demo_names_its_extra() -> None:
     done = run(*_without("fakeredis"), "demo")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        "bananas: without --redis this needs the package fakeredis; "
+        "bananas: without --redis, the demo needs the package fakeredis; "
         'install it with: python -m pip install "bananas-queue[demo]" '
         '(in a clone: python -m pip install ".[demo]")\n'
     )

@@ -73,7 +73,7 @@ def test_listing_says_whether_there_are_more(run: Bananas, real_broker: Broker) 
     done = run("dead", "list", "--error", "boom", "--limit", "2")
     assert (done.status, done.err) == (
         0,
-        "bananas: there are more than 2; give --limit N or --all\n",
+        "bananas: there are more than 2; pass --limit N or --all\n",
     )
     assert ("job1" in done.out, "job2" in done.out) == (True, False)
     done = run("dead", "list", "--error", "boom", "--limit", "3", "--json")
@@ -95,15 +95,15 @@ def test_listing_says_whether_there_are_more(run: Bananas, real_broker: Broker) 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ([], "say --all, or which"),
-        (["--all", "--name", "a"], "but not both"),
+        ([], "pass --all, or one or more of"),
+        (["--all", "--name", "a"], "not both"),
         (["--name", "a", "--regex"], "--regex needs --error"),
-        (["--error", "(", "--regex"], "no regular expression"),
-        (["--older-than", "soon"], "--older-than is no span of time"),
-        (["--all", "--routes", "other"], "--routes is flat or document"),
-        (["--all", "--yes", "--rate", "0"], "rate must be more than 0"),
+        (["--error", "(", "--regex"], "not a valid regular expression"),
+        (["--older-than", "soon"], "--older-than must be a span of time"),
+        (["--all", "--routes", "other"], "--routes must be flat or document"),
+        (["--all", "--yes", "--rate", "0"], "--rate must be more than 0"),
         (["--all", "--yes"], "say --routes document if workers of that route run it"),
-        (["--all"], "Nobody can be asked here: give --yes"),
+        (["--all"], "stdin is not a terminal, so nobody can answer: pass --yes"),
     ],
 )
 def test_what_is_not_said_properly(
@@ -143,7 +143,7 @@ def test_an_error_on_the_way_says_what_was_done(run: Bananas, real_broker: Broke
     done = run("dead", "requeue", "--all", "--yes", "--json")
     assert done.status == 2
     assert counts(done.out)["done"] == 200
-    assert "200 were requeued before; the same command again goes on" in done.err
+    assert "requeued before the error: 200; to go on, run it again" in done.err
     assert "job routed names the route 'gpu'" in done.err
 
 
@@ -174,7 +174,7 @@ def test_ctrl_c(run: Bananas, real_broker: Broker) -> None:
     assert done.status == 130
     moved = len(real_broker.queued("queue:normal"))
     assert 50 <= moved < 400
-    assert f"interrupted; {moved} were requeued" in done.out.replace("\r\n", " ")
+    assert f"interrupted; requeued: {moved}, perhaps more" in done.out.replace("\r\n", " ")
     assert f"--limit {400 - moved}" in done.out
     assert run("dead", "requeue", "--all", "--yes", "--quiet").out == f"{500 - moved}\n"
     assert real_broker.queued("queue:normal") == [f"job{number}" for number in range(500)]

@@ -70,11 +70,11 @@ def test_ctrl_c_in_the_middle(
     requeue, purge, recover, repair = interrupted_in_turn(commands)
 
     assert [done.status for done in (requeue, purge, recover, repair)] == [130] * 4
-    again = "and perhaps the page that was under way. The same command again goes on"
-    assert f"interrupted; 200 were requeued, {again}" in requeue.out
-    assert f"interrupted; 100 were deleted, {again}" in purge.out
-    assert f"interrupted; 500 were recovered, {again}" in recover.out
-    assert "interrupted; 500 were repaired, and perhaps the step" in repair.out
+    again = "perhaps more; to go on, run it again"
+    assert f"interrupted; requeued: 200, {again}" in requeue.out
+    assert f"interrupted; deleted: 100, {again}" in purge.out
+    assert f"interrupted; recovered: 500, {again}" in recover.out
+    assert f"interrupted; repaired: 500, {again}" in repair.out
     assert all("\x1b[2K" in done.out for done in (requeue, purge, recover, repair))
     assert real_broker.command("LLEN", D) == 300
     assert real_broker.command("LLEN", P) == 200

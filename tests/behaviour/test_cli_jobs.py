@@ -69,7 +69,7 @@ def test_submit(run: Bananas, embedded_session: Broker, tmp_path: Path) -> None:
     assert embedded_session.queued("route:eu:queue:normal") == ["chosen"]
     assert run("submit", "work", "1", "--id", "chosen", "-q").out == "chosen\n"
     again = run("submit", "work", "1", "--id", "chosen", "--in", "1h")
-    assert again == (0, "chosen exists already, and was not queued again\n", "")
+    assert again == (0, "chosen exists already and was not queued again\n", "")
     [again] = _objects(run("submit", "work", "1", "--id", "chosen", "--json"))
     assert again == {"job_id": "chosen", "existed": True}
     assert embedded_session.job("chosen")["payload"] == "text"
@@ -91,24 +91,26 @@ def test_submit_for_later(run: Bananas, embedded_session: Broker) -> None:
     ("arguments", "said"),
     [
         (("submit", "work", "text"), "is not JSON"),
-        (("submit", "work", "NaN"), "NaN is no JSON value"),
+        (("submit", "work", "NaN"), "NaN is not a JSON value"),
         (("submit", "work", "@/no/such/file"), "can't read /no/such/file"),
         (("submit", "work", "--at", "2035-01-31T12:00:00"), "time zone"),
-        (("submit", "work", "--at", "tomorrow"), "--at is no time"),
+        (("submit", "work", "--at", "tomorrow"), "--at must be a time"),
         (("submit", "work", "--at", "2035-01-31 12:00 Europe/Nowhere"), "--at"),
-        (("submit", "work", "--in", "soon"), "--in is no span"),
-        (("submit", "work", "--in", "1h", "--at", "2035-01-31T12:00:00Z"), "exclude each other"),
+        (("submit", "work", "--in", "soon"), "--in must be a span"),
+        (("submit", "work", "--in", "1h", "--at", "2035-01-31T12:00:00Z"), "not both"),
         (("submit", "work", "--priority", "urgent"), "high, normal or low"),
-        (("submit", "work", "--id", "a b"), "job_id must be"),
+        (("submit", "work", "--id", "a b"), "ID must be"),
         (("submit", "work", "--route", "a b"), "--route must be"),
-        (("submit", ""), "name must not be empty"),
+        (("submit", ""), "NAME must not be empty"),
         (("submit",), "Missing argument"),
-        (("wait", "a", "--timeout", "-1"), "--timeout is no span"),
+        (("wait", "a", "--timeout", "-1"), "--timeout must be a span"),
         (("job", "a", "--redis", "localhost:6379"), "--redis must"),
         (("job", "a", "--redis", "redis://localhost:port"), "--redis"),
         (("nothing",), "nothing"),
         (("schedule", "work"), "'submit NAME --at TIME'"),
         (("dead-letters",), "'dead'"),
+        (("--redis", "redis://localhost", "job", "a"), "--redis must come after the command"),
+        (("dead", "--limit=1", "list"), "--limit must come after the command"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -201,7 +203,8 @@ def test_result(run: Bananas, worker: LocalQueue) -> None:
     assert "42" in run("result", "good").out
     done = run("result", "bad", "--json")
     assert (done.status, _objects(done)[0]["error"]) == (3, "boom")
-    assert run("result", "none") == (5, "", "bananas: no result of job none is stored\n")
+    none = "bananas: no result of job none is stored; ask why with: bananas explain none\n"
+    assert run("result", "none") == (5, "", none)
 
 
 def test_version(run: Bananas) -> None:

@@ -73,7 +73,7 @@ def test_jobs(run: Bananas, real_broker: Broker) -> None:
     done = run("jobs", "queued", "--limit", "3")
     assert (done.status, done.err) == (
         0,
-        "bananas: there are more than 3; give --limit N or --all\n",
+        "bananas: there are more than 3; pass --limit N or --all\n",
     )
     assert "gone" in run("jobs", "queued", "--all").out
     assert run("jobs", "queued", "--priority", "low", "-q") == (0, "slow\n", "")
@@ -142,7 +142,7 @@ def test_cancel_and_reschedule(run: Bananas, real_broker: Broker) -> None:
     assert run("cancel", "c") == (
         1,
         "",
-        "bananas: job c: a worker has taken it; it was left alone\n",
+        "bananas: job c: a worker has taken it; nothing was done\n",
     )
     real_broker.command("DEL", "bananas:queue:processing")
     before = real_broker.scheduled()["c"]
@@ -185,7 +185,7 @@ def test_watch(run: Bananas, real_broker: Broker) -> None:
     assert (done.status, done.out) == (4, "queued\n")
     done = run("watch", "none", "--timeout", "0")
     assert (done.status, done.out) == (4, "")
-    assert "there is no job none; waiting for it" in done.err
+    assert "there is no job none yet; waiting until Ctrl-C or --timeout" in done.err
     _dead_letter(real_broker, "bad")
     done = run("watch", "bad", "--json")
     assert (done.status, done.err) == (3, "")

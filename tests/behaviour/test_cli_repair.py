@@ -46,14 +46,16 @@ def test_recover(run: Bananas, real_broker: Broker) -> None:
     real_broker.command("LPUSH", P, "last")
     done = run("recover", "--idle-for", "0s")
     assert (done.status, done.err) == (0, "")
-    assert "left: seen for the first time" in done.out
+    assert "left: noted for the first time" in done.out
     assert "run it again at" in done.out
     [preview] = objects(run("recover", "--idle-for", "0s", "--dry-run", "--json").out)
     assert (preview["done"], preview["dry_run"]) == (3, True)
     assert preview["targets"] == {LIST: 2, "bananas:queue:dead": 1}
     refused = run("recover", "--idle-for", "0s")
     assert (refused.status, refused.out) == (2, "")
-    assert "Recover 3 jobs? Nobody can be asked here: give --yes" in refused.err
+    assert (
+        "Recover 3 jobs? stdin is not a terminal, so nobody can answer: pass --yes" in refused.err
+    )
     assert "to bananas:queue:dead" in refused.err
     assert run("recover", "--idle-for", "1h", "--yes", "--quiet") == (0, "0\n", "")
     [found] = objects(run("recover", "--idle-for", "0s", "--yes", "--limit", "1", "--json").out)
@@ -83,7 +85,7 @@ def test_doctor(run: Bananas, real_broker: Broker) -> None:
     """It says what is amiss; it repairs what is planned, if it is told to."""
     assert run("doctor", "--observe", "0") == (
         0,
-        "looked at 0 documents, 0 results, 0 ids: no findings\n",
+        "checked 0 documents, 0 results, 0 ids: no problems\n",
         "",
     )
     real_broker.command("LPUSH", LIST, "gone")
@@ -121,7 +123,7 @@ def test_doctor_offers_jobs_without_a_place(
     store(real_broker, "lost")
     done = run("doctor", "--repair", "--yes", "--quiet")
     assert done.status == 0
-    assert "left alone: 1 of 'no place'; --repair without --yes asks at a terminal" in done.err
+    assert "not changed: 1 of 'no place'; to be asked, pass no --yes, on a terminal" in done.err
     assert real_broker.queued("queue:normal") == []
     done = run("doctor", "--repair", typed="y\n")
     assert (done.status, real_broker.queued("queue:normal")) == (0, ["lost"])

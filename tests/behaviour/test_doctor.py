@@ -84,7 +84,7 @@ async def test_a_healthy_queue(real_broker: Broker, client: AsyncClient) -> None
     report = await client.doctor()
     assert report.findings == ()
     assert (report.documents, report.results, report.entries, report.observed) == (6, 1, 5, 10)
-    assert str(report) == "looked at 6 documents, 1 results, 5 ids\nnothing is amiss"
+    assert str(report) == "checked 6 documents, 1 results, 5 ids\nno problems"
     assert (await client.repair(report)).done == 0
 
 

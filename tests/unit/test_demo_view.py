@@ -183,7 +183,7 @@ def test_the_next_step_names_the_python_at_hand(
         (
             [Progress(JOB), Progress(JOB, taken_back=True)],
             False,
-            "stopped; 0 of 2 jobs had ended; 1 job was taken back, 1 is left in the queue",
+            "stopped; 0 of 2 jobs had ended; 1 job was deleted, 1 is left in the queue",
         ),
         ([Progress(**ended(JOB, COMPLETED))], False, "stopped; 1 of 1 jobs had ended"),
     ],

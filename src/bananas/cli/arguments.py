@@ -29,7 +29,7 @@ def payload_of(text: str) -> Any:
         elif text.startswith("@"):
             text = Path(text[1:]).read_text(encoding="utf-8")
     except OSError as error:
-        raise typer.BadParameter(f"can't read {text[1:]}: {error.strerror}") from None
+        raise typer.BadParameter(f"can't read {text[1:]}: {str(error.strerror).lower()}") from None
     except UnicodeDecodeError:
         raise typer.BadParameter("the payload is not UTF-8") from None
     try:
@@ -39,8 +39,7 @@ def payload_of(text: str) -> Any:
     except ValueError as error:
         reason = error.msg.lower() if isinstance(error, json.JSONDecodeError) else str(error)
         raise typer.BadParameter(
-            f"the payload is not JSON: {reason} (a string needs quotation marks of its own: "
-            "'\"text\"')"
+            f"the payload is not JSON: {reason}; write a string with quotation marks: '\"text\"'"
         ) from None
 
 
@@ -52,13 +51,13 @@ def _read_stdin() -> str:
 
 
 def _refuse(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def span_of(text: str, option: str) -> timedelta:
     """Return a span of time: ``90``, ``90s``, ``5m``, ``1h30m``, ``3d``."""
     if not _SPAN.match(text):
-        raise typer.BadParameter(f"{option} is no span of time such as 90s, 5m, 1h30m or 3d")
+        raise typer.BadParameter(f"{option} must be a span of time, such as 90s, 5m or 3d")
     seconds = sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
     try:
         return timedelta(seconds=seconds)
@@ -74,7 +73,7 @@ def timeout_of(text: str) -> Optional[timedelta]:
 def due_at(at: Optional[str], after: Optional[str]) -> Union[datetime, timedelta, None]:
     """Return when a job is due, from ``--at`` or ``--in``; None where neither is given."""
     if at is not None and after is not None:
-        raise typer.BadParameter("--at and --in exclude each other")
+        raise typer.BadParameter("pass --at or --in, not both")
     if after is not None:
         return span_of(after, "--in")
     return None if at is None else _moment(at)
@@ -89,7 +88,7 @@ def _moment(text: str) -> datetime:
         moment = datetime.fromisoformat(re.sub(r"[zZ]\Z", "+00:00", text))
     except ValueError:
         raise typer.BadParameter(
-            "--at is no time such as 2030-01-31T12:00:00Z or '2030-01-31 12:00 Europe/Berlin'"
+            "--at must be a time, such as 2030-01-31T12:00:00Z or '2030-01-31 12:00 Europe/Berlin'"
         ) from None
     if moment.utcoffset() is None:
         raise typer.BadParameter(
@@ -104,18 +103,20 @@ def _moment_in(text: str, name: str) -> datetime:
         from zoneinfo import ZoneInfo
     except ImportError:  # Python 3.8
         raise typer.BadParameter(
-            "--at takes names of time zones from Python 3.9 on: end it with Z, or with +01:00"
+            "--at needs Python 3.9 for the name of a time zone: end it with Z or +01:00"
         ) from None
     try:
         zone = ZoneInfo(name)
     except (LookupError, OSError, ValueError):
         raise typer.BadParameter(
-            f"--at: there is no time zone {name} on this machine; end it with Z, or with +01:00"
+            f"--at has the time zone {name}, which is not on this machine: end it with Z or +01:00"
         ) from None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        raise typer.BadParameter(f"--at is no time such as 2030-01-31 12:00 {name}") from None
+        raise typer.BadParameter(
+            f"--at must be a time, such as '2030-01-31 12:00 {name}'"
+        ) from None
     if moment.tzinfo is not None:
         raise typer.BadParameter(f"--at has two time zones: leave out {name}, or the offset")
     return moment.replace(tzinfo=zone)

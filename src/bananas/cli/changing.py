@@ -19,17 +19,17 @@ from .running import Target, run
 
 __all__ = ["SAID", "cancel", "delete", "requeue", "reschedule"]
 
-_REASON = typer.Option("", "--reason", metavar="TEXT", help="Why, for people.")
+_REASON = typer.Option("", "--reason", metavar="TEXT", help="A reason to store, for people.")
 SAID = {
     "cancelled": "cancelled",
     "deleted": "deleted",
     "requeued": "requeued",
     "rescheduled": "rescheduled",
-    "taken": "a worker has taken it; it was left alone",
+    "taken": "a worker has taken it; nothing was done",
     "finished": "it has ended already",
     "missing": "there is no such job",
-    "due": "it is due within 5 s, and no scheduler has moved it; nothing was done. "
-    "Start the scheduler, and try again",
+    "due": "it is due, but no scheduler moves it to its list; nothing was done: start the "
+    "scheduler and try again",
     "unfinished": "it has not ended; cancel it first",
 }
 _DONE = ("cancelled", "deleted", "requeued", "rescheduled")
@@ -44,14 +44,15 @@ def cancel(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Take jobs out of the queue before they run.
+    """Remove jobs from the queue before they run.
 
-    Prints what became of each: cancelled, taken, finished, missing or due. Ends with status 1 if
-    one was not cancelled, 5 if one is missing. At a terminal it asks first, unless --yes is given.
+    Prints the outcome for each: cancelled, taken, finished, missing or due. The exit status is 1 if
+    a job was not cancelled, and 5 if one is missing. On a terminal it asks first, unless you pass
+    --yes.
 
     Example: bananas cancel 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --reason "wrong size"
     """
-    confirm_named(f"Cancel {_jobs(job_ids)} for good?", yes=yes)
+    confirm_named(f"Cancel {_jobs(job_ids)}? This can't be undone.", yes=yes)
 
     async def one(client: AsyncClient, job_id: str) -> str:
         return str(await client.cancel(job_id, reason=reason))
@@ -68,15 +69,15 @@ def reschedule(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Have jobs that wait run at another time.
+    """Change the time of waiting jobs.
 
-    Prints what became of each: rescheduled, taken, finished, missing or due.
+    Prints the outcome for each: rescheduled, taken, finished, missing or due.
 
     Example: bananas reschedule 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --in 2h
     """
     found = due_at(at, after)
     if found is None:
-        raise typer.BadParameter("--at or --in must say when")
+        raise typer.BadParameter("pass the new time with --at or --in")
     due: Union[datetime, timedelta] = found
 
     async def one(client: AsyncClient, job_id: str) -> str:
@@ -93,9 +94,9 @@ def requeue(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Give dead letters another try, with no attempt counted.
+    """Queue dead letters again, with zero attempts.
 
-    Prints what became of each: requeued or missing. See "bananas dead requeue" for many.
+    Prints the outcome for each: requeued or missing. For many jobs, use "bananas dead requeue".
 
     Example: bananas requeue 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d
     """
@@ -123,11 +124,12 @@ def delete(
 ) -> None:
     """Delete jobs that have ended, with their results and dead letters.
 
-    Prints what became of each: deleted, unfinished or missing.
+    Prints the outcome for each: deleted, unfinished or missing. It asks first, unless you pass
+    --yes.
 
     Example: bananas delete 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --yes
     """
-    confirm(f"Delete {_jobs(job_ids)}, with all that is stored?", yes=yes)
+    confirm(f"Delete {_jobs(job_ids)} with all data? This can't be undone.", yes=yes)
 
     async def one(client: AsyncClient, job_id: str) -> str:
         return str(await client.delete(job_id))
@@ -166,10 +168,10 @@ def _each(
     def interrupted() -> str:
         left = [job_id for job_id in ids if job_id not in outcomes]
         return (
-            f"interrupted; {len(outcomes)} of {len(ids)} jobs are done, that of {left[0]} is not "
-            f"known. The same command again goes on: bananas {command}"
+            f"interrupted; {len(outcomes)} of {len(ids)} jobs are done, and perhaps {left[0]}; "
+            f"to go on, run the same bananas {command} again"
             if left
-            else "interrupted; all was done"
+            else "interrupted; all jobs are done"
         )
 
     run(target, work, interrupted=interrupted)

@@ -14,7 +14,7 @@ __all__ = ["agreed", "confirm", "confirm_named", "refuse_unasked"]
 def refuse_unasked(question: str, *, yes: bool) -> None:
     """End the command where a question was not answered with ``--yes``, and nobody can be asked."""
     if not yes and not sys.stdin.isatty():
-        end(USAGE, f"{question} Nobody can be asked here: give --yes")
+        end(USAGE, f"{question} stdin is not a terminal, so nobody can answer: pass --yes")
 
 
 def confirm(question: str, *, yes: bool) -> None:

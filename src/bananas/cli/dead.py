@@ -14,7 +14,9 @@ from .running import Target
 __all__ = ["dead", "list_", "show"]
 
 dead: typer.Typer = typer.Typer(
-    name="dead", help="Dead letters: jobs that have failed for good.", no_args_is_help=True
+    name="dead",
+    help="List, requeue and delete dead letters: jobs that have failed for good.",
+    no_args_is_help=True,
 )
 
 
@@ -31,10 +33,10 @@ def list_(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """List the dead letters, the oldest first; with --quiet, only their ids.
+    """List the dead letters, oldest first.
 
-    Several filters mean those that match all of them. Without one, ids whose document is gone are
-    listed too.
+    With --quiet, print only their ids. With several filters, a job must match all of them. Without
+    a filter, ids without a document are listed, too.
 
     Example: bananas dead list --limit 20
 

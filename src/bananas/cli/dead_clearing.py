@@ -20,8 +20,8 @@ from .running import Target, run
 __all__ = ["purge", "requeue_"]
 
 _ALL = typer.Option(False, "--all", help="All dead letters.")
-_LIMIT = typer.Option(None, "--limit", min=1, metavar="N", help="No more than this.")
-_RATE = typer.Option(None, "--rate", metavar="N", help="No more than this a second.")
+_LIMIT = typer.Option(None, "--limit", min=1, metavar="N", help="At most this many.")
+_RATE = typer.Option(None, "--rate", metavar="N", help="At most this many a second.")
 _DRY_RUN = typer.Option(False, "--dry-run", help="Only count them.")
 
 
@@ -50,10 +50,10 @@ def requeue_(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Give dead letters another try, the oldest first; each begins anew.
+    """Queue dead letters again, oldest first, with zero attempts.
 
-    Counts them by the lists they go to, and asks, unless --yes is given. However it ends, no job
-    is lost or queued twice, and the same command again goes on.
+    It counts the jobs for each list and asks first, unless you pass --yes. You may interrupt it: no
+    job is lost or queued twice. Run it again to go on.
 
     Example: bananas dead requeue --name resize_image --dry-run
 
@@ -81,9 +81,10 @@ def purge(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Delete dead letters with their documents and results, the oldest first.
+    """Delete dead letters with their documents and results, oldest first.
 
-    Counts them, and asks, unless --yes is given. However it ends, the same command again goes on.
+    It counts the jobs and asks first, unless you pass --yes. You may interrupt it. Run it again to
+    go on.
 
     Example: bananas dead purge --older-than 3d --dry-run
 
@@ -106,8 +107,8 @@ def _which(
     """Return the arguments that say which dead letters are meant: all must be said."""
     found = dead_filters.arguments_of(name, error, regex, older_than, route)
     if every == bool(found):
-        choice = "--all, or which: --name, --error, --older-than, --route"
-        end(USAGE, f"say {choice}" + (", but not both" if every else ""))
+        choice = "--all, or one or more of --name, --error, --older-than and --route"
+        end(USAGE, f"choose the dead letters: pass {choice}" + (", not both" if every else ""))
     return found or {"all": True}
 
 
@@ -169,7 +170,7 @@ def _carry_out(
         except (BananasError, ValueError):
             if so_far.done and not dry_run:
                 show(so_far)
-                say(f"{so_far.done} were {task.done} before; the same command again goes on")
+                say(f"{task.done} before the error: {so_far.done}; to go on, run it again")
             raise
 
     def interrupted() -> str:
@@ -183,8 +184,5 @@ def _carry_out(
 
 def _how_to_go_on(task: _Task, done: int) -> str:
     limit = task.arguments["limit"]
-    rest = "" if limit is None else f", with --limit {max(0, limit - done)} for the rest"
-    return (
-        f"interrupted; {done} were {task.done}, and perhaps the page that was under way. The same "
-        f"command again goes on{rest}"
-    )
+    rest = "" if limit is None else f" with --limit {max(0, limit - done)}"
+    return f"interrupted; {task.done}: {done}, perhaps more; to go on, run it again{rest}"

@@ -13,16 +13,14 @@ __all__ = ["ERROR", "NAME", "OLDER_THAN", "REGEX", "ROUTE", "arguments_of"]
 
 NAME: Any = typer.Option(None, "--name", metavar="N", help="Only those of this handler.")
 ERROR: Any = typer.Option(
-    None, "--error", metavar="TEXT", help="Only those whose error holds TEXT."
+    None, "--error", metavar="TEXT", help="Only those whose error contains TEXT."
 )
-REGEX: Any = typer.Option(
-    False, "--regex", help="TEXT is a regular expression, as Python has them."
-)
+REGEX: Any = typer.Option(False, "--regex", help="TEXT is a Python regular expression.")
 OLDER_THAN: Any = typer.Option(
-    None, "--older-than", metavar="TIME", help="Only those that died longer ago: 90s, 5m, 3d."
+    None, "--older-than", metavar="TIME", help="Only those that failed longer ago: 90s, 5m, 3d."
 )
 ROUTE: Any = typer.Option(
-    None, "--route", metavar="R", help="Only those whose document names this route; '' for none."
+    None, "--route", metavar="R", help="Only those with this route in their document; '' for none."
 )
 
 
@@ -49,5 +47,7 @@ def arguments_of(
         try:
             found["error"] = re.compile(error)
         except re.error as trouble:
-            raise typer.BadParameter(f"--error is no regular expression: {trouble}") from None
+            raise typer.BadParameter(
+                f"--error is not a valid regular expression: {trouble}"
+            ) from None
     return found

@@ -23,32 +23,32 @@ def demo(
         None,
         "--redis",
         metavar="URL",
-        help="Run on this Redis, not on one inside the process. The demo's keys start with "
-        "[b]bananas:demo-[/b], touch no other job, and are deleted in the end.",
+        help="Use this Redis; the worker still runs in this process. All keys start with "
+        "[b]bananas:demo-[/b], and are deleted at the end.",
     ),
     no_worker: bool = typer.Option(
         False,
         "--no-worker",
-        help="Leave the jobs to the Go workers of the Redis that [b]--redis[/b] names. They go to "
-        "the queue itself, need a handler named [b]demo[/b], and leave two dead letters. Those "
-        "that no worker takes are taken back.",
+        help="Let the Go workers of the Redis given by [b]--redis[/b] run the jobs. They need a "
+        "handler named [b]demo[/b]. The jobs go to the real queue, and leave two dead letters. "
+        "Queued jobs that no worker takes are deleted.",
     ),
     timeout: float = typer.Option(
-        15.0, "--timeout", min=0.0, metavar="SECONDS", help="Wait no longer than this."
+        15.0, "--timeout", min=0.0, metavar="SECONDS", help="The limit for all jobs together."
     ),
 ) -> None:
-    """Send jobs of every kind through the queue, and show what happens to each.
+    """Run seven jobs, and show what happens to each.
 
-    Without options nothing but Python is needed: a small Redis and a worker run inside this
-    process. The jobs have all three priorities; one is scheduled, one fails and succeeds on its
-    retry, one always fails, and one has no handler.
+    Without options it needs only Python: a small Redis and a worker run inside this process. There
+    is a job of each priority, one that is due in two seconds, one that fails and succeeds on its
+    retry, one that always fails, and one without a handler.
 
-    Ends with status 0 if every job ended as planned, 1 if not, 130 after Ctrl-C.
+    The exit status is 0 if every job ended as planned, 1 if not, and 130 after Ctrl-C.
 
     Example: bananas demo
     """
     if no_worker and redis is None:
-        raise typer.BadParameter("it needs --redis, to say where the workers are")
+        raise typer.BadParameter("--no-worker needs --redis, the Redis of the workers")
     with View(console(), embedded=redis is None, emulated=not no_worker) as view:
 
         async def work() -> Sequence[Progress]:
@@ -72,7 +72,7 @@ def demo(
         except ImportError:
             end(
                 ERROR,
-                f"without --redis this needs the package fakeredis; {remedy('demo')}",
+                f"without --redis, the demo needs the package fakeredis; {remedy('demo')}",
             )
     nobody = nobody_works(rows, timeout) if no_worker else None
     if nobody:

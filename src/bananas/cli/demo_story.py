@@ -123,6 +123,6 @@ def _taken_back(rows: Sequence[Progress]) -> str:
     back = sum(row.taken_back for row in rows)
     left = len(rows) - ended(rows) - back
     return (
-        f"{back} {'job was' if back == 1 else 'jobs were'} taken back, "
+        f"{back} {'job was' if back == 1 else 'jobs were'} deleted, "
         f"{left} {'is' if left == 1 else 'are'} left in the queue"
     )

@@ -20,18 +20,18 @@ from .waiting_view import waiting
 
 __all__ = ["doctor"]
 
-_REPAIR = typer.Option(False, "--repair", help="Carry out the repairs that are planned, and ask.")
+_REPAIR = typer.Option(False, "--repair", help="Show the plan, ask, and carry it out.")
 _OBSERVE = typer.Option(
     "10s",
     "--observe",
     metavar="TIME",
-    help="How long to wait between two looks: 10 s or more; 0 looks once, and finds less.",
+    help="The time between the two checks: 10s or more. 0 checks once, and finds less.",
 )
 _TAKEN_FOR = typer.Option(
-    "1h", "--taken-for", metavar="TIME", help="Report a job that is taken for so long."
+    "1h", "--taken-for", metavar="TIME", help="Report jobs that were taken longer ago."
 )
 _ROUTES_TOO = typer.Option(
-    [], "--route", metavar="KEY", help="Look at the lists of this route too; may be repeated."
+    [], "--route", metavar="KEY", help="Also check this route; may be repeated."
 )
 
 
@@ -55,11 +55,11 @@ def doctor(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Audit all that is stored, and say what is amiss and what to do.
+    """Check all data of the queue, and say which problems there are and what to do.
 
-    It changes nothing without --repair, which shows the plan and asks, unless --yes is given. Jobs
-    that stand in no place are queued again only if you are asked for them and agree, never by
-    --yes. With --quiet, print only the kinds of findings.
+    It changes nothing without --repair. With --repair it shows the plan and asks, unless you pass
+    --yes. A second question is about jobs that are in no list: --yes never queues them again. With
+    --quiet, print only the kinds of problems.
 
     Example: bananas doctor
 
@@ -70,7 +70,7 @@ def doctor(
     chosen = options.check_routes(routes)
 
     async def audit(client: AsyncClient) -> AuditReport:
-        what = f"looking twice, {looks.total_seconds():g} s apart" if looks else "looking"
+        what = f"checking twice, {looks.total_seconds():g} s apart" if looks else "checking"
         with waiting(what, quiet=quiet or as_json):
             return await client.doctor(observe=looks, taken_for=age, routing_keys=routing_keys)
 
@@ -93,7 +93,7 @@ def _show(task: _Task, report: AuditReport) -> None:
         typer.echo()
     counted = f"{report.documents} documents, {report.results} results, {report.entries} ids"
     found = len(report.findings)
-    typer.echo(f"looked at {counted}: {found or 'no'} finding{'' if found == 1 else 's'}")
+    typer.echo(f"checked {counted}: {found or 'no'} problem{'' if found == 1 else 's'}")
 
 
 def _facts(finding: Finding) -> Any:
@@ -115,7 +115,7 @@ def _repair(task: _Task, report: AuditReport, routes: Optional[str], *, yes: boo
             kinds += [finding.kind for finding in report.plan]
     can_ask = sys.stdin.isatty() and not yes
     if report.offers and not can_ask:
-        say(f"left alone: {_list(report.offers)}; --repair without --yes asks at a terminal")
+        say(f"not changed: {_list(report.offers)}; to be asked, pass no --yes, on a terminal")
     elif report.offers and agreed(_question(report.offers)):
         kinds += [finding.kind for finding in report.offers]
     if kinds:
@@ -171,14 +171,12 @@ def _carry_out(
         except (BananasError, ValueError):
             if so_far.done:
                 _show_counts(task, so_far)
-                say(f"{so_far.done} were repaired before; the same command again goes on")
+                say(f"repaired before the error: {so_far.done}; to go on, run it again")
             raise
 
     def interrupted() -> str:
         _show_counts(task, so_far)
-        return (
-            f"interrupted; {so_far.done} were repaired, and perhaps the step that was under way. "
-            "The same command again goes on"
-        )
+        done = so_far.done
+        return f"interrupted; repaired: {done}, perhaps more; to go on, run it again"
 
     return run(task.target, work, interrupted=interrupted)

@@ -23,8 +23,8 @@ _OBSERVE = typer.Option(
     "0",
     "--observe",
     metavar="TIME",
-    show_default="look once",
-    help="Watch for so long whether its list moves, and whether a scheduler runs; 6s or more.",
+    show_default="check once",
+    help="Also watch for this time whether the job's list moves and a scheduler runs: 6s or more.",
 )
 
 
@@ -36,10 +36,10 @@ def explain(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Explain where a job is, why it does not run, and what to do about it.
+    """Explain where a job is, why it does not run, and what to do.
 
-    With --quiet, print only the words for what is the matter. Ends with status 5 where there is no
-    such job.
+    With --quiet, print only the situation, in one or two words. The exit status is 5 if there is
+    no such job.
 
     Example: bananas explain 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --observe 10s
     """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Tuple
+from typing import Any, Iterable, List, Set, Tuple
 
 from typer.core import TyperCommand, TyperGroup
 
@@ -40,6 +40,11 @@ def _without_values(parameters: List[Any]) -> List[Any]:
     return parameters
 
 
+def _spellings(parameters: Iterable[Any]) -> Set[str]:
+    """Return all options among some parameters, as they are written."""
+    return {spelling for parameter in parameters for spelling in parameter.opts}
+
+
 class FlagCommand(TyperCommand):
     """A command whose flags show no value."""
 
@@ -54,6 +59,19 @@ class FlagGroup(TyperGroup):
     def get_params(self, ctx: Any) -> List[Any]:
         """Return the options, ``--help`` included."""
         return _without_values(super().get_params(ctx))
+
+    def parse_args(self, ctx: Any, args: List[str]) -> List[str]:
+        """Read the group's own options, or say where that of a command belongs."""
+        option = args[0].partition("=")[0] if args else ""
+        if option.startswith("-"):
+            own = _spellings(self.get_params(ctx))
+            if option not in own and any(
+                option in _spellings(command.params) for command in self.commands.values()
+            ):
+                ctx.fail(
+                    f"{option} must come after the command: {ctx.command_path} COMMAND {option}"
+                )
+        return super().parse_args(ctx, args)
 
     def resolve_command(self, ctx: Any, args: List[str]) -> Tuple[Any, Any, List[str]]:
         """Return the command that the arguments name, or fail and say which may be meant."""

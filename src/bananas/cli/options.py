@@ -41,54 +41,54 @@ REDIS: Any = typer.Option(
     None,
     "--redis",
     metavar="URL",
-    help="Where Redis is; else [b]BANANAS_REDIS_URL[/b], else redis://localhost:6379.",
+    help="The address of Redis. Default: [b]BANANAS_REDIS_URL[/b], or else localhost:6379.",
 )
 KEY_PREFIX: Any = typer.Option(
-    "bananas:", "--key-prefix", metavar="TEXT", help="What every key starts with."
+    "bananas:", "--key-prefix", metavar="TEXT", help="The beginning of every key."
 )
 JSON: Any = typer.Option(False, "--json", help="Print one JSON object a line, for programs.")
 QUIET: Any = typer.Option(False, "--quiet", "-q", help="Print only what a script needs.")
-YES: Any = typer.Option(False, "--yes", "-y", help="Do it without asking.")
+YES: Any = typer.Option(False, "--yes", "-y", help="Do not ask first.")
 ROUTE: Any = typer.Option(
-    None, "--route", metavar="KEY", help="The routing key; the flat lists without it."
+    None, "--route", metavar="KEY", help="The routing key. Default: the flat lists."
 )
 ROUTES: Any = typer.Option(
     None,
     "--routes",
     metavar="WORD",
     autocompletion=words("flat", "document"),
-    help="Onto which lists: [b]flat[/b] for those without a route, [b]document[/b] for those of "
-    "the route that the document names. Required if a document names one.",
+    help="Where jobs go: [b]flat[/b] for the flat lists, [b]document[/b] for the route in the "
+    "document. Required if a document names a route.",
 )
 TIMEOUT: Any = typer.Option(
-    "30", "--timeout", metavar="TIME", help="Wait no longer: seconds, 90s, 5m, 1h30m, or none."
+    "30", "--timeout", metavar="TIME", help="The limit: seconds, 90s, 5m, 1h30m, or none."
 )
 PAYLOAD: Any = typer.Argument(
     "null",
     metavar="PAYLOAD",
-    help="The payload as JSON text; [b]@FILE[/b] reads it from a file, [b]-[/b] from stdin.",
+    help="The payload: JSON text, [b]@FILE[/b], or [b]-[/b] for stdin.",
 )
 AT: Any = typer.Option(
     None,
     "--at",
     metavar="TIME",
-    help="When it is due: 2030-01-31T12:00:00Z, or '2030-01-31 12:00 Europe/Berlin'.",
+    help="When the job is due: 2030-01-31T12:00:00Z, or '2030-01-31 12:00 Europe/Berlin'.",
 )
 IN: Any = typer.Option(
-    None, "--in", metavar="TIME", help="How long until it is due: seconds, 90s, 5m, 1h30m, 3d."
+    None, "--in", metavar="TIME", help="How long until the job is due: seconds, 90s, 5m, 3d."
 )
 LISTED: Any = typer.Option(
-    None, "--limit", min=1, metavar="N", help="No more jobs than this; 100 without [b]--all[/b]."
+    None, "--limit", min=1, metavar="N", help="At most this many; 100 without [b]--all[/b]."
 )
-LISTED_ALL: Any = typer.Option(False, "--all", help="All jobs, however many.")
-JOB_ID: Any = typer.Argument(..., metavar="ID", help="The job's id.", show_default=False)
-JOB_IDS: Any = typer.Argument(..., metavar="ID", help="The jobs' ids.", show_default=False)
+LISTED_ALL: Any = typer.Option(False, "--all", help="All jobs.")
+JOB_ID: Any = typer.Argument(..., metavar="ID", help="The id of the job.", show_default=False)
+JOB_IDS: Any = typer.Argument(..., metavar="ID", help="The ids of the jobs.", show_default=False)
 
 
 def check_routes(word: Optional[str]) -> Optional[str]:
     """Return the value of ``--routes``, which is a word or none."""
     if word not in (None, "flat", "document"):
-        raise typer.BadParameter("--routes is flat or document")
+        raise typer.BadParameter("--routes must be flat or document")
     return word
 
 

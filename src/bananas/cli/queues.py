@@ -25,13 +25,11 @@ __all__ = ["jobs", "queues", "show_jobs"]
 
 _BATCH = 500
 _PLACES = ("queued", "scheduled", "retrying", "taken", "dead")
-_ROUTES = typer.Option(
-    [], "--route", metavar="KEY", help="Count the lists of this route too; may be repeated."
-)
+_ROUTES = typer.Option([], "--route", metavar="KEY", help="Also count this route; may be repeated.")
 _DISCOVER = typer.Option(
-    False, "--discover", help="Look for other routes too: goes through all keys of Redis."
+    False, "--discover", help="Also look for other routes. It goes through all keys of Redis."
 )
-_WATCH = typer.Option(False, "--watch", help="Go on until Ctrl-C, in place on a terminal.")
+_WATCH = typer.Option(False, "--watch", help="Repeat until Ctrl-C.")
 _EVERY = typer.Option("1", "--every", metavar="TIME", help="How often, with [b]--watch[/b].")
 _PLACE = typer.Argument(
     ..., metavar="PLACE", help="queued, scheduled, retrying, taken or dead.", show_default=False,
@@ -55,7 +53,7 @@ def queues(
 ) -> None:
     """Count the jobs in each place.
 
-    With --quiet, print only how many wait for a worker.
+    With --quiet, print only the number of jobs that wait for a worker.
 
     Example: bananas queues --watch
     """
@@ -116,19 +114,19 @@ def jobs(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """List the jobs of a place; with --quiet, only their ids.
+    """List the jobs of a place.
 
-    Queued and taken jobs come the newest first, scheduled ones by their time, dead letters the
-    oldest first.
+    With --quiet, print only their ids. Queued and taken jobs are listed newest first, scheduled
+    jobs by their time, and dead letters oldest first.
 
     Example: bananas jobs dead --limit 20
 
     Example: bananas jobs queued --all --json
     """
     if place not in _PLACES:
-        raise typer.BadParameter(f"a place is one of: {', '.join(_PLACES)}")
+        raise typer.BadParameter("PLACE must be queued, scheduled, retrying, taken or dead")
     if priority is not None and priority not in list(JobPriority):
-        raise typer.BadParameter("--priority is high, normal or low")
+        raise typer.BadParameter("--priority must be high, normal or low")
     level = None if priority is None else JobPriority(priority)
     show_jobs(
         Target(redis, key_prefix, route),
@@ -175,7 +173,7 @@ def show_jobs(
 
     more = run(target, work, interrupted=lambda: f"interrupted after {shown} jobs")
     if more and not quiet and not as_json:
-        say(f"there are more than {limit}; give --limit N or --all")
+        say(f"there are more than {limit}; pass --limit N or --all")
     elif not shown and not quiet and not as_json:
         say(none)
 

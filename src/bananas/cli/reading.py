@@ -29,7 +29,7 @@ def job(
 ) -> None:
     """Print where a job is, its document, and its stored result.
 
-    With --quiet, print only the word for its place. Ends with status 5 where there is none.
+    With --quiet, print only the place. The exit status is 5 if there is no such job.
 
     Example: bananas job 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d
     """
@@ -48,7 +48,10 @@ def job(
     elif location.place is not JobPlace.MISSING:
         _show_job(job_id, location, document, stored)
     if location.place is JobPlace.MISSING:
-        end(NOT_FOUND, f"there is no job {job_id}: it was never submitted here, or has expired")
+        end(
+            NOT_FOUND,
+            f"there is no job {job_id}: it was never submitted here, expired, or was evicted",
+        )
 
 
 async def _document_and_result(
@@ -110,10 +113,10 @@ def result(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Print the stored result of a job, without waiting.
+    """Print the stored result of a job without waiting.
 
-    With --quiet, print only what the handler returned. Ends with status 3 after a failure, which
-    may be that of an attempt that is retried, and 5 where no result is stored.
+    With --quiet, print only the data from the handler. The exit status is 3 after a failure (a
+    retry may follow), and 5 if no result is stored.
 
     Example: bananas result 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --json
     """
@@ -123,6 +126,9 @@ def result(
 
     found = run(Target(redis, key_prefix), work)
     if found is None:
-        end(NOT_FOUND, f"no result of job {job_id} is stored")
+        end(
+            NOT_FOUND,
+            f"no result of job {job_id} is stored; ask why with: bananas explain {job_id}",
+        )
     show_outcome(found, as_json=as_json, quiet=quiet)
     raise typer.Exit(status_of_result(found))

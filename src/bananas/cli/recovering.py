@@ -25,12 +25,12 @@ _IDLE_FOR = typer.Option(
     ...,
     "--idle-for",
     metavar="TIME",
-    help="How long a job must have been seen among the taken ones: 90s, 1h, 1d. Longer than any "
+    help="How long a job must have been among the taken jobs: 90s, 1h, 1d. Choose longer than any "
     "job runs.",
     show_default=False,
 )
-_LIMIT = typer.Option(None, "--limit", min=1, metavar="N", help="Recover no more than this.")
-_DRY_RUN = typer.Option(False, "--dry-run", help="Only count; nothing is noted either.")
+_LIMIT = typer.Option(None, "--limit", min=1, metavar="N", help="Recover at most this many.")
+_DRY_RUN = typer.Option(False, "--dry-run", help="Only count, and note nothing.")
 
 
 class _Task(NamedTuple):
@@ -54,12 +54,12 @@ def recover(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Queue the jobs of killed workers again, or make dead letters of those without attempts.
+    """Queue the jobs of killed workers again.
 
-    Run it twice: the first run notes which jobs workers have taken, a later one recovers those that
-    are still there, unchanged, after --idle-for. It counts and asks before that, unless --yes is
-    given. A job that a slow worker still runs then runs twice. However it ends, no job is lost or
-    queued twice, and the same command again goes on.
+    Run it twice: the first run notes which jobs workers have taken. A later run recovers the jobs
+    that are still there, unchanged, after --idle-for. A job without attempts left becomes a dead
+    letter. It counts the jobs and asks first, unless you pass --yes. If a slow worker still runs a
+    recovered job, the job runs twice. You may interrupt it: no job is lost. Run it again to go on.
 
     Example: bananas recover --idle-for 1h
 
@@ -94,10 +94,10 @@ def _table(counts: RecoveryCounts) -> Table:
     rows: List[Tuple[str, Any]] = [
         ("would be recovered" if counts.dry_run else "recovered", counts.done),
         *((f"  to {name}", count) for name, count in sorted(counts.targets.items())),
-        ("  removed, since ended, scheduled or gone", counts.removed or None),
-        ("left: seen for the first time", counts.noted or None),
-        ("left: not for long enough", counts.waiting or None),
-        ("left: changed meanwhile", counts.changed or None),
+        ("  only removed: ended, scheduled or gone", counts.removed or None),
+        ("left: noted for the first time", counts.noted or None),
+        ("left: not taken for long enough", counts.waiting or None),
+        ("left: changed in the meantime", counts.changed or None),
         ("left: unreadable", counts.unreadable or None),
         ("left: beyond the limit", counts.left or None),
         ("run it again at", None if counts.dry_run else counts.next_at),
@@ -115,7 +115,7 @@ def _carry_out(task: _Task, limit: Optional[int], *, dry_run: bool) -> RecoveryC
         except (BananasError, ValueError):
             if so_far.done and not dry_run:
                 _show(task, so_far)
-                say(f"{so_far.done} were recovered before; the same command again goes on")
+                say(f"recovered before the error: {so_far.done}; to go on, run it again")
             raise
 
     async def counted(client: AsyncClient) -> RecoveryCounts:
@@ -140,9 +140,7 @@ def _carry_out(task: _Task, limit: Optional[int], *, dry_run: bool) -> RecoveryC
         if dry_run:
             return "interrupted; nothing was done"
         _show(task, so_far)
-        return (
-            f"interrupted; {so_far.done} were recovered, and perhaps the page that was under way. "
-            "The same command again goes on"
-        )
+        done = so_far.done
+        return f"interrupted; recovered: {done}, perhaps more; to go on, run it again"
 
     return run(task.target, work, interrupted=interrupted)

@@ -26,6 +26,23 @@ client_maker: ContextVar[Callable[..., AsyncClient]] = ContextVar(
 )
 
 
+#: What the command line calls the argument that a message begins with.
+_OPTIONS = {
+    "idle_for": "--idle-for",
+    "job_id": "ID",
+    "key_prefix": "--key-prefix",
+    "limit": "--limit",
+    "max_retries": "--max-retries",
+    "name": "NAME",
+    "observe": "--observe",
+    "older_than": "--older-than",
+    "rate": "--rate",
+    "taken_for": "--taken-for",
+    "timeout": "--timeout",
+}
+_ARGUMENT = re.compile(rf"\A(?:{'|'.join(_OPTIONS)})(?= (?:holds|lies|must|reaches) )")
+
+
 @dataclass(frozen=True)
 class Target:
     """Which deployment a command works on.
@@ -97,6 +114,8 @@ def _in_words_of_the_command(message: str, target: Target) -> str:
     from_outside = target.redis is None and os.environ.get("BANANAS_REDIS_URL")
     name = "BANANAS_REDIS_URL" if from_outside else "--redis"
     message = message.replace("redis_url", name, 1).replace("routing_key", "--route", 1)
+    message = message.replace(", or None", "", 1)
+    message = _ARGUMENT.sub(lambda found: _OPTIONS[found[0]], message)
     return re.sub(r"\broutes='(flat|document)'", r"--routes \1", message)
 
 

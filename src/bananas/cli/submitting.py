@@ -23,33 +23,31 @@ from .waiting_view import waiting
 __all__ = ["call", "submit"]
 
 _NAME = typer.Argument(
-    ..., metavar="NAME", help="The name of the handler that runs it.", show_default=False
+    ..., metavar="NAME", help="The name of the handler that runs the job.", show_default=False
 )
 _PRIORITY = typer.Option(
     "normal", "--priority", metavar="WORD", help="high, normal or low.",
     autocompletion=options.words(*(priority.value for priority in JobPriority)),
 )  # fmt: skip
-_DESCRIPTION = typer.Option("", "--description", metavar="TEXT", help="Free text, for people.")
-_MAX_RETRIES = typer.Option(
-    3, "--max-retries", min=0, metavar="N", help="Attempts after which a failure is final."
-)
+_DESCRIPTION = typer.Option("", "--description", metavar="TEXT", help="Any text, for people.")
+_MAX_RETRIES = typer.Option(3, "--max-retries", min=0, metavar="N", help="The number of attempts.")
 _ON_TIMEOUT = typer.Option(
     "leave",
     "--on-timeout",
     metavar="WORD",
     autocompletion=options.words("leave", "cancel"),
-    help="What becomes of a job that has not ended in time, or at Ctrl-C: [b]leave[/b], or "
-    "[b]cancel[/b] if no worker has taken it.",
+    help="At the time-out or at Ctrl-C: [b]leave[/b] the job, or [b]cancel[/b] it if no worker "
+    "has taken it.",
 )
 _ID = typer.Option(
-    None, "--id", metavar="ID", help="An id of your choice: a job that exists is not queued again."
+    None, "--id", metavar="ID", help="Your own id. A job that exists is not queued again."
 )
 
 
 def priority_of(word: str) -> JobPriority:
     """Return a priority from its word."""
     if word not in list(JobPriority):
-        raise typer.BadParameter("--priority is high, normal or low")
+        raise typer.BadParameter("--priority must be high, normal or low")
     return JobPriority(word)
 
 
@@ -90,7 +88,7 @@ def submit(
         except exc.JobExistsError:
             return str(job_id), True
 
-    said = "interrupted; the job may be queued, once"
+    said = "interrupted; the job was queued once or not at all"
     found, existed = run(Target(redis, key_prefix, route), work, interrupted=lambda: said)
     if as_json:
         json_line({"job_id": found, "existed": existed})
@@ -100,7 +98,7 @@ def submit(
 
 def _said(job_id: str, existed: bool) -> str:
     if existed:
-        return f"{job_id} exists already, and was not queued again"
+        return f"{job_id} exists already and was not queued again"
     return f"submitted {job_id}"
 
 
@@ -119,10 +117,10 @@ def call(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Submit a job, wait until it has ended, and print what its handler returned.
+    """Submit a job, wait until it has ended, and print the data from its handler.
 
-    Ends with status 3 if the job failed, 4 if it has not ended in time; it goes on then, unless
-    --on-timeout says otherwise.
+    The exit status is 3 if the job failed, and 4 if it has not ended in time. Then the job goes on,
+    unless you pass --on-timeout cancel.
 
     Example: bananas call resize_image '{"width": 640}' --timeout 1m
 
@@ -131,7 +129,7 @@ def call(
     limit, value, level = timeout_of(timeout), payload_of(payload), priority_of(priority)
     cancels = on_timeout == "cancel"
     if on_timeout not in ("leave", "cancel"):
-        raise typer.BadParameter("--on-timeout is leave or cancel")
+        raise typer.BadParameter("--on-timeout must be leave or cancel")
     chosen = str(uuid.uuid4()) if job_id is None else job_id
     outcome: List[str] = []
 
@@ -148,7 +146,7 @@ def call(
                 raise
 
     def interrupted() -> str:
-        goes_on = f"the job goes on, if it is queued. Wait with: bananas wait {chosen}"
+        goes_on = f"if the job was queued, it goes on; wait for it with: bananas wait {chosen}"
         return f"interrupted; {f'job {chosen}: {SAID[outcome[0]]}' if outcome else goes_on}"
 
     _end(run(Target(redis, key_prefix, route), work, interrupted=interrupted), as_json, quiet)

@@ -19,7 +19,9 @@ _PACKAGES = (
 
 
 def version(as_json: bool = options.JSON, quiet: bool = options.QUIET) -> None:
-    """Print the versions that belong in a bug report; with --quiet, only that of bananas.
+    """Print the versions for a bug report.
+
+    With --quiet, print only the version of bananas.
 
     Example: bananas version --json
     """

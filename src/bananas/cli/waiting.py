@@ -21,10 +21,10 @@ from .waiting_view import waiting
 __all__ = ["wait"]
 
 _ANY_ATTEMPT = typer.Option(
-    False, "--any-attempt", help="Take the first stored result, though a retry may follow."
+    False, "--any-attempt", help="Use the first stored result, even if a retry may follow."
 )
 _MUST_EXIST = typer.Option(
-    False, "--must-exist", help="End at once, with status 5, for a job that does not exist."
+    False, "--must-exist", help="If a job does not exist, end at once with status 5."
 )
 
 
@@ -38,10 +38,10 @@ def wait(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Wait until jobs have ended, and print how, in the order in which they end.
+    """Wait until jobs have ended, and print one line for each.
 
-    Ends with status 3 if one failed, 4 if one has not ended in time, 5 if a result is gone; of
-    several of these, the greatest.
+    The exit status is 3 if a job failed, 4 if one has not ended in time, and 5 if a result is gone.
+    With several jobs, it is the highest one.
 
     Example: bananas wait 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --timeout 5m
     """
@@ -67,8 +67,8 @@ def wait(
     def interrupted() -> str:
         left = [job_id for job_id in ids if job_id not in statuses]
         return (
-            f"interrupted; {len(ids) - len(left)} of {len(ids)} have ended, the others go on. "
-            f"Wait for them with: bananas wait {' '.join(left[:5])}{' ...' if left[5:] else ''}"
+            f"interrupted; {len(ids) - len(left)} of {len(ids)} have ended; wait for the others "
+            f"with: bananas wait {' '.join(left[:5])}{' ...' if left[5:] else ''}"
         )
 
     run(Target(redis, key_prefix), work, interrupted=interrupted)

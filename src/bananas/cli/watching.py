@@ -18,7 +18,7 @@ from .running import Target, run
 __all__ = ["watch"]
 
 _TIMEOUT = typer.Option(
-    "none", "--timeout", metavar="TIME", help="Watch no longer: seconds, 90s, 5m, or none."
+    "none", "--timeout", metavar="TIME", help="The limit: seconds, 90s, 5m, or none."
 )
 
 
@@ -30,10 +30,10 @@ def watch(
     as_json: bool = options.JSON,
     quiet: bool = options.QUIET,
 ) -> None:
-    """Print what becomes of a job, change by change, until it has ended.
+    """Print each change of a job until it has ended.
 
-    With --quiet, print only the words for the changes. Ends with status 3 if the job failed or was
-    cancelled, 4 if it has not ended in time, 5 if its result is gone.
+    With --quiet, print only the kind of each change. The exit status is 3 if the job failed or was
+    cancelled, 4 if it has not ended in time, and 5 if its result is gone.
 
     Example: bananas watch 4f0c1f9e-53b5-4d2a-9a7e-0d3c9a1f2b6d --timeout 5m
     """
@@ -45,13 +45,13 @@ def watch(
             async for change in changes:
                 seen.append(change)
                 if change.kind == "missing" and not quiet and not as_json:
-                    say(f"there is no job {job_id}; waiting for it, until Ctrl-C or --timeout")
+                    say(f"there is no job {job_id} yet; waiting until Ctrl-C or --timeout")
                 elif as_json:
                     json_line(change.to_dict())
                 else:
                     typer.echo(change.kind if quiet else str(change))
 
-    again = f"interrupted; the job goes on. Watch it with: bananas watch {job_id}"
+    again = f"interrupted; the job goes on; watch it with: bananas watch {job_id}"
     run(Target(redis, key_prefix), work, interrupted=lambda: again)
     result = seen[-1].result if seen else None
     if result is None:

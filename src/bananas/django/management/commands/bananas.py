@@ -19,7 +19,7 @@ _PROGRAM = "manage.py bananas"
 class Command(BaseCommand):
     """Passes what follows on to the command line, with the client of the settings."""
 
-    help = "Submit jobs, see what becomes of them, and put them right: bananas --help says how."
+    help = "Submit jobs, follow them, and repair the queue. See: manage.py bananas --help"
     requires_system_checks: Tuple[str, ...] = ()
 
     def run_from_argv(self, argv: List[str]) -> None:
