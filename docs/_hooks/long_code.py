@@ -1,4 +1,4 @@
-"""Lets long code in tables break its lines at spaces, so that tables fit their page."""
+"""Lets long code in tables break its lines at spaces and between chained calls, to fit its page."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any, Match
 
 _CELL = re.compile(r"<td\b.*?</td>", re.DOTALL)
 _CODE = re.compile(r"<code>([^<]*)</code>")
+_BREAK = re.compile(r" |(?<=\))(?=\.)")
 _SHORT = 24
 
 
@@ -16,7 +17,7 @@ def on_page_content(html: str, **_: Any) -> str:
 
 
 def _words(code: Match[str]) -> str:
-    if " " not in code[1] or len(code[1]) <= _SHORT:
+    if len(code[1]) <= _SHORT or not _BREAK.search(code[1]):
         return code[0]
-    words = " ".join(f"<span>{word}</span>" for word in code[1].split(" "))
-    return f'<code class="words">{words}</code>'
+    words = _BREAK.sub(lambda found: f"</span>{found[0] or '<wbr>'}<span>", code[1])
+    return f'<code class="words"><span>{words}</span></code>'

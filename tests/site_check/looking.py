@@ -18,8 +18,8 @@ _DRAWN = "() => !document.querySelector('pre.mermaid')"
 _IS_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 # A name that stands on two lines was cut, unless it has a space.
 _CUT = """() => [...document.querySelectorAll('td code, th code')]
-    .filter(code => code.offsetParent && !/\\s/.test(code.textContent.trim())
-        && code.getClientRects().length > 1)
+    .filter(code => code.offsetParent && code.className !== 'words'
+        && !/\\s/.test(code.textContent.trim()) && code.getClientRects().length > 1)
     .map(code => code.textContent)"""
 _TOO_LONG = """() => [...document.querySelectorAll('pre > code')]
     .filter(code => code.offsetParent && code.scrollWidth > code.clientWidth + 1)
@@ -62,9 +62,9 @@ def _faults(page: Page, base: str, path: str, width: int, scheme: str) -> List[s
         found += [f"the page is {wide} px too wide" for wide in [page.evaluate(_IS_WIDE)] if wide]
         found += [f"{name!r} is cut in a table" for name in page.evaluate(_CUT)]
         found += [f"{shown!r} shows nothing" for shown in page.evaluate(_EMPTY)]
+        found += [f"a table does not fit: {first}" for first in page.evaluate(_SCROLLS)]
         if width == WIDTHS[0]:
             found += [f"code does not fit: {line}" for line in page.evaluate(_TOO_LONG)]
-            found += [f"a table does not fit: {first}" for first in page.evaluate(_SCROLLS)]
         found += _barriers(page, width, scheme)
     except Error as error:
         found.append(str(error))
