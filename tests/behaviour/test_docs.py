@@ -222,3 +222,15 @@ def test_links_lead_somewhere() -> None:
         if not (page.parent / target).exists()
     ]
     assert broken == []
+
+
+def test_no_page_shows_its_metadata() -> None:
+    """A description with a colon is quoted: without quotes, the page would begin with it."""
+    lines = [(_name(page), line) for page in _PAGES for line in _metadata(page)]
+    assert lines
+    assert [found for found in lines if re.match(r"\w+: [^\"'\[].*: ", found[1])] == []
+
+
+def _metadata(page: Path) -> List[str]:
+    text = page.read_text(encoding="utf-8")
+    return text.split("\n---\n")[0].splitlines()[1:] if text.startswith("---\n") else []
