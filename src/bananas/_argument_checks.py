@@ -18,8 +18,10 @@ __all__ = [
     "check_job_id",
     "check_job_ids",
     "check_key_prefix",
+    "check_limit",
     "check_name",
     "check_routing_key",
+    "check_routing_keys",
     "check_seconds",
     "check_text",
     "check_timeout",
@@ -89,6 +91,14 @@ def check_routing_key(value: Any, argument: str = "routing_key") -> Optional[str
     )
 
 
+def check_routing_keys(values: Iterable[object]) -> List[Optional[str]]:
+    """Return a list of routing keys, each of which may be None for the flat lists."""
+    if isinstance(values, (str, bytes)):
+        raise ValueError("routing_keys must be a list of routing keys, not one: write [key]")
+    check_iterable(values, "routing_keys", "routing key")
+    return [check_routing_key(key, f"routing_keys[{index}]") for index, key in enumerate(values)]
+
+
 def check_key_prefix(value: Any, argument: str = "key_prefix") -> str:
     """Return a prefix for all keys: printable ASCII without spaces or the hash-tag braces."""
     if issubclass(type(value), str) and re.match(r"[!-z|~]*\Z", value):
@@ -135,6 +145,11 @@ def check_integer(value: object, argument: str, *, at_least: int) -> int:
     if not at_least <= value <= MAX_INT64:
         raise ValueError(f"{argument} must be from {at_least} to 2**63 - 1, not {shown(value)}")
     return int(value)
+
+
+def check_limit(value: object) -> Optional[int]:
+    """Return how many at most; None is all."""
+    return None if value is None else check_integer(value, "limit", at_least=0)
 
 
 def check_seconds(value: object, argument: str) -> float:

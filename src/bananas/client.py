@@ -35,7 +35,7 @@ from ._argument_checks import (
 from ._client_life import Life
 from ._event_loops import refuse_green_threads
 from ._in_process import InProcess
-from ._operating import OperatingCalls, OperatingConnection
+from ._operating import Deployment, OperatingCalls, OperatingConnection
 from ._pipeline import AutoPipeline, Entry
 from ._redis import DEFAULT_REDIS_URL, CredentialProvider, Settings, open_link, sentinel_endpoints
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
@@ -289,16 +289,10 @@ class AsyncClient(InProcess):
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
         )
-        self._operating = OperatingCalls(
-            operating,
-            self._pipeline,
-            self._waits,
-            keys,
-            routing_key=settings.routing_key,
-            failure_ttl=settings.failure_ttl,
-        )
         self._life = Life(repr(self), self._pipeline, operating, self._waits)
-        self._operating.life = self._life
+        self._operating = OperatingCalls(
+            Deployment(operating, keys, settings.routing_key, settings.failure_ttl), self._life
+        )
         self._make_parts(keys)
 
     def _make_parts(self, keys: Keys) -> None:

@@ -6,7 +6,7 @@ from typing import Callable, Literal, Optional, Pattern, Union
 
 from ._argument_checks import check_callable
 from ._in_process import InProcess
-from ._operating import Clearing, ListedJobs, OperatingCalls
+from ._operating import Clearing, LetterFilter, ListedJobs, OperatingCalls
 from ._types import NOT_GIVEN, NotGiven, Seconds
 from .operating import DeadLetterCounts
 
@@ -56,7 +56,7 @@ class DeadLetters(InProcess):
         Raises:
             ValueError: An argument is not valid.
         """
-        wanted = self._operating.changes.letters(name, error, older_than, routing_key, None)
+        wanted = LetterFilter.create(name, error, older_than, routing_key, None)
         return self._operating.reads.dead_letters(wanted, limit)
 
     async def requeue(
@@ -124,7 +124,7 @@ class DeadLetters(InProcess):
         routes: Optional[str],
         dry_run: bool,
     ) -> Clearing:
-        wanted = self._operating.changes.letters(name, error, older_than, routing_key, all)
+        wanted = LetterFilter.create(name, error, older_than, routing_key, all)
         return self._operating.changes.requeuing(
             wanted, routes, limit=limit, rate=rate, dry_run=dry_run
         )
@@ -186,5 +186,5 @@ class DeadLetters(InProcess):
         rate: Optional[float],
         dry_run: bool,
     ) -> Clearing:
-        wanted = self._operating.changes.letters(name, error, older_than, routing_key, all)
+        wanted = LetterFilter.create(name, error, older_than, routing_key, all)
         return self._operating.changes.purging(wanted, limit=limit, rate=rate, dry_run=dry_run)

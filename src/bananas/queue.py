@@ -40,7 +40,16 @@ from ._stored_jobs import read_all
 from ._submission import Submission, closed_after_error, raise_refusals
 from ._submit_chunks import Chunk, Chunks
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
-from ._wire import UTC, Default, Keys, format_timestamp, new_document, new_job_id, stamp, utcnow
+from ._wire import (
+    Default,
+    Keys,
+    format_timestamp,
+    new_document,
+    new_job_id,
+    stamp,
+    to_unix_time,
+    utcnow,
+)
 from .enums import JobPriority, JobStatus, Priority, check_priority
 from .location import JobPlace
 from .models import Job, JobSpec
@@ -52,7 +61,6 @@ __all__ = ["ListedJobs", "RedisQueue"]
 _LONGEST_DOCUMENT = 512 * 1024 * 1024
 _CHUNK = 500
 _CHECKED_AT_ONCE = 10_000
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 #: The places that have a list of their jobs, as words.
@@ -161,8 +169,9 @@ class RedisQueue(InProcess):
             JobRejectedError: Redis refused the job; nothing is left behind.
             JobExistsError: The ``job_id`` exists, and ``if_exists`` is ``"raise"``.
         """
-        due = due_time(scheduled_for, self._now()).astimezone(UTC)
-        return await self.enqueue(_scheduled(job, due), if_exists=if_exists)
+        due = due_time(scheduled_for, self._now())
+        scheduled = replace(job, scheduled_for=due, status=JobStatus.SCHEDULED)
+        return await self.enqueue(scheduled, if_exists=if_exists)
 
     async def get_job(self, job_id: str) -> Optional[Job]:
         """Read a job's document; None if there is no such job.
@@ -368,22 +377,14 @@ class RedisQueue(InProcess):
         if due is None:
             target = keys.ready(priority, routing_key)
             return Entry(job_id, member, keys.document(member), document, target)
-        return Entry(job_id, member, keys.document(member), document, keys.scheduled, _score(due))
+        return Entry(
+            job_id, member, keys.document(member), document, keys.scheduled, to_unix_time(due)
+        )
 
 
 def _check_if_exists(value: str) -> None:
     if value not in ("return", "raise"):
         raise ValueError(f"if_exists must be 'return' or 'raise', not {shown(value)}")
-
-
-def _score(due: datetime) -> int:
-    """Return the Unix time in whole seconds, never before the moment itself."""
-    span = due - _EPOCH
-    return span.days * 86400 + span.seconds + (1 if span.microseconds else 0)
-
-
-def _scheduled(job: Job, due: datetime) -> Job:
-    return replace(job, scheduled_for=due, status=JobStatus.SCHEDULED)
 
 
 def _job_of(job_id: str, reply: Reply) -> Optional[Job]:

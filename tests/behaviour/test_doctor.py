@@ -120,7 +120,7 @@ async def test_an_id_whose_document_came_back_stays(
     """Each is looked at once more in the step that removes it."""
     real_broker.command("RPUSH", LIST, "back", "gone")
     report = await client.doctor(observe=0)
-    connection = client._operating.reads.connection
+    connection = client._operating.deployment.connection
     run = connection.run
 
     async def interfering(commands: Any, **options: Any) -> Any:
@@ -239,7 +239,7 @@ async def test_a_busy_worker_raises_no_alarm(real_broker: Broker, client: AsyncC
     store(real_broker, "lost")
     for number in range(30):
         await client.submit_job("work", 1, job_id=f"job{number}")
-    connection = client._operating.reads.connection
+    connection = client._operating.deployment.connection
     run = connection.run
 
     async def interfering(commands: Any, **options: Any) -> Any:
@@ -342,6 +342,10 @@ async def test_rights(real_broker: Broker, client: AsyncClient) -> None:
         real_broker.command(*acl, "-scan")
         with pytest.raises(exc.ServerError, match="(?i)scan"):
             await other.doctor(observe=0)
+    real_broker.command(*acl, "-discard")
+    async with AsyncClient(limited) as other:
+        assert (await other.doctor(observe=0)).entries == 1  # no step is left inside a transaction
+        assert (await other.queue.depths()).total_queued == 1
     real_broker.command("ACL", "DELUSER", "limited")
     assert real_broker.queued("queue:normal") == ["gone"]
 

@@ -204,7 +204,7 @@ async def test_a_worker_that_comes_between_look_and_act(
     take(real_broker, "b")
     await client.recover(0)
     worker = GoWorker(real_broker)
-    connection = client._operating.reads.connection
+    connection = client._operating.deployment.connection
     run = connection.run
 
     async def interfering(commands: Any, **options: Any) -> Any:

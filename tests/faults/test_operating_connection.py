@@ -37,7 +37,7 @@ async def client(proxy: FaultProxy) -> AsyncIterator[AsyncClient]:
 
 def connection(client: AsyncClient) -> OperatingConnection:
     """Return the connection of a client's operating calls."""
-    return client._operating.reads.connection
+    return client._operating.deployment.connection
 
 
 async def echo(client: AsyncClient, text: bytes, *, again: bool = False) -> Any:

@@ -2,6 +2,15 @@
 
 from .calls import Clearing, OperatingCalls
 from .connection import OperatingConnection
+from .dead_letters import LetterFilter
+from .deployment import Deployment
 from .listed_jobs import ListedJobs
 
-__all__ = ["Clearing", "ListedJobs", "OperatingCalls", "OperatingConnection"]
+__all__ = [
+    "Clearing",
+    "Deployment",
+    "LetterFilter",
+    "ListedJobs",
+    "OperatingCalls",
+    "OperatingConnection",
+]

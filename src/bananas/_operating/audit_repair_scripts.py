@@ -7,6 +7,7 @@ from typing import List, NamedTuple, Optional, Sequence
 from .._redis import Argument, Command
 from .._wire import Keys
 from .id_places import Place, Window
+from .scripts import UNCHANGED, Script
 
 __all__ = ["Placing", "drop_ids", "expire_results", "place_jobs"]
 
@@ -63,10 +64,8 @@ for j = 0, (#KEYS - 1 - lists) / 3 - 1 do
   local at = 2 + lists + 3 * j
   local job, result, target = KEYS[at], KEYS[at + 1], KEYS[at + 2]
   local id, sum, score, new = ARGV[3 + 4 * j], ARGV[4 + 4 * j], ARGV[5 + 4 * j], ARGV[6 + 4 * j]
-  local found = redis.pcall('GET', job)
-  local same = type(found) == 'string' and redis.sha1hex(found) == sum
   placed[j + 1] = 0
-  if same and not standing[id] and redis.call('EXISTS', result) == 0
+  if unchanged(job, sum) and not standing[id] and redis.call('EXISTS', result) == 0
       and not redis.call('ZSCORE', scheduled, id) then
     redis.call('SET', job, new, 'KEEPTTL')
     if score ~= '' then redis.call('ZADD', scheduled, score, id)
@@ -78,50 +77,35 @@ return placed
 """
 
 
-def drop_ids(
-    keys: Keys, place: Place, ids: Sequence[bytes], window: Window, mark: bytes
-) -> Command:
-    """Return the command that removes ids without a document; it replies with their number."""
-    side = "set" if place.kind == "scheduled" else "left" if window.from_left else "right"
-    names = [place.key, *(keys.document(member) for member in ids)]
+def drop_ids(keys: Keys, place: Place, ids: Sequence[bytes], window: Window, mark: bytes) -> Script:
+    """Return the script that removes ids without a document; it replies with their number."""
+    documents = [keys.document(member) for member in ids]
+    rights: List[Command] = [(b"EXISTS", name) for name in documents]
+    if place.kind == "scheduled":
+        side = "set"
+        rights.append((b"ZREM", place.key, b""))
+    else:
+        side = "left" if window.from_left else "right"
+        rights += [
+            (b"LLEN", place.key),
+            (b"LRANGE", place.key, 0, 0),
+            (b"LSET", place.key, 0, b""),
+            (b"LREM", place.key, 1, b""),
+        ]
     begin = window.begin if window.from_left else max(0, window.begin - _MARGIN)
     end = window.end + (_MARGIN if window.from_left else 0)
-    return (b"EVAL", _DROP, len(names), *names, mark, side, begin, end, *ids)
+    return Script(_DROP, [place.key, *documents], [mark, side, begin, end, *ids], rights)
 
 
-def rights_to_drop(keys: Keys, place: Place, ids: Sequence[bytes]) -> List[Command]:
-    """Return every command that removing ids may run, with the keys that it runs it on."""
-    names = [place.key, *(keys.document(member) for member in ids)]
-    commands: List[Command] = [(b"EVAL", b"return 1", len(names), *names)]
-    commands += [(b"EXISTS", name) for name in names[1:]]
-    if place.kind == "scheduled":
-        return [*commands, (b"ZREM", place.key, b"")]
-    return [
-        *commands,
-        (b"LLEN", place.key),
-        (b"LRANGE", place.key, 0, 0),
-        (b"LSET", place.key, 0, b""),
-        (b"LREM", place.key, 1, b""),
-    ]
-
-
-def expire_results(keys: Keys, ids: Sequence[bytes], seconds: int) -> Command:
-    """Return the command that has results without a job expire; it replies with their number."""
-    names: List[Argument] = []
+def expire_results(keys: Keys, ids: Sequence[bytes], seconds: int) -> Script:
+    """Return the script that has results without a job expire; it replies with their number."""
+    names: List[bytes] = []
+    rights: List[Command] = []
     for member in ids:
-        names += [keys.document(member), keys.stored_result(member)]
-    return (b"EVAL", _EXPIRE, len(names), *names, seconds)
-
-
-def rights_to_expire(keys: Keys, ids: Sequence[bytes], seconds: int) -> List[Command]:
-    """Return every command that this may run, with the keys that it runs it on."""
-    command = expire_results(keys, ids, seconds)
-    commands: List[Command] = [(b"EVAL", b"return 1", *command[2:-1])]
-    for member in ids:
-        result = keys.stored_result(member)
-        commands += [(b"EXISTS", keys.document(member)), (b"TTL", result)]
-        commands += [(b"EXPIRE", result, seconds)]
-    return commands
+        job, result = keys.document(member), keys.stored_result(member)
+        names += [job, result]
+        rights += [(b"EXISTS", job), (b"TTL", result), (b"EXPIRE", result, seconds)]
+    return Script(_EXPIRE, names, [seconds], rights)
 
 
 class Placing(NamedTuple):
@@ -136,45 +120,28 @@ class Placing(NamedTuple):
     """
 
     member: bytes
-    sum: str
+    sum: bytes
     score: Optional[int]
     target: bytes
     new: bytes
 
 
-def place_jobs(keys: Keys, placings: Sequence[Placing], lists: Sequence[bytes]) -> Command:
-    """Return the command that puts jobs back; it replies with 1, or 0, for each of them.
+def place_jobs(keys: Keys, placings: Sequence[Placing], lists: Sequence[bytes]) -> Script:
+    """Return the script that puts jobs back; it replies with 1, or 0, for each of them.
 
     Args:
         keys: The names of everything.
         placings: The jobs.
         lists: All lists in which one may stand; they were read a moment ago.
     """
-    names = _names(keys, placings, lists)
-    arguments: List[Argument] = [len(lists), _MARGIN - 1]
-    for one in placings:
-        arguments += [one.member, one.sum, "" if one.score is None else one.score, one.new]
-    return (b"EVAL", _PLACE, len(names), *names, *arguments)
-
-
-def rights_to_place(
-    keys: Keys, placings: Sequence[Placing], lists: Sequence[bytes]
-) -> List[Command]:
-    """Return every command that this may run, with the keys that it runs it on."""
-    names = _names(keys, placings, lists)
-    commands: List[Command] = [(b"EVAL", b"return 1", len(names), *names)]
-    commands += [(b"LRANGE", name, 0, 0) for name in lists]
-    commands += [(b"ZSCORE", keys.scheduled, b""), (b"ZADD", keys.scheduled, 0, b"")]
-    commands += [(b"LPUSH", target, b"") for target in {one.target for one in placings}]
-    for one in placings:
-        job = keys.document(one.member)
-        commands += [(b"GET", job), (b"EXISTS", keys.stored_result(one.member))]
-        commands += [(b"SET", job, b"", b"KEEPTTL")]
-    return commands
-
-
-def _names(keys: Keys, placings: Sequence[Placing], lists: Sequence[bytes]) -> List[bytes]:
     names = [keys.scheduled, *lists]
+    arguments: List[Argument] = [len(lists), _MARGIN - 1]
+    rights: List[Command] = [(b"LRANGE", name, 0, 0) for name in lists]
+    rights += [(b"ZSCORE", keys.scheduled, b""), (b"ZADD", keys.scheduled, 0, b"")]
+    rights += [(b"LPUSH", target, b"") for target in {one.target for one in placings}]
     for one in placings:
-        names += [keys.document(one.member), keys.stored_result(one.member), one.target]
-    return names
+        job, result = keys.document(one.member), keys.stored_result(one.member)
+        names += [job, result, one.target]
+        arguments += [one.member, one.sum, "" if one.score is None else one.score, one.new]
+        rights += [(b"GET", job), (b"EXISTS", result), (b"SET", job, b"", b"KEEPTTL")]
+    return Script(UNCHANGED + _PLACE, names, arguments, rights)

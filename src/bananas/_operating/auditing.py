@@ -6,23 +6,20 @@ from typing import Awaitable, Callable, Dict, List, Optional, Sequence, Set
 
 from .. import exceptions as exc
 from .._redis import Command
-from .._wire import Keys
 from ..models import Job, JobStatus
 from ..repairs import AuditReport, Finding
-from .connection import OperatingConnection
-from .counted import counted
-from .document_pages import PAGE_IDS, read_sizes, read_step, step_of
+from .deployment import Deployment, id_of
+from .document_pages import pages, parts, read_documents
 from .id_places import Place, ids_without_document, place_pages
-from .listing import ask
+from .listing import scan
+from .scripts import digest
 from .server_facts import look_at_server, missing_commands
 from .server_findings import server_findings
 from .taken_age import TakenAge
-from .taken_entries import digest
+from .tally import Tally, counted
 
 __all__ = ["Audit", "is_unfinished"]
 
-_EXAMPLES = 10
-_KEYS_A_STEP = 1000
 # So many entries of the places are kept in memory at a time; more take several passes.
 _ENTRIES_A_PASS = 1_000_000
 _UNFINISHED = (JobStatus.PENDING, JobStatus.SCHEDULED, JobStatus.PROCESSING)
@@ -40,26 +37,11 @@ def is_unfinished(document: Optional[bytes]) -> bool:
         return False
 
 
-class _Tally:
-    """Counts what is amiss of one kind, and keeps some of the ids."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.examples: List[str] = []
-
-    def add(self, members: Sequence[bytes]) -> None:
-        """Count some more."""
-        self.count += len(members)
-        for member in members[: _EXAMPLES - len(self.examples)]:
-            self.examples.append(member.decode("utf-8", "surrogateescape"))
-
-
 class Audit:
     """One call, which reads and changes nothing.
 
     Args:
-        connection: Carries the commands.
-        keys: The names of everything.
+        deployment: What is audited.
         places: Where an id may stand.
         observe: Seconds between the two looks; 0 looks once.
         taken_for: Seconds after which a taken job is reported.
@@ -69,8 +51,7 @@ class Audit:
 
     def __init__(
         self,
-        connection: OperatingConnection,
-        keys: Keys,
+        deployment: Deployment,
         places: Sequence[Place],
         *,
         observe: float,
@@ -78,25 +59,25 @@ class Audit:
         pause: Callable[[float], Awaitable[object]],
         progress: Optional[Callable[[str], None]],
     ) -> None:
-        self._connection = connection
-        self._keys = keys
+        self._deployment = deployment
+        self._connection = deployment.connection
+        self._keys = deployment.keys
         self._places = places
         self._observe = observe
         self._pause = pause
         self._progress = progress
-        self._taken = TakenAge(connection, keys, taken_for)
-        self._missing: Dict[Place, _Tally] = {place: _Tally() for place in places}
-        self._orphans = _Tally()  # results without a job
+        self._taken = TakenAge(deployment, taken_for)
+        self._missing: Dict[Place, Tally] = {place: Tally() for place in places}
+        self._orphans = Tally()  # results without a job
         self._lasting = 0  # those of them that do not expire
         self._suspects: Dict[bytes, bytes] = {}
         self._documents = self._results = self._entries = 0
 
     async def run(self) -> AuditReport:
         """Look, wait, and look again at what seemed amiss."""
-        conn, keys = self._connection, self._keys
-        rights = await missing_commands(conn, keys)
-        first = await look_at_server(conn, keys, self._places)
-        sizes = await conn.run([_length(place) for place in self._places], again=True)
+        rights = await missing_commands(self._deployment)
+        first = await look_at_server(self._deployment, self._places)
+        sizes = await self._connection.run([_length(place) for place in self._places], again=True)
         total = sum(size for size in sizes if isinstance(size, int))
         passes = 1 + total // _ENTRIES_A_PASS
         for number in range(passes):
@@ -105,7 +86,7 @@ class Audit:
         if self._observe:
             self._say(f"waiting {self._observe:g} s before the second look")
             await self._pause(self._observe)
-            second = await look_at_server(conn, keys, self._places)
+            second = await look_at_server(self._deployment, self._places)
             await self._look_again()
         else:
             self._suspects.clear()
@@ -117,8 +98,7 @@ class Audit:
             entries=self._entries,
             observed=self._observe,
             placeless=tuple(
-                (member.decode("utf-8", "surrogateescape"), sum_.decode())
-                for member, sum_ in self._suspects.items()
+                (id_of(member), sum_.decode()) for member, sum_ in self._suspects.items()
             ),
         )
 
@@ -136,17 +116,13 @@ class Audit:
         placed: Set[int] = set()
         for place in self._places:
             self._say(f"reading {place.words}")
-            async for ids, _ in place_pages(self._connection, place):
+            async for ids, _ in place_pages(self._deployment, place):
                 placed.update(one for one in map(hash, ids) if one % passes == number)
                 if number == 0:
                     self._entries += len(ids)
                     await self._look_at(place, ids)
         self._say("reading the documents")
-        pattern = self._keys.everything
-        cursor = b"0"
-        while True:
-            command: Command = (b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _KEYS_A_STEP)
-            cursor, names = await ask(self._connection, command)
+        async for names in scan(self._deployment, self._keys.everything):
             jobs = _members(names, self._keys.document(b""))
             if number == 0:
                 self._documents += len(jobs)
@@ -154,31 +130,25 @@ class Audit:
             await self._suspect(
                 [one for one in jobs if hash(one) % passes == number and hash(one) not in placed]
             )
-            if cursor == b"0":
-                return
 
     async def _look_at(self, place: Place, ids: Sequence[bytes]) -> None:
-        missing = await ids_without_document(self._connection, self._keys, ids)
+        missing = await ids_without_document(self._deployment, ids)
         self._missing[place].add(missing)
         if place.kind == "taken":
             await self._taken.look_at(ids)
 
     async def _suspect(self, ids: Sequence[bytes]) -> None:
         """Keep those whose document says that they have not ended."""
-        for start in range(0, len(ids), PAGE_IDS):
-            left = list(ids[start : start + PAGE_IDS])
-            sizes = await read_sizes(self._connection, self._keys, left)
-            while left:
-                count = step_of(sizes)
-                documents = await read_step(self._connection, self._keys, left[:count])
-                for member, document in zip(left, documents):
+        for page in pages(ids):
+            for part in await parts(self._deployment, page):
+                documents = await read_documents(self._deployment, part)
+                for member, document in zip(part, documents):
                     if is_unfinished(document):
                         self._suspects[member] = digest(document)
-                left, sizes = left[count:], sizes[count:]
 
     async def _look_at_results(self, ids: Sequence[bytes]) -> None:
         self._results += len(ids)
-        orphans = await ids_without_document(self._connection, self._keys, ids)
+        orphans = await ids_without_document(self._deployment, ids)
         if orphans:
             self._orphans.add(orphans)
             reads: List[Command] = [
@@ -195,81 +165,59 @@ class Audit:
         for place in self._places:
             if not self._suspects:
                 return
-            async for ids, _ in place_pages(self._connection, place):
+            async for ids, _ in place_pages(self._deployment, place):
                 for member in ids:
                     self._suspects.pop(member, None)
         await self._keep_unchanged()
 
     async def _keep_unchanged(self) -> None:
-        ids = list(self._suspects)
-        for start in range(0, len(ids), PAGE_IDS):
-            left = ids[start : start + PAGE_IDS]
-            sizes = await read_sizes(self._connection, self._keys, left)
-            while left:
-                count = step_of(sizes)
-                page = left[:count]
-                documents = await read_step(self._connection, self._keys, page)
+        for page in pages(list(self._suspects)):
+            for part in await parts(self._deployment, page):
+                documents = await read_documents(self._deployment, part)
                 results = await self._connection.run(
-                    [(b"EXISTS", self._keys.stored_result(member)) for member in page], again=True
+                    [(b"EXISTS", self._keys.stored_result(member)) for member in part], again=True
                 )
-                for member, document, result in zip(page, documents, results):
+                for member, document, result in zip(part, documents, results):
                     if digest(document) != self._suspects[member] or result != 0:
                         del self._suspects[member]
-                left, sizes = left[count:], sizes[count:]
 
     # -- the report ------------------------------------------------------------------------------
 
     def _findings(self) -> List[Finding]:
-        found: List[Finding] = []
-        for place, tally in self._missing.items():
-            if not tally.count:
-                continue
-            is_dead = place.kind == "dead"
-            found.append(
-                Finding(
-                    "expired dead letter" if is_dead else "no document",
-                    counted(tally.count, "id", "ids") + f" without a document in {place.words}",
-                    "submit the jobs again if they still matter: name and payload are gone",
-                    tally.count,
-                    place.key.decode("utf-8", "replace"),
-                    tuple(tally.examples),
-                    repair="remove the ids",
-                )
+        found = [
+            tally.finding(
+                "expired dead letter" if place.kind == "dead" else "no document",
+                counted(tally.count, "id", "ids") + f" without a document in {place.words}",
+                "submit the jobs again if they still matter: name and payload are gone",
+                where=place.name,
+                repair="remove the ids",
             )
+            for place, tally in self._missing.items()
+            if tally.count
+        ]
         if self._suspects:
-            tally = _Tally()
-            tally.add(list(self._suspects))
+            tally = Tally(list(self._suspects))
+            ended = ("job has not ended, and stands", "jobs have not ended, and stand")
             found.append(
-                Finding(
+                tally.finding(
                     "no place",
-                    counted(
-                        tally.count,
-                        "job has not ended, and stands",
-                        "jobs have not ended, and stand",
-                    )
-                    + " in no place, out of reach of workers",
+                    counted(tally.count, *ended) + " in no place, out of reach of workers",
                     "find out what took them away; then have them repaired, or submit them again",
-                    tally.count,
-                    examples=tuple(tally.examples),
                     repair="queue the jobs again, or schedule those that have a time",
                     is_offer=True,
                 )
             )
         if self._orphans.count:
-            found.append(self._orphan_finding())
+            found.append(
+                self._orphans.finding(
+                    "result without job",
+                    counted(self._orphans.count, "result", "results")
+                    + f" without a document, {self._lasting} of which never expire",
+                    "nothing need be done: results that expire go by themselves",
+                    repair="let those that never expire expire" if self._lasting else "",
+                )
+            )
         return [*found, *self._taken.findings()]
-
-    def _orphan_finding(self) -> Finding:
-        tally = self._orphans
-        return Finding(
-            "result without job",
-            counted(tally.count, "result", "results")
-            + f" without a document, {self._lasting} of which never expire",
-            "nothing need be done: results that expire go by themselves",
-            tally.count,
-            examples=tuple(tally.examples),
-            repair="let those that never expire expire" if self._lasting else "",
-        )
 
 
 def _length(place: Place) -> Command:

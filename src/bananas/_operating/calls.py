@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Callable, Optional, Protocol
 
-from .._pipeline import AutoPipeline
-from .._waits import Waits
-from .._wire import Keys
 from ..operating import DeadLetterCounts
-from .connection import OperatingConnection
+from .deployment import Deployment
 
 if TYPE_CHECKING:
     from .changes import OperatingChanges
@@ -45,35 +42,19 @@ class OperatingCalls:
     as to import all the rest of the package.
 
     Args:
-        connection: Carries the commands.
-        pipeline: Carries reads of one job.
-        waits: Knows of each awaited job.
-        keys: The names of everything.
-        routing_key: The client's own route; None for the flat lists.
-        failure_ttl: Seconds that the result of a job is kept that one of the calls ends.
+        deployment: What they work on.
+        life: The client's, which a listing must not outlive.
+
+    Attributes:
+        deployment: As given.
     """
 
-    def __init__(
-        self,
-        connection: OperatingConnection,
-        pipeline: AutoPipeline,
-        waits: Waits,
-        keys: Keys,
-        *,
-        routing_key: Optional[str],
-        failure_ttl: int,
-    ) -> None:
-        self._connection = connection
-        self._pipeline = pipeline
-        self._waits = waits
-        self._keys = keys
-        self._routing_key = routing_key
-        self._failure_ttl = failure_ttl
+    def __init__(self, deployment: Deployment, life: object) -> None:
+        self.deployment = deployment
+        self._life = life
         self._reads: Optional[OperatingReads] = None
         self._changes: Optional[OperatingChanges] = None
         self._doctor: Optional[Doctor] = None
-        #: The client's life, which a listing must not outlive.
-        self.life: object = None
 
     @property
     def reads(self) -> OperatingReads:
@@ -81,14 +62,7 @@ class OperatingCalls:
         if self._reads is None:
             from .reads import OperatingReads
 
-            self._reads = OperatingReads(
-                self._connection,
-                self._pipeline,
-                self._waits,
-                self._keys,
-                routing_key=self._routing_key,
-            )
-            self._reads.life = self.life
+            self._reads = OperatingReads(self.deployment, self._life)
         return self._reads
 
     @property
@@ -97,12 +71,7 @@ class OperatingCalls:
         if self._changes is None:
             from .changes import OperatingChanges
 
-            self._changes = OperatingChanges(
-                self._connection,
-                self._keys,
-                routing_key=self._routing_key,
-                failure_ttl=self._failure_ttl,
-            )
+            self._changes = OperatingChanges(self.deployment)
         return self._changes
 
     @property
@@ -111,10 +80,5 @@ class OperatingCalls:
         if self._doctor is None:
             from .doctor import Doctor
 
-            self._doctor = Doctor(
-                self._connection,
-                self._keys,
-                routing_key=self._routing_key,
-                failure_ttl=self._failure_ttl,
-            )
+            self._doctor = Doctor(self.deployment)
         return self._doctor

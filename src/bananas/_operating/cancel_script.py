@@ -1,18 +1,19 @@
-"""The script that takes a job out of the queue before a worker does, in one step of the server.
-
-Another client sees all that a script does, or nothing. A refusal in the middle would leave the
-first half done, so whoever runs one has asked for every right before. EVAL carries the text each
-time: it is short beside the documents, and no server has forgotten it.
-"""
+"""The script that takes a job out of the queue before a worker does, in one step of the server."""
 
 from __future__ import annotations
 
-from typing import List, NamedTuple, Optional, Sequence, Union
+from typing import List, NamedTuple, Optional, Sequence
 
 from .._redis import Argument, Command
+from .._wire import Keys
+from .scripts import Script
 
-__all__ = ["Removal", "remove_job", "rights_to_remove"]
+__all__ = ["Removal", "remove_job"]
 
+# A scheduler reads what is due, and writes later: a job that is due so soon is its own.
+_MARGIN = 5
+# For so many seconds the document of a job that ends is kept.
+_EXPIRY = 7 * 24 * 3600
 
 # Takes a job away before a worker has taken it. What is compared, and what is looked at, comes
 # before the first write; the ready lists are asked for their lengths, which fails for another type.
@@ -51,77 +52,69 @@ class Removal(NamedTuple):
     """What a job that is taken away from its place becomes.
 
     Attributes:
-        job: The key of its document.
-        result: That of its result.
-        scheduled: That of the scheduled jobs.
-        processing: That of the taken ones.
-        lists: Those of the lists that it may be on.
-        job_id: The id.
-        old: The document as it was read.
         new: The document to write.
-        margin: Seconds before its time in which a scheduled job is left alone.
-        look: Whether only to look if it is on a list.
         score: When it is due from now on; None for a job that ends.
-        expiry: Seconds that the document of a job that ends is kept.
-        channel: Where that is announced.
-        kept: Seconds that its result is kept.
-        fields: Names and values of its result.
+        fields: Names and values of the result of a job that ends.
+        kept: Seconds that this result is kept.
     """
 
-    job: bytes
-    result: bytes
-    scheduled: bytes
-    processing: bytes
-    lists: Sequence[bytes]
-    job_id: bytes
-    old: bytes
     new: bytes
-    margin: int
-    look: bool = False
     score: Optional[int] = None
-    expiry: int = 0
-    channel: bytes = b""
-    kept: int = 0
     fields: Sequence[Argument] = ()
+    kept: int = 0
 
 
-def remove_job(removal: Removal) -> Command:
-    """Return the command that takes a job away, or says why it does not.
+def remove_job(
+    keys: Keys,
+    member: bytes,
+    old: bytes,
+    removal: Removal,
+    lists: Sequence[bytes],
+    *,
+    only_look: bool,
+) -> Script:
+    """Return the script that takes a job away, or says why it does not.
 
     Its reply is ``done``, ``taken``, ``changed`` (the document is another by now), ``due``,
     ``queued`` (it was only to look), or ``absent`` (it stands in none of the places).
+
+    Args:
+        keys: The names of everything.
+        member: The id.
+        old: The document as it was read.
+        removal: What it becomes.
+        lists: The lists that it may be on.
+        only_look: Whether to leave it where it is on one of them.
     """
     r = removal
-    keys = [r.job, r.result, r.scheduled, r.processing, *r.lists]
-    score: Union[int, str] = "" if r.score is None else r.score
-    return (
-        b"EVAL", _REMOVE, len(keys), *keys,
-        r.job_id, r.old, r.new, r.margin, int(r.look), score, r.expiry, r.channel, r.kept,
-        *r.fields,
+    return Script(
+        _REMOVE,
+        [keys.document(member), keys.stored_result(member), keys.scheduled, keys.processing,
+         *lists],
+        [member, old, r.new, _MARGIN, int(only_look), "" if r.score is None else r.score,
+         _EXPIRY, keys.announcement(member), r.kept, *r.fields],
+        _rights(keys, member, r, lists),
     )  # fmt: skip
 
 
-def rights_to_remove(removal: Removal) -> List[Command]:
-    """Return every command that the script may run, with the keys that it runs it on."""
-    r = removal
+def _rights(keys: Keys, member: bytes, removal: Removal, lists: Sequence[bytes]) -> List[Command]:
+    job, result = keys.document(member), keys.stored_result(member)
     commands: List[Command] = [
-        (b"EVAL", b"return 1", 4 + len(r.lists), r.job, r.result, r.scheduled, r.processing,
-         *r.lists),
-        (b"LPOS", r.processing, r.job_id),
-        (b"GET", r.job),
-        (b"ZSCORE", r.scheduled, r.job_id),
+        (b"LPOS", keys.processing, member),
+        (b"GET", job),
+        (b"ZSCORE", keys.scheduled, member),
         (b"TIME",),
-        (b"ZREM", r.scheduled, r.job_id),
-    ]  # fmt: skip
-    for key in r.lists:
-        commands += [(b"LLEN", key), (b"LPOS", key, r.job_id), (b"LREM", key, 0, r.job_id)]
-    if r.score is not None:
-        return [*commands, (b"SET", r.job, b""), (b"ZADD", r.scheduled, r.score, r.job_id)]
+        (b"ZREM", keys.scheduled, member),
+    ]
+    for key in lists:
+        commands += [(b"LLEN", key), (b"LPOS", key, member), (b"LREM", key, 0, member)]
+    if removal.score is not None:
+        return [*commands, (b"SET", job, b""), (b"ZADD", keys.scheduled, removal.score, member)]
     return [
         *commands,
-        (b"SET", r.job, b"", b"EX", r.expiry),
-        (b"DEL", r.result),
-        (b"HSET", r.result, *r.fields),
-        (b"EXPIRE", r.result, r.kept),
-        (b"PUBLISH", r.channel, b"ready"),
+        (b"SET", job, b"", b"EX", _EXPIRY),
+        (b"DEL", result),
+        (b"HSET", result, *removal.fields),
+        (b"EXPIRE", result, removal.kept),
+        (b"PUBLISH", keys.announcement(member), b"ready"),
     ]

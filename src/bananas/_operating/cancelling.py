@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Callable, List, NamedTuple, Optional, Set
 
 from .. import exceptions as exc
 from .._redis import Argument, Command, ReplyError
 from .._stored_jobs import Document, document_of
-from .._wire import UTC, Keys, dumps, format_timestamp, utcnow
+from .._wire import dumps, format_timestamp, to_unix_time, utcnow
 from ..enums import JobPriority, JobStatus
 from ..models import Job, JobResult
-from .cancel_script import Removal, remove_job, rights_to_remove
-from .connection import OperatingConnection
-from .depths import discover_routes
+from .cancel_script import Removal, remove_job
+from .connection import was_not_sent
+from .deployment import Deployment, member_of
+from .depths import visible_routes
+from .job_facts import FINAL
 from .rewriting import rewritten
-from .rights import check_rights, refusal
+from .rights import refusal
 
 __all__ = ["Remover"]
 
-# A scheduler reads what is due, and writes later: a job that is due so soon is its own.
-_MARGIN = 5
 # For so many seconds a scheduler is given time to move a due job to its list.
 _PATIENCE = 5.0
 _PAUSE = 0.07
@@ -32,8 +31,6 @@ _SECOND_LOOK = 1.5
 _MOVING = 1.0
 _LIMIT = 20.0
 _LOST_REPLIES = 2
-_WEEK = 7 * 24 * 3600
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class _Task(NamedTuple):
@@ -41,44 +38,29 @@ class _Task(NamedTuple):
 
     words: str
     done: str
-    change: Callable[[Job, bytes, Removal], Removal]
+    change: Callable[[Job, bytes], Removal]
 
 
 class Remover:
     """Cancels and reschedules jobs.
 
     Args:
-        connection: Carries the commands.
-        keys: The names of everything.
-        routing_key: The client's own route.
-        failure_ttl: Seconds that the result of a cancelled job is kept.
+        deployment: Where they are.
     """
 
-    def __init__(
-        self,
-        connection: OperatingConnection,
-        keys: Keys,
-        *,
-        routing_key: Optional[str],
-        failure_ttl: int,
-    ) -> None:
-        self._connection = connection
-        self._keys = keys
-        self._routing_key = routing_key
-        self._failure_ttl = failure_ttl
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
 
     async def cancel(self, job_id: str, reason: str) -> str:
         """Cancel a job, and return the word of a ``CancelOutcome``."""
         text = f"cancelled: {reason}" if reason else "cancelled"
 
-        def change(job: Job, old: bytes, removal: Removal) -> Removal:
+        def change(job: Job, old: bytes) -> Removal:
             now = utcnow()
             result: JobResult[Any] = JobResult(
                 job_id, JobStatus.FAILED, error=text, completed_at=now, cancelled=True
             )
-            fields: List[Argument] = []
-            for name, value in result.to_hash(now).items():
-                fields += [name, value]
+            fields: List[Argument] = [part for pair in result.to_hash(now).items() for part in pair]
             moment = dumps(format_timestamp(now))
             changes = {
                 "status": b'"failed"',
@@ -86,57 +68,41 @@ class Remover:
                 "error": dumps(text),
                 "cancelled_at": moment,
             }
-            return removal._replace(
-                new=rewritten(old, changes, {"scheduled_for"}),
-                expiry=_WEEK,
-                channel=self._keys.announcement(removal.job_id),
-                kept=self._failure_ttl,
-                fields=fields,
-            )
+            new = rewritten(old, changes, {"scheduled_for"})
+            return Removal(new, fields=fields, kept=self._deployment.failure_ttl)
 
-        return await self._remove(job_id, _Task(f"cancel job {job_id}", "cancelled", change))
+        task = _Task(f"cancel job {job_id}", "cancelled", change)
+        return await _Attempt(self._deployment, job_id, task).run()
 
     async def reschedule(self, job_id: str, when: datetime) -> str:
         """Have a job run at another time, and return the word of a ``RescheduleOutcome``."""
 
-        def change(job: Job, old: bytes, removal: Removal) -> Removal:
+        def change(job: Job, old: bytes) -> Removal:
             changes = {
                 "status": b'"scheduled"' if job.attempts == 0 else b'"pending"',
                 "updated_at": dumps(format_timestamp(utcnow())),
                 "scheduled_for": dumps(format_timestamp(when)),
             }
-            score = math.ceil((when - _EPOCH) / timedelta(seconds=1))
-            return removal._replace(new=rewritten(old, changes), score=score)
+            return Removal(rewritten(old, changes), score=to_unix_time(when))
 
-        return await self._remove(job_id, _Task(f"reschedule job {job_id}", "rescheduled", change))
-
-    async def _remove(self, job_id: str, task: _Task) -> str:
-        return await _Attempt(self._connection, self._keys, self._routing_key, job_id, task).run(
-            self._failure_ttl
-        )
+        task = _Task(f"reschedule job {job_id}", "rescheduled", change)
+        return await _Attempt(self._deployment, job_id, task).run()
 
 
 class _Attempt:
     """One call, which asks again until it knows what became of the job."""
 
-    def __init__(
-        self,
-        connection: OperatingConnection,
-        keys: Keys,
-        routing_key: Optional[str],
-        job_id: str,
-        task: _Task,
-    ) -> None:
-        self._connection = connection
-        self._keys = keys
-        self._routing_key = routing_key
+    def __init__(self, deployment: Deployment, job_id: str, task: _Task) -> None:
+        self._deployment = deployment
+        self._connection = deployment.connection
+        self._keys = deployment.keys
         self._job_id = job_id
-        self._member = job_id.encode("utf-8", "surrogateescape")
+        self._member = member_of(job_id)
         self._task = task
         self._now = asyncio.get_running_loop().time
         self._began = self._now()
         self._everywhere = False
-        self._others: Optional[List[str]] = None
+        self._others: Optional[List[str]] = None  # routes that nobody names
         self._checked: Set[bytes] = set()
         self._sent: Set[bytes] = set()
         self._lost = 0
@@ -144,7 +110,7 @@ class _Attempt:
         self._due_since: Optional[float] = None
         self._absent_since: Optional[float] = None
 
-    async def run(self, failure_ttl: int) -> str:
+    async def run(self) -> str:
         """Ask until there is an answer."""
         while self._now() - self._began < _LIMIT:
             old = await self._read()
@@ -162,7 +128,7 @@ class _Attempt:
                 )
             if document.is_cancelled and self._task.done == "cancelled":
                 return "cancelled"
-            if job.status in (JobStatus.COMPLETED, JobStatus.FAILED):
+            if job.status in FINAL:
                 return "finished"
             answer = await self._apply(job, old)
             outcome = await self._judge(answer, old)
@@ -183,48 +149,27 @@ class _Attempt:
 
     async def _apply(self, job: Job, old: bytes) -> str:
         """Run the script once, and return what it says."""
-        keys = self._keys
         was_moved = job.status is JobStatus.SCHEDULED or job.attempts > 0
-        removal = self._task.change(
-            job,
-            old,
-            Removal(
-                job=keys.document(self._member),
-                result=keys.stored_result(self._member),
-                scheduled=keys.scheduled,
-                processing=keys.processing,
-                lists=self._lists(job),
-                job_id=self._member,
-                old=old,
-                new=b"",
-                margin=_MARGIN,
-                look=was_moved and self._looked_at != old,
-            ),
-        )
-        if not self._checked >= set(removal.lists):
-            commands = rights_to_remove(removal)
-            await check_rights(self._connection, commands, self._task.words, self._job_id)
-            self._checked |= set(removal.lists)
+        removal = self._task.change(job, old)
+        lists = self._lists(job)
+        only_look = was_moved and self._looked_at != old
+        script = remove_job(self._keys, self._member, old, removal, lists, only_look=only_look)
+        if not self._checked.issuperset(lists):
+            await script.check_rights(self._connection, self._task.words, self._job_id)
+            self._checked.update(lists)
         self._sent.add(removal.new)
         try:
-            (reply,) = await self._connection.run([remove_job(removal)])
+            reply: bytes = await script.run(self._connection, self._task.words, self._job_id)
         except (exc.ConnectionError, exc.TimeoutError) as error:
             self._lost += 1
-            unsent = isinstance(error, exc.ConnectionError) and not error.sent
-            if unsent or self._lost > _LOST_REPLIES:
+            if was_not_sent(error) or self._lost > _LOST_REPLIES:
                 raise
             return "changed"  # the document tells whether it was done
-        if isinstance(reply, ReplyError):
-            raise exc.ServerError(
-                f"can't {self._task.words}: Redis refuses: {reply}",
-                job_id=self._job_id,
-                code=reply.code,
-            )
-        return reply.decode() if isinstance(reply, bytes) else str(reply)
+        return reply.decode()
 
     def _lists(self, job: Job) -> List[bytes]:
         """Return where a job may be queued: a server may read its routing key or ignore it."""
-        routes = list(dict.fromkeys([None, job.routing_key, self._routing_key]))
+        routes = list(dict.fromkeys([None, job.routing_key, self._deployment.routing_key]))
         if self._everywhere:
             return self._keys.all_ready(dict.fromkeys([*routes, "default", *(self._others or ())]))
         priority = JobPriority(job.priority)
@@ -258,8 +203,5 @@ class _Attempt:
         """Look, once, for routes that neither the document nor the client names."""
         if self._others is not None:
             return False
-        try:
-            self._others = await discover_routes(self._connection, self._keys)
-        except exc.ServerError:  # without the right to look, those known are all
-            self._others = []
+        self._others = await visible_routes(self._deployment)
         return bool(self._others)

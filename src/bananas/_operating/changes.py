@@ -6,21 +6,21 @@ import asyncio
 import functools
 import logging
 from datetime import datetime, timedelta
-from typing import Any, Callable, Optional, Pattern, Set, Union
+from typing import Any, Callable, Optional, Set, Union
 
 from .. import exceptions as exc
-from .._argument_checks import check_callable, check_integer, check_seconds, check_text, due_time
+from .._argument_checks import check_callable, check_limit, check_seconds, check_text, due_time
 from .._background_tasks import start_task
-from .._types import NotGiven, Seconds
-from .._wire import Keys, utcnow
+from .._types import Seconds
+from .._wire import utcnow
 from ..location import JobPlace
 from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
 from ..repairs import RecoveryCounts
 from .cancelling import Remover
-from .connection import OperatingConnection
 from .dead_letter_clearing import DeadLetterClearing
 from .dead_letters import LetterFilter
-from .finished_jobs import delete_job, requeue_job
+from .deployment import Deployment
+from .finished_jobs import FinishedJob
 from .requeue_routes import Routes
 from .taken_recovery import Recovery
 
@@ -33,25 +33,12 @@ class OperatingChanges:
     """Carries out what one client is asked to change.
 
     Args:
-        connection: Carries the commands.
-        keys: The names of everything.
-        routing_key: The client's own route; None for the flat lists.
-        failure_ttl: Seconds that the result of a cancelled job is kept.
+        deployment: Where to change it.
     """
 
-    def __init__(
-        self,
-        connection: OperatingConnection,
-        keys: Keys,
-        *,
-        routing_key: Optional[str],
-        failure_ttl: int,
-    ) -> None:
-        self._connection = connection
-        self._keys = keys
-        self._routing_key = routing_key
-        self._failure_ttl = failure_ttl
-        self._remover = Remover(connection, keys, routing_key=routing_key, failure_ttl=failure_ttl)
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._remover = Remover(deployment)
         self._handed_over: Set[asyncio.Task[Any]] = set()
 
     async def cancel(self, job_id: str, reason: str) -> CancelOutcome:
@@ -106,24 +93,19 @@ class OperatingChanges:
     async def delete(self, job_id: str) -> DeleteOutcome:
         """Delete a job that has finished."""
         check_text(job_id, "job_id")
-        return DeleteOutcome(await delete_job(self._connection, self._keys, job_id))
+        return DeleteOutcome(await FinishedJob(self._deployment, job_id, "delete").delete())
 
-    def letters(
-        self,
-        name: Optional[str],
-        error: Union[str, Pattern[str], None],
-        older_than: Optional[Seconds],
-        routing_key: Union[str, None, NotGiven],
-        all: Optional[bool],
-    ) -> LetterFilter:
-        """Return which dead letters the caller means."""
-        return LetterFilter.create(name, error, older_than, routing_key, all)
+    async def requeue(self, job_id: str, routes: Optional[str]) -> None:
+        """Give a dead letter another try."""
+        check_text(job_id, "job_id")
+        chosen = Routes(self._deployment, routes)
+        await FinishedJob(self._deployment, job_id, "requeue").requeue(chosen)
 
     def requeuing(
         self, wanted: LetterFilter, routes: Optional[str], **options: Any
     ) -> DeadLetterClearing:
         """Return a call that gives dead letters another try."""
-        return self._clearing(wanted, Routes(self._keys, self._routing_key, routes), **options)
+        return self._clearing(wanted, Routes(self._deployment, routes), **options)
 
     def purging(self, wanted: LetterFilter, **options: Any) -> DeadLetterClearing:
         """Return a call that deletes dead letters."""
@@ -138,25 +120,12 @@ class OperatingChanges:
         rate: Optional[float],
         dry_run: bool,
     ) -> DeadLetterClearing:
-        if limit is not None:
-            limit = check_integer(limit, "limit", at_least=0)
+        limit = check_limit(limit)
         if rate is not None and not check_seconds(rate, "rate") > 0:
             raise ValueError("rate must be more than 0, or None")
         return DeadLetterClearing(
-            self._connection,
-            self._keys,
-            wanted,
-            routes,
-            limit=limit,
-            rate=rate,
-            dry_run=bool(dry_run),
+            self._deployment, wanted, routes, limit=limit, rate=rate, dry_run=bool(dry_run)
         )
-
-    async def requeue(self, job_id: str, routes: Optional[str]) -> None:
-        """Give a dead letter another try."""
-        check_text(job_id, "job_id")
-        chosen = Routes(self._keys, self._routing_key, routes)
-        await requeue_job(self._connection, self._keys, chosen, job_id)
 
     async def recover(
         self,
@@ -169,12 +138,10 @@ class OperatingChanges:
     ) -> RecoveryCounts:
         """Recover the jobs of killed workers."""
         recovery = Recovery(
-            self._connection,
-            self._keys,
-            Routes(self._keys, self._routing_key, routes),
+            self._deployment,
+            Routes(self._deployment, routes),
             idle_for=check_seconds(idle_for, "idle_for"),
-            failure_ttl=self._failure_ttl,
-            limit=None if limit is None else check_integer(limit, "limit", at_least=0),
+            limit=check_limit(limit),
             dry_run=bool(dry_run),
             progress=check_callable(progress, "progress"),
         )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import functools
-from typing import AsyncIterator, Awaitable, Callable, List, Optional, Protocol, Sequence
+from typing import AsyncIterator, Awaitable, Callable, Dict, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._background_tasks import abandon, cancel_and_wait, cancel_task, start_task
 from .._fork_safety import OwnProcess, keep_forever
-from .._redis import TRANSIENT, Command, Link, LinkLost, Reply, ReplyError
+from .._redis import TRANSIENT, Argument, Command, Link, LinkLost, Reply, ReplyError
 
-__all__ = ["HeldConnection", "OperatingConnection", "Runs"]
+__all__ = ["HeldConnection", "OperatingConnection", "was_not_sent"]
 
 # A connection that was used before may be dead without a word: it gets this share of the time.
 _SHARE_OF_THE_FIRST = 0.4
@@ -20,14 +21,6 @@ _SHARE_OF_THE_FIRST = 0.4
 _IDLE = 5.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
-
-
-class Runs(Protocol):
-    """What carries out steps: the connection, or one that is held."""
-
-    async def run(self, commands: Sequence[Command], *, again: bool = False) -> List[Reply]:
-        """Run commands as one pipeline; see ``OperatingConnection.run``."""
-        ...
 
 
 class OperatingConnection:
@@ -88,15 +81,11 @@ class OperatingConnection:
         async with self._turns():
             link = await self._ready(probe=not again)
             try:
-                return await self._exchange(link, commands, self._limit(link, again))
-            except (LinkLost, exc.TimeoutError) as error:
+                return await self._exchange(link, commands, self._limit(again))
+            except (exc.ConnectionError, exc.TimeoutError):
                 if not again:
-                    raise _lost(error) from error
-            link = await self._ready()
-            try:
-                return await self._exchange(link, commands, self._read_timeout)
-            except LinkLost as error:
-                raise _lost(error) from error
+                    raise
+            return await self._exchange(await self._ready(), commands, self._read_timeout)
 
     @contextlib.asynccontextmanager
     async def exclusive(self) -> AsyncIterator[HeldConnection]:
@@ -108,15 +97,17 @@ class OperatingConnection:
         """
         async with self._turns():
             link = await self._ready(probe=True)
-            held = HeldConnection(functools.partial(self._exchange_once, link))
+            held = HeldConnection(functools.partial(self._exchange, link, limit=self._read_timeout))
             try:
                 yield held
             except BaseException:
-                if held.is_watching:
+                if held.leaves is not Leaves.NOTHING:
                     self._drop(link)
                 raise
-            if held.is_watching:
+            if held.leaves is Leaves.WATCHES:
                 await held.run([(b"UNWATCH",)])
+            elif held.leaves is Leaves.A_TRANSACTION:
+                self._drop(link)
 
     # -- one step --------------------------------------------------------------------------------
 
@@ -143,15 +134,9 @@ class OperatingConnection:
         self._link = self._task = self._replies = self._turn = None
         self._process = OwnProcess()
 
-    def _limit(self, link: Link, again: bool) -> float:
+    def _limit(self, again: bool) -> float:
         is_new = self._used_at == 0.0
         return self._read_timeout * (_SHARE_OF_THE_FIRST if again and not is_new else 1.0)
-
-    async def _exchange_once(self, link: Link, commands: Sequence[Command]) -> List[Reply]:
-        try:
-            return await self._exchange(link, commands, self._read_timeout)
-        except LinkLost as error:
-            raise _lost(error) from error
 
     async def _exchange(self, link: Link, commands: Sequence[Command], limit: float) -> List[Reply]:
         """Send commands and return their replies; a failure of whatever kind costs the link."""
@@ -169,13 +154,18 @@ class OperatingConnection:
                 found = await replies
             finally:
                 timer.cancel()
+        except LinkLost as error:
+            self._drop(link)
+            raise exc.ConnectionError(
+                f"the connection to Redis was lost before it answered: {error}", sent=True
+            ) from error
         except BaseException:
             self._drop(link)
             raise
         finally:
             self._replies = None
         self._used_at = self._loop.time()
-        if any(_is_transient(reply) for reply in found):
+        if any(isinstance(one, ReplyError) and one.reason.code in TRANSIENT for one in found):
             self._drop(link)  # the next step asks where the primary is
         return found
 
@@ -188,7 +178,7 @@ class OperatingConnection:
         if link is not None and link.is_dirty:
             self._drop(link)
         elif link is not None and probe and self._loop.time() - self._used_at > _IDLE:
-            with contextlib.suppress(LinkLost, exc.TimeoutError):
+            with contextlib.suppress(exc.ConnectionError, exc.TimeoutError):
                 await self._exchange(link, [(b"PING",)], _SHARE_OF_THE_FIRST * self._read_timeout)
         if self._link is None:
             self._link = await self._open()
@@ -302,6 +292,18 @@ class OperatingConnection:
         abandon(self._task)
 
 
+class Leaves(enum.Enum):
+    """What steps leave behind on a connection."""
+
+    NOTHING = enum.auto()
+    WATCHES = enum.auto()
+    A_TRANSACTION = enum.auto()
+
+
+_BEGINS: Dict[Argument, Leaves] = {b"WATCH": Leaves.WATCHES, b"MULTI": Leaves.A_TRANSACTION}
+_ENDS = (b"EXEC", b"UNWATCH", b"DISCARD")
+
+
 class HeldConnection:
     """The connection for several steps in a row, none of anybody else's in between.
 
@@ -309,47 +311,34 @@ class HeldConnection:
         exchange: Runs one step.
 
     Attributes:
-        is_watching: Whether a key may be watched.
+        leaves: What the steps have left behind so far.
     """
 
     def __init__(self, exchange: Callable[[Sequence[Command]], Awaitable[List[Reply]]]) -> None:
         self._exchange = exchange
-        self.is_watching = False
+        self.leaves = Leaves.NOTHING
 
-    async def run(self, commands: Sequence[Command], *, again: bool = False) -> List[Reply]:
-        """Run commands as one pipeline; ``again`` has no effect on a connection that is held.
+    async def run(self, commands: Sequence[Command]) -> List[Reply]:
+        """Run commands as one pipeline.
 
         Raises:
             exceptions.ConnectionError: The connection was lost, now or before.
             exceptions.TimeoutError: No reply came in time.
         """
-        names = [_name(command) for command in commands]
-        if b"WATCH" in names:
-            self.is_watching = True
+        for command in commands:
+            self.leaves = _BEGINS.get(command[0], self.leaves)
         replies = await self._exchange(commands)
-        for name in names:
-            self.is_watching = name == b"WATCH" or (
-                self.is_watching and name not in (b"EXEC", b"DISCARD", b"UNWATCH")
-            )
+        for command, reply in zip(commands, replies):
+            # A DISCARD that is refused leaves the transaction open; an EXEC ends it in any case.
+            is_refused = command[0] == b"DISCARD" and isinstance(reply, ReplyError)
+            if command[0] in _ENDS and not is_refused:
+                self.leaves = Leaves.NOTHING
         return replies
 
 
-def _name(command: Command) -> bytes:
-    name = command[0]
-    return (name if isinstance(name, bytes) else str(name).encode()).upper()
-
-
-def _is_transient(reply: Reply) -> bool:
-    return isinstance(reply, ReplyError) and reply.reason.code in TRANSIENT
-
-
-def _lost(error: Exception) -> exc.BananasError:
-    """Return the public error of a step that may have been carried out."""
-    if isinstance(error, exc.TimeoutError):
-        return error
-    return exc.ConnectionError(
-        f"the connection to Redis was lost before it answered: {error}", sent=True
-    )
+def was_not_sent(error: exc.BananasError) -> bool:
+    """Whether a step failed before anything of it was sent."""
+    return isinstance(error, exc.ConnectionError) and not error.sent
 
 
 def _arrive(replies: asyncio.Future[List[Reply]], found: List[Reply]) -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
-from typing import Callable, List, Optional, Sequence
+from typing import Any, Callable, List, Optional, Sequence
 
-from .. import exceptions as exc
-from .._redis import Command, Reply, ReplyError
-from .._wire import Keys
+from .._redis import Command
 from ..models import Job
 from ..operating import DeadLetterCounts
-from .connection import OperatingConnection
-from .dead_letter_steps import Letter, LetterSteps
+from .dead_letter_script import Letter
+from .dead_letter_steps import LetterSteps
 from .dead_letters import Kind, LetterFilter, read_letter
-from .document_pages import read_page
+from .deployment import Deployment, name_of
+from .document_pages import read_all_documents
 from .requeue_routes import Routes
 
 __all__ = ["DeadLetterClearing"]
@@ -26,8 +26,7 @@ class DeadLetterClearing:
     Progress is the list itself: a page is moved or not, and whoever begins again goes on.
 
     Args:
-        connection: Carries the commands.
-        keys: The names of everything.
+        deployment: Whose letters they are.
         wanted: Which letters are meant.
         routes: Onto which lists they go; None deletes them.
         limit: How many at most; None is all.
@@ -40,8 +39,7 @@ class DeadLetterClearing:
 
     def __init__(
         self,
-        connection: OperatingConnection,
-        keys: Keys,
+        deployment: Deployment,
         wanted: LetterFilter,
         routes: Optional[Routes],
         *,
@@ -49,15 +47,17 @@ class DeadLetterClearing:
         rate: Optional[float],
         dry_run: bool,
     ) -> None:
-        self._connection = connection
-        self._keys = keys
+        self._deployment = deployment
+        self._keys = deployment.keys
         self._wanted = wanted
         self._routes = routes
         self._limit = limit
         self._rate = rate
         self._dry_run = dry_run
         self.counts: DeadLetterCounts = DeadLetterCounts(dry_run=dry_run)
-        self._steps = LetterSteps(connection, keys, routes)
+        verb = "delete" if routes is None else "requeue"
+        self._steps = LetterSteps(deployment, f"{verb} dead letters")
+        self._targets: Counter[str] = Counter()
         self._done_before = 0
         self._passed = 0  # entries at the right end that stay
         self._began_at = 0
@@ -90,17 +90,18 @@ class DeadLetterClearing:
             self._begin_pass()
             ids = await self._next_ids()
         chosen = self._choose(ids, await self._documents(ids))
-        done = len(chosen)
+        done = chosen
         if chosen and not self._dry_run:
             done = await self._steps.carry_out(chosen)
+        self._targets.update(name_of(one.target) for one in done if one.target is not None)
         self.counts = replace(
-            self.counts, done=self.counts.done + done, targets=dict(self._steps.targets)
+            self.counts, done=self.counts.done + len(done), targets=dict(self._targets)
         )
-        self._pass_by(ids, chosen, done)
+        self._pass_by(ids, chosen, len(done))
         return True
 
     async def _documents(self, ids: Sequence[bytes]) -> List[Optional[bytes]]:
-        documents = await read_page(self._connection, self._keys, ids)
+        documents = await read_all_documents(self._deployment, ids)
         gone = [at for at, document in enumerate(documents) if document is None]
         if gone and self._routes is None:
             # What is of another type is no document, and is not deleted for one that has expired.
@@ -157,47 +158,34 @@ class DeadLetterClearing:
              b"MAXLEN", self._passed + 1),
             (b"EXEC",),
         ]  # fmt: skip
-        found: Reply = (await self._read(reads))[-1]
+        found = (await self._read(reads))[-1]
         return 0 if found is None or found[1] is None else found[0] - found[1]
 
-    async def _read(self, commands: Sequence[Command]) -> List[Reply]:
-        replies = await self._connection.run(commands, again=True)
-        for reply in replies:
-            if isinstance(reply, ReplyError):
-                raise exc.ServerError(
-                    f"can't read the dead letters: Redis refuses: {reply}", code=reply.code
-                )
-        return replies
+    async def _read(self, commands: Sequence[Command]) -> List[Any]:
+        return await self._deployment.read(commands, "read the dead letters")
 
     # -- which of a page -------------------------------------------------------------------------
 
     def _choose(self, ids: Sequence[bytes], documents: Sequence[Optional[bytes]]) -> List[Letter]:
         chosen: List[Letter] = []
-        counts = {"expired": 0, "unreadable": 0, "stale": 0, "other": 0}
-        seen = 0
-        left = None if self._limit is None else self._limit - self.counts.done
+        stay: Counter[str] = Counter()
+        most = len(ids) if self._limit is None else self._limit - self.counts.done
         for n, (member, document) in enumerate(zip(ids, documents)):
-            if left is not None and len(chosen) >= left:
+            if len(chosen) >= most:
                 break
-            seen += 1
             kind, job = read_letter(document)
             what = self._refusal(kind, job)
             if what:
-                counts[what] += 1
+                stay[what] += 1
                 continue
-            letter = Letter(-(self._began_at + n + 1), member, document, job)
+            target = None
             if self._routes is not None and job is not None:
                 target = self._routes.target(job)  # it may refuse to choose
-                if self._dry_run:
-                    self._steps.count(target)
-            chosen.append(letter)
+            chosen.append(Letter(-(self._began_at + n + 1), member, document, target))
+        more = {**stay, "looked_at": len(chosen) + sum(stay.values())}
         self.counts = replace(
             self.counts,
-            looked_at=self.counts.looked_at + seen,
-            expired=self.counts.expired + counts["expired"],
-            unreadable=self.counts.unreadable + counts["unreadable"],
-            stale=self.counts.stale + counts["stale"],
-            other=self.counts.other + counts["other"],
+            **{name: getattr(self.counts, name) + number for name, number in more.items()},
         )
         return chosen
 

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import uuid
-from typing import Dict, List, NamedTuple, Optional, Sequence, Union
+from typing import List, Optional, Sequence
 
-from .. import exceptions as exc
-from .._redis import TRANSIENT, Command, Reply, ReplyError
-from .._wire import Keys
-from ..models import Job
-from .connection import HeldConnection, OperatingConnection
-from .dead_letter_scripts import (
-    Purge,
-    Requeue,
-    move_letters,
-    purge_letters,
-    rights_to_move,
-    rights_to_purge,
-)
-from .finished_jobs import requeued
-from .requeue_routes import Routes
-from .rights import check_rights, missing_right, refusal
+from .._redis import TRANSIENT, Command, ReplyError
+from .connection import HeldConnection
+from .dead_letter_script import Letter, clear_letters
+from .deployment import Deployment, granted
+from .rights import missing_right, refusal
 
-__all__ = ["Letter", "LetterSteps"]
+__all__ = ["LetterSteps"]
 
 _PAGE = 200
 _BYTES = 1 << 20
@@ -34,23 +22,6 @@ _SMALLEST = 20
 # After so many transactions of this size that a new letter broke, it is no longer watched for.
 _FEW = 5
 _TRIES = 3
-_Changes = Sequence[Union[Requeue, Purge]]
-
-
-class Letter(NamedTuple):
-    """A dead letter that is meant.
-
-    Attributes:
-        place: Where it stands in the list, counted from the right end, below 0.
-        member: Its id.
-        document: Its document as it was read; None where it has none.
-        job: What the document says.
-    """
-
-    place: int
-    member: bytes
-    document: Optional[bytes]
-    job: Optional[Job]
 
 
 class LetterSteps:
@@ -60,22 +31,17 @@ class LetterSteps:
     and the documents, and is tried again with fewer letters when they change meanwhile.
 
     Args:
-        connection: Carries the commands.
-        keys: The names of everything.
-        routes: Onto which lists the letters go; None deletes them.
+        deployment: Whose letters they are.
+        task: What is done, for messages, as in ``delete dead letters``.
 
     Attributes:
         size: How many letters a page should have.
-        targets: How many went to each list.
     """
 
-    def __init__(
-        self, connection: OperatingConnection, keys: Keys, routes: Optional[Routes]
-    ) -> None:
-        self._connection = connection
-        self._keys = keys
-        self._routes = routes
-        self._task = "delete dead letters" if routes is None else "requeue dead letters"
+    def __init__(self, deployment: Deployment, task: str) -> None:
+        self._connection = deployment.connection
+        self._keys = deployment.keys
+        self._task = task
         self._mark = f"mark of {uuid.uuid4()}".encode()
         self._has_scripts: Optional[bool] = None
         self._watches_list = True
@@ -83,21 +49,15 @@ class LetterSteps:
         self._failures = 0
         self._round_trip = float("inf")
         self.size = _PAGE
-        self.targets: Dict[str, int] = {}
 
-    def count(self, target: bytes) -> None:
-        """Count one that went to a list."""
-        name = target.decode("utf-8", "replace")
-        self.targets[name] = self.targets.get(name, 0) + 1
-
-    async def carry_out(self, letters: Sequence[Letter]) -> int:
-        """Do it in steps of at most 1 MiB; return how many went, of the first ones.
+    async def carry_out(self, letters: Sequence[Letter]) -> List[Letter]:
+        """Do it in steps of at most 1 MiB; return those of the first letters that went.
 
         Fewer than all is a sign that somebody else has changed the list.
         """
         if self._has_scripts is None:
             self._has_scripts = await self._may_run_scripts()
-        done = 0
+        done: List[Letter] = []
         begin = 0
         while begin < len(letters):
             end, total = begin, 0
@@ -107,11 +67,13 @@ class LetterSteps:
                 total += len(letters[end].document or b"")
                 end += 1
             # What went before stood to the right, and has moved these to the right.
-            went = await self._step(letters[begin:end], done)
+            went = await self._step(
+                [one._replace(place=one.place + len(done)) for one in letters[begin:end]]
+            )
             if went is None:
                 continue
             done += went
-            if went < end - begin:
+            if len(went) < end - begin:
                 break
             begin = end
         return done
@@ -126,11 +88,11 @@ class LetterSteps:
             raise refusal(command, reply, self._task)
         return not isinstance(reply, ReplyError)
 
-    async def _step(self, letters: Sequence[Letter], shift: int) -> Optional[int]:
-        """Carry out one step; None where it has to be tried again."""
-        page = self._changes(letters, shift)
-        found = await (self._by_script(page) if self._has_scripts else self._by_transaction(page))
-        if found is None:
+    async def _step(self, letters: Sequence[Letter]) -> Optional[List[Letter]]:
+        """Carry out one step, and return those that went; None where it has to be tried again."""
+        carry_out = self._by_script if self._has_scripts else self._by_transaction
+        went = await carry_out(letters)
+        if went is None:
             self._failures += 1
             self._most = max(_FEW, self._most // 2)
             if self._most == _FEW and self._failures >= _TRIES:
@@ -138,55 +100,28 @@ class LetterSteps:
             return None
         self._failures = 0
         self._most = min(_PAGE, 2 * self._most) if self._watches_list else _SMALLEST
-        for number in found:
-            change = page[number]
-            if isinstance(change, Requeue):
-                self.count(change.target)
-        return len(found)
+        return went
 
-    def _changes(self, letters: Sequence[Letter], shift: int) -> _Changes:
-        keys = self._keys
-        if self._routes is None:
-            return [
-                Purge(one.place + shift, one.member, keys.document(one.member),
-                      keys.stored_result(one.member), _sum(one.document))
-                for one in letters
-            ]  # fmt: skip
-        moved: List[Requeue] = []
-        for one in letters:
-            assert one.document is not None
-            assert one.job is not None
-            moved.append(
-                Requeue(one.place + shift, one.member, keys.document(one.member),
-                        keys.stored_result(one.member), self._routes.target(one.job),
-                        _sum(one.document), requeued(one.document))
-            )  # fmt: skip
-        return moved
-
-    async def _by_script(self, page: _Changes) -> List[int]:
-        command = _script(self._keys.dead, self._mark, page)
-        probe: Command = (b"EVAL", b"return 1", *_keys_of(command))
-        rights = _rights(self._keys.dead, page)
-        await check_rights(self._connection, [probe, *rights], self._task)
+    async def _by_script(self, letters: Sequence[Letter]) -> Optional[List[Letter]]:
+        script = clear_letters(self._keys, letters, self._mark)
+        await script.check_rights(self._connection, self._task)
         now = asyncio.get_running_loop().time
         began = now()
-        (reply,) = await self._connection.run([command])
-        if isinstance(reply, ReplyError):
-            raise exc.ServerError(f"can't {self._task}: Redis refuses: {reply}", code=reply.code)
+        numbers = await script.run(self._connection, self._task)
         elapsed = now() - began
         self._round_trip = min(self._round_trip, elapsed)
         if elapsed - self._round_trip > _SLOW:
             self.size = max(_SMALLEST, self.size // 2)
         else:
             self.size = min(_PAGE, self.size * 2)
-        return [number - 1 for number in reply]
+        return [letters[number - 1] for number in numbers]
 
     # -- without scripts -------------------------------------------------------------------------
 
-    async def _by_transaction(self, page: _Changes) -> Optional[List[int]]:
+    async def _by_transaction(self, letters: Sequence[Letter]) -> Optional[List[Letter]]:
         """Return which went; None where the list or a document has changed meanwhile."""
         async with self._connection.exclusive() as held:
-            unchanged = await self._watch(held, page)
+            unchanged = await self._watch(held, letters)
             if not unchanged:
                 return []
             begin: Command = (b"MULTI",)
@@ -194,7 +129,7 @@ class LetterSteps:
             (reply,) = await held.run([begin])
             if isinstance(reply, ReplyError):
                 raise refusal(begin, reply, self._task)
-            commands = [*self._commands([page[at] for at in unchanged]), (b"EXEC",)]
+            commands = [*self._commands(unchanged), (b"EXEC",)]
             replies = await held.run(commands)
         done = replies[-1]
         if done is None:
@@ -202,83 +137,57 @@ class LetterSteps:
         error = missing_right(commands, replies, self._task)
         if error is not None:
             raise error
-        refused = next((one for one in done if isinstance(one, ReplyError)), None)
-        if refused is not None:
-            raise exc.ServerError(
-                f"can't {self._task}: Redis refuses: {refused}", code=refused.code
-            )
+        granted(done, self._task)
         if self._watches_list:
             return unchanged
         size = (len(commands) - 1) // len(unchanged)
-        return [at for n, at in enumerate(unchanged) if done[n * size]]
+        return [one for at, one in enumerate(unchanged) if done[at * size]]
 
-    async def _watch(self, held: HeldConnection, page: _Changes) -> List[int]:
+    async def _watch(self, held: HeldConnection, letters: Sequence[Letter]) -> List[Letter]:
         """Watch all that must not change, and return which letters are as they were read."""
         dead = self._keys.dead
-        documents: List[Command] = [(b"GET", one.job) for one in page]
+        names = [self._keys.document(one.member) for one in letters]
+        documents: List[Command] = [(b"GET", name) for name in names]
         places: List[Command] = []
-        watched = [one.job for one in page]
         if self._watches_list:
-            places = [(b"LINDEX", dead, one.place) for one in page]
-            watched.append(dead)
+            places = [(b"LINDEX", dead, one.place) for one in letters]
+            names.append(dead)
         # A list that is none would be found in the midst of the transaction only.
-        targets = dict.fromkeys(one.target for one in page if isinstance(one, Requeue))
+        targets = dict.fromkeys(one.target for one in letters if one.target is not None)
         lists: List[Command] = [(b"LLEN", target) for target in targets]
-        commands = [(b"WATCH", *watched), *documents, *places, *lists]
+        commands = [(b"WATCH", *names), *documents, *places, *lists]
         replies = await held.run(commands)
-        odd = [isinstance(one, ReplyError) and one.code == "WRONGTYPE" for one in replies]
-        for command, reply, is_odd in zip(commands, replies, odd):
-            if isinstance(reply, ReplyError) and not (is_odd and command[0] == b"GET"):
+        for command, reply in zip(commands, replies):
+            if isinstance(reply, ReplyError) and not _is_no_document(command, reply):
                 raise refusal(command, reply, self._task)
-        texts = replies[1 : len(page) + 1]
-        found: Sequence[Reply] = replies[len(page) + 1 : len(page) + 1 + len(places)]
+        texts = replies[1 : len(letters) + 1]
+        found = replies[len(letters) + 1 :] if places else [one.member for one in letters]
         return [
-            at
-            for at, one in enumerate(page)
-            if not odd[at + 1]
-            and _sum(texts[at]) == one.sum
-            and (not places or found[at] == one.job_id)
+            one
+            for one, text, member in zip(letters, texts, found)
+            if text == one.document and member == one.member
         ]
 
-    def _commands(self, page: _Changes) -> List[Command]:
+    def _commands(self, letters: Sequence[Letter]) -> List[Command]:
         dead, commands = self._keys.dead, []
-        for one in page:
-            taken: Command = (b"LREM", dead, -1, one.job_id)
+        for one in letters:
+            job, result = self._keys.document(one.member), self._keys.stored_result(one.member)
+            taken: Command = (b"LREM", dead, -1, one.member)
             if self._watches_list:
                 taken = (b"LSET", dead, one.place, self._mark)
             commands.append(taken)
-            if isinstance(one, Requeue):
-                commands += [
-                    (b"SET", one.job, one.new),
-                    (b"DEL", one.result),
-                    (b"LPUSH", one.target, one.job_id),
-                ]
+            if one.target is None:
+                commands.append((b"DEL", job, result))
             else:
-                commands.append((b"DEL", one.job, one.result))
+                commands += [
+                    (b"SET", job, one.renewed()),
+                    (b"DEL", result),
+                    (b"LPUSH", one.target, one.member),
+                ]
         if self._watches_list:
-            commands.append((b"LREM", dead, -len(page), self._mark))
+            commands.append((b"LREM", dead, -len(letters), self._mark))
         return commands
 
 
-def _script(dead: bytes, mark: bytes, page: _Changes) -> Command:
-    moved = [one for one in page if isinstance(one, Requeue)]
-    if moved:
-        return move_letters(dead, mark, moved)
-    return purge_letters(dead, mark, [one for one in page if isinstance(one, Purge)])
-
-
-def _rights(dead: bytes, page: _Changes) -> List[Command]:
-    moved = [one for one in page if isinstance(one, Requeue)]
-    if moved:
-        return rights_to_move(dead, moved)
-    return rights_to_purge(dead, [one for one in page if isinstance(one, Purge)])
-
-
-def _keys_of(command: Command) -> Command:
-    count = command[2]
-    assert isinstance(count, int)
-    return command[2 : 3 + count]
-
-
-def _sum(document: Optional[bytes]) -> str:
-    return "" if document is None else hashlib.sha1(document).hexdigest()
+def _is_no_document(command: Command, reply: ReplyError) -> bool:
+    return command[0] == b"GET" and reply.code == "WRONGTYPE"

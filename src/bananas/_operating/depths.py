@@ -3,40 +3,37 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Set
 
 from .. import exceptions as exc
-from .._redis import Command, Reply, ReplyError
-from .._wire import UTC, Keys
+from .._redis import Command
+from .._wire import from_unix_time
 from ..enums import JobPriority
 from ..operating import QueueDepths
-from .connection import Runs
+from .deployment import Deployment
+from .listing import scan
 
-__all__ = ["discover_routes", "read_depths", "time_of"]
+__all__ = ["discover_routes", "read_depths", "visible_routes"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: The scheduler looks once a second: what is due for so long is overdue.
 _GRACE = 2.0
-_KEYS_A_STEP = 1000
 
 
 async def read_depths(
-    conn: Runs, keys: Keys, routes: Sequence[Optional[str]], *, now: float
+    deployment: Deployment, routes: Sequence[Optional[str]], *, now: float
 ) -> QueueDepths:
     """Count the jobs of some routes, and of the places that all routes share, in one round trip.
 
     Args:
-        conn: Carries the commands.
-        keys: The names of everything.
+        deployment: Where to count.
         routes: The routes.
         now: The Unix time; what is overdue is counted by the clock of the caller.
 
     Raises:
-        ServerError: Redis refuses.
+        exceptions.ServerError: Redis refuses.
     """
-    ready = keys.all_ready(routes)
-    commands: List[Command] = [(b"LLEN", key) for key in ready]
+    keys = deployment.keys
+    commands: List[Command] = [(b"LLEN", key) for key in keys.all_ready(routes)]
     commands += [
         (b"ZCARD", keys.scheduled),
         (b"ZCOUNT", keys.scheduled, b"-inf", b"%.3f" % (now - _GRACE)),
@@ -44,58 +41,36 @@ async def read_depths(
         (b"LLEN", keys.processing),
         (b"LLEN", keys.dead),
     ]
-    replies = await conn.run(commands, again=True)
-    for reply in replies:
-        if isinstance(reply, ReplyError):
-            raise exc.ServerError(f"Redis refuses to count the jobs: {reply}", code=reply.code)
-    counts = iter(replies)
+    counts = iter(await deployment.read(commands, "count the jobs"))
     queued: Dict[Optional[str], Dict[JobPriority, int]] = {
         route: {priority: next(counts) for priority in JobPriority} for route in routes
     }
     scheduled, overdue, first, processing, dead = counts
-    next_due = time_of(first[1]) if first else None
+    next_due = from_unix_time(float(first[1])) if first else None
     return QueueDepths(queued, scheduled, overdue, next_due, processing, dead)
 
 
-def time_of(score: Reply) -> Optional[datetime]:
-    """Return the moment that a score stands for; None where it is no Unix time."""
-    try:
-        return _EPOCH + timedelta(seconds=float(score))
-    except (ValueError, OverflowError):
-        return None
-
-
-async def discover_routes(conn: Runs, keys: Keys) -> List[str]:
+async def discover_routes(deployment: Deployment) -> List[str]:
     """Return the routes that have a list which is not empty, in their order.
 
-    It goes through all keys in steps that each hold the server for less than a millisecond.
-
     Raises:
-        ServerError: Redis refuses.
+        exceptions.ServerError: Redis refuses.
     """
-    before, after = keys.route_pattern
-    pattern = re.compile(re.escape(before) + rb"([A-Za-z0-9_-]{1,64})" + re.escape(after))
-    found = set()
-    cursor = b"0"
-    match = _escaped(before) + b"*" + after + b"*"
-    while True:
-        command: Command = (
-            b"SCAN", cursor, b"MATCH", match, b"COUNT", _KEYS_A_STEP, b"TYPE", b"list",
-        )  # fmt: skip
-        (reply,) = await conn.run([command], again=True)
-        if isinstance(reply, ReplyError):
-            raise exc.ServerError(
-                f"Redis refuses to look for routes: {reply}; name the routes, or leave discover "
-                "out",
-                code=reply.code,
-            )
-        cursor, names = reply
-        for name in names:
-            route = pattern.match(name)
-            if route is not None:
-                found.add(route.group(1).decode())
-        if cursor == b"0":
-            return sorted(found)
+    before, after = deployment.keys.route_pattern
+    name = re.compile(re.escape(before) + rb"([A-Za-z0-9_-]{1,64})" + re.escape(after))
+    pattern = _escaped(before) + b"*" + after + b"*"
+    found: Set[str] = set()
+    async for names in scan(deployment, pattern, b"TYPE", b"list", task="look for routes"):
+        found.update(match[1].decode() for match in map(name.match, names) if match)
+    return sorted(found)
+
+
+async def visible_routes(deployment: Deployment) -> List[str]:
+    """Return the same; none without the right to look."""
+    try:
+        return await discover_routes(deployment)
+    except exc.ServerError:
+        return []
 
 
 def _escaped(text: bytes) -> bytes:

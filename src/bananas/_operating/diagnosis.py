@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple, Optional, Tuple
 
 from .. import exceptions as exc
-from .._wire import UTC, format_timestamp, loads_members
+from .._wire import format_timestamp, from_unix_time, loads_members
 from ..enums import JobPriority, JobStatus
 from ..location import JobPlace
 from ..models import Job
@@ -15,7 +15,6 @@ from .job_facts import Facts, Standing
 
 __all__ = ["diagnose"]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The scheduler looks once a second.
 _OVERDUE = 3.0
 _NO_HANDLER = "no handler registered"
@@ -47,7 +46,7 @@ def diagnose(
     found = _find(facts, earlier, observed)
     job, standing = facts.job, facts.standing
     failure = facts.result.error if facts.result is not None and facts.result.is_failed else ""
-    due = None if facts.score is None else _time(facts.score)
+    due = None if facts.score is None else from_unix_time(facts.score)
     refused = tuple(f"Redis refuses some of what was asked: {one}" for one in facts.refusals)
     if facts.result_problem:
         refused += (f"its stored result can't be read: {facts.result_problem}",)
@@ -288,7 +287,7 @@ def _scheduled(
     facts: Facts, score: float, job: Job, earlier: Optional[Facts], observed: float
 ) -> _Finding:
     place = JobPlace.RETRYING if job.attempts else JobPlace.SCHEDULED
-    moment = _time(score)
+    moment = from_unix_time(score)
     when = f"at {format_timestamp(moment)}" if moment else f"at {score:g}, which is no time"
     known: Tuple[str, ...] = (f"it is due {when}", *_failures(job))
     late = facts.now - score
@@ -382,13 +381,6 @@ def _odd_priority(text: Optional[bytes]) -> Optional[str]:
     found = [value for name, value, _ in members if name.lower() == "priority"]
     known = {one.value for one in JobPriority}
     return str(found[-1]) if found and found[-1] not in known else None
-
-
-def _time(score: float) -> Optional[datetime]:
-    try:
-        return _EPOCH + timedelta(seconds=score)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _first_line(error: str) -> str:

@@ -3,45 +3,55 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import Any, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
 from .._stored_jobs import result_of
-from .._wire import Keys
-from ..enums import JobPriority, JobStatus
+from ..enums import JobPriority
 from ..models import Job, JobResult
 from ..operating import Explanation
-from .connection import Runs
-from .depths import discover_routes
+from .deployment import Deployment, member_of
+from .depths import visible_routes
 from .diagnosis import diagnose
-from .job_facts import Facts, Standing
+from .job_facts import FINAL, Facts, Standing
+from .server_facts import READ_STATS, looks_of_schedulers
 
 __all__ = ["explain"]
 
 # So far back a list is searched in the snapshot: 2 ms of the server's time.
 _SEARCHED = 100_000
-_FINAL = (JobStatus.COMPLETED, JobStatus.FAILED)
 
 
-async def explain(
-    conn: Runs, keys: Keys, job_id: str, route: Optional[str], observe: float
-) -> Explanation:
+async def explain(deployment: Deployment, job_id: str, observe: float) -> Explanation:
     """Explain where a job is, and why it does not run.
 
     Args:
-        conn: Carries the reads.
-        keys: The names of everything.
+        deployment: Where to read.
         job_id: The job.
-        route: The client's own route.
         observe: For how many seconds to watch whether something moves; 0 is not at all.
     """
-    first = await _snapshot(conn, keys, job_id, route)
+    first = await _snapshot(deployment, job_id)
     if not observe:
         return diagnose(job_id, first)
     await asyncio.sleep(observe)
-    return diagnose(job_id, await _snapshot(conn, keys, job_id, route), first, observe)
+    return diagnose(job_id, await _snapshot(deployment, job_id), first, observe)
+
+
+async def _snapshot(deployment: Deployment, job_id: str) -> Facts:
+    run = deployment.connection.run
+    (text,) = await run([(b"GET", deployment.keys.document(member_of(job_id)))], again=True)
+    job, _ = _read(text)
+    # Which lists to look at, the document says; all else is read at one moment.
+    routes = [deployment.routing_key, None if job is None else job.routing_key, None]
+    facts = await _read_facts(deployment, job_id, routes)
+    if facts.job is not None and facts.job.status not in FINAL and not facts.stands:
+        # Before a job is said to stand nowhere, the routes that nobody named are looked at too.
+        others = [one for one in await visible_routes(deployment) if one not in routes]
+        if others:
+            facts = await _read_facts(deployment, job_id, [*routes, *others])
+    (info,) = await run([READ_STATS], again=True)
+    return facts._replace(scheduler_looks=looks_of_schedulers(info))
 
 
 class _Look(NamedTuple):
@@ -49,54 +59,22 @@ class _Look(NamedTuple):
     commands: List[Command]
 
 
-async def _snapshot(conn: Runs, keys: Keys, job_id: str, route: Optional[str]) -> Facts:
-    member = job_id.encode("utf-8", "surrogateescape")
-    (text,) = await conn.run([(b"GET", keys.document(member))], again=True)
-    job, _ = _read(text)
-    # Which lists to look at, the document says; all else is read at one moment.
-    routes = [route, None if job is None else job.routing_key, None]
-    facts = await _read_facts(conn, keys, job_id, routes)
-    if facts.job is not None and not _stands(facts):
-        # Before a job is said to stand nowhere, the routes that nobody named are looked at too.
-        others = await _other_routes(conn, keys, routes)
-        if others:
-            facts = await _read_facts(conn, keys, job_id, [*routes, *others])
-    (info,) = await conn.run([(b"INFO", b"commandstats")], again=True)
-    return facts._replace(scheduler_looks=_looks_of_schedulers(info))
-
-
 async def _read_facts(
-    conn: Runs, keys: Keys, job_id: str, routes: Sequence[Optional[str]]
+    deployment: Deployment, job_id: str, routes: Sequence[Optional[str]]
 ) -> Facts:
-    member = job_id.encode("utf-8", "surrogateescape")
-    look = _look(keys, member, routes)
-    replies = await conn.run([(b"MULTI",), *look.commands, (b"EXEC",)], again=True)
-    found = replies[-1]
+    run = deployment.connection.run
+    look = _look(deployment, job_id, routes)
+    found = (await run([(b"MULTI",), *look.commands, (b"EXEC",)], again=True))[-1]
     if not isinstance(found, list):  # a right is missing: each command is tried by itself
-        found = await conn.run(look.commands, again=True)
+        found = await run(look.commands, again=True)
     facts = _facts(job_id, look, found)
-    if _may_be_further_back(facts):
-        facts = await _search_all(conn, facts, look, member)
+    if not facts.stands and any(one.length > _SEARCHED for one in facts.standings):
+        facts = await _search_all(deployment, facts, look, member_of(job_id))
     return facts
 
 
-async def _other_routes(
-    conn: Runs, keys: Keys, known: Sequence[Optional[str]]
-) -> Sequence[Optional[str]]:
-    try:
-        return [one for one in await discover_routes(conn, keys) if one not in known]
-    except exc.ServerError:  # without the right to look, those known are all
-        return []
-
-
-def _stands(facts: Facts) -> bool:
-    """Whether a job stands in a place of the queue, or has ended and needs none."""
-    has_ended = facts.job is not None and facts.job.status in _FINAL
-    stands = facts.is_taken or facts.is_dead or facts.score is not None
-    return has_ended or stands or facts.standing is not None
-
-
-def _look(keys: Keys, member: bytes, routes: Sequence[Optional[str]]) -> _Look:
+def _look(deployment: Deployment, job_id: str, routes: Sequence[Optional[str]]) -> _Look:
+    keys, member = deployment.keys, member_of(job_id)
     lists = [
         (route, priority, keys.ready(priority, route))
         for route in dict.fromkeys(routes)
@@ -105,15 +83,17 @@ def _look(keys: Keys, member: bytes, routes: Sequence[Optional[str]]) -> _Look:
     commands: List[Command] = [
         (b"TIME",),
         (b"GET", keys.document(member)),
-        (b"HGETALL", keys.result_of(member)),
+        (b"HGETALL", keys.stored_result(member)),
         (b"ZSCORE", keys.scheduled, member),
         (b"LPOS", keys.processing, member),
         (b"LPOS", keys.dead, member),
     ]
     for _, _, key in lists:
-        commands.append((b"LPOS", key, member, b"RANK", -1, b"MAXLEN", _SEARCHED))
-        commands.append((b"LLEN", key))
-        commands.append((b"LINDEX", key, -1))
+        commands += [
+            (b"LPOS", key, member, b"RANK", -1, b"MAXLEN", _SEARCHED),
+            (b"LLEN", key),
+            (b"LINDEX", key, -1),
+        ]
     return _Look(lists, commands)
 
 
@@ -147,12 +127,7 @@ def _facts(job_id: str, look: _Look, replies: Sequence[Reply]) -> Facts:
     )
 
 
-def _may_be_further_back(facts: Facts) -> bool:
-    stands = facts.is_taken or facts.is_dead or facts.score is not None or facts.standing
-    return not stands and any(one.length > _SEARCHED for one in facts.standings)
-
-
-async def _search_all(conn: Runs, facts: Facts, look: _Look, member: bytes) -> Facts:
+async def _search_all(deployment: Deployment, facts: Facts, look: _Look, member: bytes) -> Facts:
     """Search long lists to their ends, one at a time: each costs 20 ms for a million."""
     standings = list(facts.standings)
     for at, (_, _, key) in enumerate(look.lists):
@@ -161,7 +136,7 @@ async def _search_all(conn: Runs, facts: Facts, look: _Look, member: bytes) -> F
         commands: List[Command] = [
             (b"MULTI",), (b"LPOS", key, member, b"RANK", -1), (b"LLEN", key), (b"EXEC",),
         ]  # fmt: skip
-        found = (await conn.run(commands, again=True))[-1]
+        found = (await deployment.connection.run(commands, again=True))[-1]
         if isinstance(found, list) and isinstance(found[0], int):
             standings[at] = standings[at]._replace(ahead=found[1] - 1 - found[0], length=found[1])
             break
@@ -185,11 +160,3 @@ def _result(job_id: str, stored: Reply) -> Tuple[Optional[JobResult[Any]], str]:
         return result_of(job_id, stored), ""
     except (exc.SerializationError, exc.ServerError) as error:
         return None, str(error)
-
-
-def _looks_of_schedulers(info: Reply) -> Optional[int]:
-    """Return how often due jobs were asked for, which schedulers alone do in this way."""
-    if not isinstance(info, bytes):
-        return None
-    match = re.search(rb"cmdstat_zrangebyscore:calls=(\d+)", info)
-    return int(match[1]) if match else 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import AsyncIterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from .._wire import Keys
-from .connection import OperatingConnection
-from .document_pages import PAGE_IDS
-from .listing import ListPages, SetPages, ask
+from .deployment import Deployment, name_of
+from .document_pages import pages
+from .listing import ListPages, SetPages
 
 __all__ = ["Place", "Window", "all_places", "ids_without_document", "place_pages"]
 
@@ -24,6 +24,11 @@ class Place(NamedTuple):
     key: bytes
     words: str
     kind: str
+
+    @property
+    def name(self) -> str:
+        """The name of its key, for people."""
+        return name_of(self.key)
 
 
 class Window(NamedTuple):
@@ -45,7 +50,7 @@ def all_places(keys: Keys, routes: Sequence[Optional[str]]) -> List[Place]:
 
     Who reads them in this order finds each job whose document has not changed meanwhile.
     """
-    ready = [Place(key, f"the list {_text(key)}", "ready") for key in keys.all_ready(routes)]
+    ready = [Place(key, f"the list {name_of(key)}", "ready") for key in keys.all_ready(routes)]
     return [
         Place(keys.scheduled, "the scheduled jobs", "scheduled"),
         *ready,
@@ -55,38 +60,31 @@ def all_places(keys: Keys, routes: Sequence[Optional[str]]) -> List[Place]:
 
 
 async def place_pages(
-    conn: OperatingConnection, place: Place
+    deployment: Deployment, place: Place
 ) -> AsyncIterator[Tuple[List[bytes], Window]]:
     """Iterate over the ids of a place, at most 500 at a time."""
-    pages: Union[ListPages, SetPages]
+    source: Union[ListPages, SetPages]
     from_left = place.kind == "ready"
     if place.kind == "scheduled":
-        pages = SetPages(conn, place.key)
+        source = SetPages(deployment)
     else:
-        pages = ListPages(conn, place.key, newest_first=from_left)
+        source = ListPages(deployment, place.key, newest_first=from_left)
     while True:
-        ids = [member.id for member in await pages.next()]
+        ids = [member.id for member in await source.next()]
         if not ids:
             return
-        reached = pages.reached if isinstance(pages, ListPages) else len(ids)
+        reached = source.reached if isinstance(source, ListPages) else len(ids)
         yield ids, Window(from_left, max(0, reached - len(ids)), reached)
 
 
-async def ids_without_document(
-    conn: OperatingConnection, keys: Keys, ids: Sequence[bytes]
-) -> List[bytes]:
+async def ids_without_document(deployment: Deployment, ids: Sequence[bytes]) -> List[bytes]:
     """Return those that have no document."""
     found: List[bytes] = []
-    for start in range(0, len(ids), PAGE_IDS):
-        part = ids[start : start + PAGE_IDS]
-        names = [keys.document(member) for member in part]
+    for page in pages(ids):
+        names = [deployment.keys.document(member) for member in page]
         # One number for all of them mostly says that nothing is amiss.
-        if int(await ask(conn, (b"EXISTS", *names))) == len(part):
+        if int(await deployment.ask((b"EXISTS", *names))) == len(page):
             continue
-        replies = await conn.run([(b"EXISTS", name) for name in names], again=True)
-        found += [member for member, reply in zip(part, replies) if reply == 0]
+        replies = await deployment.connection.run([(b"EXISTS", name) for name in names], again=True)
+        found += [member for member, reply in zip(page, replies) if reply == 0]
     return found
-
-
-def _text(key: bytes) -> str:
-    return key.decode("utf-8", "replace")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional, Tuple
 
-from ..enums import JobPriority
+from ..enums import JobPriority, JobStatus
 from ..models import Job, JobResult
 
-__all__ = ["Facts", "Standing"]
+__all__ = ["FINAL", "Facts", "Standing"]
+
+#: The statuses of a job that has ended.
+FINAL = (JobStatus.COMPLETED, JobStatus.FAILED)
 
 
 class Standing(NamedTuple):
@@ -54,3 +57,9 @@ class Facts(NamedTuple):
     def standing(self) -> Optional[Standing]:
         """The list in which the job is queued, if it is in one."""
         return next((one for one in self.standings if one.ahead is not None), None)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the job stands in a place of the queue."""
+        is_placed = self.is_taken or self.is_dead or self.score is not None
+        return is_placed or self.standing is not None

@@ -7,13 +7,12 @@ from typing import Callable, Deque, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._in_process import InProcess
-from .._wire import Keys
+from .._wire import from_unix_time
 from ..location import JobPlace
 from ..models import Job
 from ..operating import JobEntry
-from .connection import Runs
-from .depths import time_of
-from .document_pages import PAGE_IDS, read_sizes, read_step, step_of
+from .deployment import Deployment, id_of
+from .document_pages import PAGE_IDS, parts, read_documents
 from .listing import Member, Pages
 
 __all__ = ["ListedJobs"]
@@ -24,29 +23,34 @@ class ListedJobs(InProcess):
 
     Made by ``AsyncClient.queue.jobs``. It reads a page when the one before is used up, and keeps no
     other. A plain class: the loop's body may do what it likes, and may leave early.
+
+    Args:
+        deployment: Where to read.
+        place: What is listed.
+        sources: Its lists, each of which is begun when the one before ends.
+        limit: How many jobs at most; None is all.
+        life: The client's, which must not end before this is forgotten.
+        wanted: Whether an entry is given; None gives them all.
     """
 
     def __init__(
         self,
-        conn: Runs,
-        keys: Keys,
+        deployment: Deployment,
         place: JobPlace,
-        sources: Sequence[Callable[[], Pages]],
+        sources: Sequence[Pages],
         limit: Optional[int],
-        life: object = None,
+        life: object,
         wanted: Optional[Callable[[JobEntry], bool]] = None,
     ) -> None:
         self._wanted = wanted
         self._life = life
-        self._conn = conn
-        self._keys = keys
+        self._deployment = deployment
         self._place = place
         self._sources = deque(sources)
-        self._pages: Optional[Pages] = None
         self._left = limit
         self._entries: Deque[JobEntry] = deque()
         self._waiting: List[Member] = []
-        self._sizes: List[int] = []
+        self._parts: Deque[Sequence[bytes]] = deque()
 
     def __aiter__(self) -> ListedJobs:
         return self
@@ -70,7 +74,7 @@ class ListedJobs(InProcess):
             members = await self._next_members()
             if not members:
                 break
-            documents = await read_step(self._conn, self._keys, [one.id for one in members])
+            documents = await read_documents(self._deployment, [one.id for one in members])
             entries = map(self._entry, members, documents)
             found = [entry for entry in entries if self._is_wanted(entry)][: self._left]
         if self._left is not None:
@@ -80,23 +84,20 @@ class ListedJobs(InProcess):
     async def _next_members(self) -> List[Member]:
         """Return the next ids, as many as one step may read the documents of."""
         while not self._waiting:
-            if self._pages is None:
-                if not self._sources:
-                    return []
-                self._pages = self._sources.popleft()()
-            self._waiting = await self._pages.next()
+            if not self._sources:
+                return []
+            self._waiting = await self._sources[0].next()
             if not self._waiting:
-                self._pages = None
-        size = PAGE_IDS
-        takes_all = self._wanted is None and self._place is not JobPlace.RETRYING
-        if self._left is not None and takes_all:
-            size = min(size, self._left)
-        if not self._sizes:
+                self._sources.popleft()
+        if not self._parts:
+            size = PAGE_IDS
+            takes_all = self._wanted is None and self._place is not JobPlace.RETRYING
+            if self._left is not None and takes_all:
+                size = min(size, self._left)
             ids = [one.id for one in self._waiting[:size]]
-            self._sizes = await read_sizes(self._conn, self._keys, ids)
-        count = step_of(self._sizes[:size])
+            self._parts.extend(await parts(self._deployment, ids))
+        count = len(self._parts.popleft())
         members, self._waiting = self._waiting[:count], self._waiting[count:]
-        self._sizes = self._sizes[count:]
         return members
 
     def _is_wanted(self, entry: JobEntry) -> bool:
@@ -105,8 +106,7 @@ class ListedJobs(InProcess):
         return self._place is not JobPlace.RETRYING or entry.place is JobPlace.RETRYING
 
     def _entry(self, member: Member, document: Optional[bytes]) -> JobEntry:
-        job_id = member.id.decode("utf-8", "surrogateescape")
-        due = None if member.score is None else time_of(member.score)
+        due = None if member.score is None else from_unix_time(float(member.score))
         place, job, problem = self._place, None, ""
         if document is None:
             problem = "its document is gone"
@@ -118,4 +118,4 @@ class ListedJobs(InProcess):
         if place in (JobPlace.SCHEDULED, JobPlace.RETRYING):
             has_failed = job is not None and job.attempts > 0
             place = JobPlace.RETRYING if has_failed else JobPlace.SCHEDULED
-        return JobEntry(job_id, place, job, problem, due)
+        return JobEntry(id_of(member.id), place, job, problem, due)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, List, NamedTuple, Optional, Protocol, Tuple
+from typing import AsyncIterator, List, NamedTuple, Optional, Protocol, Tuple
 
-from .. import exceptions as exc
-from .._redis import Command, Reply, ReplyError
-from .connection import Runs
+from .._redis import Argument, Command, Reply
+from .deployment import Deployment, granted
 from .document_pages import PAGE_IDS
 
-__all__ = ["ListPages", "Member", "Pages", "SetPages"]
+__all__ = ["ListPages", "Member", "Pages", "SetPages", "scan"]
 
 # A shorter list of taken jobs is read in one step: ids leave it anywhere.
 _AT_ONCE = 10_000
 # How far back, and how many of the last ids, are looked for where the list has changed.
 _SEARCHED = 20_000
 _REMEMBERED = 20
+_KEYS_A_STEP = 1000
 
 
 class Member(NamedTuple):
@@ -41,16 +41,16 @@ class ListPages:
     looked for. An id may be given twice then; one that stays in the list is not left out.
 
     Args:
-        conn: Carries the reads.
+        deployment: Where to read.
         key: The list.
         newest_first: From the left end; else from the right one.
         first: How many ids the first page has at most.
     """
 
     def __init__(
-        self, conn: Runs, key: bytes, *, newest_first: bool, first: int = PAGE_IDS
+        self, deployment: Deployment, key: bytes, *, newest_first: bool, first: int = PAGE_IDS
     ) -> None:
-        self._conn = conn
+        self._deployment = deployment
         self._key = key
         self._newest_first = newest_first
         self._size = first
@@ -59,9 +59,9 @@ class ListPages:
         self._is_over = False
 
     @classmethod
-    def taken(cls, conn: Runs, key: bytes) -> ListPages:
+    def taken(cls, deployment: Deployment) -> ListPages:
         """Return those of the list of taken jobs: a short one is one page."""
-        return cls(conn, key, newest_first=True, first=_AT_ONCE)
+        return cls(deployment, deployment.keys.processing, newest_first=True, first=_AT_ONCE)
 
     @property
     def reached(self) -> int:
@@ -91,7 +91,7 @@ class ListPages:
 
     async def _read(self, start: int, count: int) -> List[bytes]:
         ends = (start, start + count - 1) if self._newest_first else (-start - count, -start - 1)
-        ids: List[bytes] = await ask(self._conn, (b"LRANGE", self._key, *ends))
+        ids: List[bytes] = await self._deployment.ask((b"LRANGE", self._key, *ends))
         return ids if self._newest_first else ids[::-1]
 
     async def _find_again(self) -> bool:
@@ -118,8 +118,10 @@ class ListPages:
         return bool(self._at < length)
 
     async def _together(self, commands: List[Command]) -> List[Reply]:
-        replies = await self._conn.run([(b"MULTI",), *commands, (b"EXEC",)], again=True)
-        return list(checked(replies[-1]))
+        transaction: List[Command] = [(b"MULTI",), *commands, (b"EXEC",)]
+        replies = await self._deployment.connection.run(transaction, again=True)
+        (found,) = granted(replies[-1:], "list the jobs")
+        return list(found)
 
 
 class SetPages:
@@ -129,13 +131,12 @@ class SetPages:
     comes moves it.
 
     Args:
-        conn: Carries the reads.
-        key: The set.
+        deployment: Where to read.
     """
 
-    def __init__(self, conn: Runs, key: bytes) -> None:
-        self._conn = conn
-        self._key = key
+    def __init__(self, deployment: Deployment) -> None:
+        self._deployment = deployment
+        self._key = deployment.keys.scheduled
         self._last: Optional[Tuple[float, bytes]] = None
         self._score = b"-inf"
         self._is_over = False
@@ -164,9 +165,11 @@ class SetPages:
 
     async def _by_index(self) -> List[Member]:
         """Return the next page where more than a page has the score of the last one."""
-        before = await ask(self._conn, (b"ZCOUNT", self._key, b"-inf", b"(" + self._score))
+        before = await self._deployment.ask((b"ZCOUNT", self._key, b"-inf", b"(" + self._score))
         start = int(before) + PAGE_IDS
-        place = await ask(self._conn, (b"ZRANK", self._key, self._last[1] if self._last else b""))
+        place = await self._deployment.ask(
+            (b"ZRANK", self._key, self._last[1] if self._last else b"")
+        )
         if place is not None:
             start = int(place) + 1
         is_checked = False
@@ -186,7 +189,7 @@ class SetPages:
             start += PAGE_IDS
 
     async def _ask(self, command: Command) -> List[Member]:
-        flat = iter(await ask(self._conn, command))
+        flat = iter(await self._deployment.ask(command))
         return [Member(one, score) for one, score in zip(flat, flat)]
 
 
@@ -194,23 +197,26 @@ def _order(member: Member) -> Tuple[float, bytes]:
     return float(member.score or 0), member.id
 
 
-async def ask(conn: Runs, command: Command) -> Any:
-    """Run one read.
+async def scan(
+    deployment: Deployment, pattern: Argument, *options: Argument, task: str = "list the jobs"
+) -> AsyncIterator[List[bytes]]:
+    """Iterate over the keys of a pattern, in steps that each take less than a millisecond.
+
+    Args:
+        deployment: Where to read.
+        pattern: The pattern.
+        options: More arguments of SCAN.
+        task: What it is for, for the message.
 
     Raises:
-        ServerError: Redis refuses.
+        exceptions.ServerError: Redis refuses.
     """
-    (reply,) = await conn.run([command], again=True)
-    return checked(reply)
-
-
-def checked(reply: Reply) -> Any:
-    """Return a reply that is no refusal.
-
-    Raises:
-        ServerError: It is one.
-    """
-    if isinstance(reply, ReplyError):
-        reason = reply.reason
-        raise exc.ServerError(f"Redis refuses to list the jobs: {reason}", code=reason.code)
-    return reply
+    cursor = b"0"
+    while True:
+        command: Command = (
+            b"SCAN", cursor, b"MATCH", pattern, b"COUNT", _KEYS_A_STEP, *options,
+        )  # fmt: skip
+        cursor, names = await deployment.ask(command, task)
+        yield names
+        if cursor == b"0":
+            return

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 from typing import Optional
 
-from .._wire import Keys
 from ..models import Job
+from .deployment import Deployment
 
-__all__ = ["Routes", "check_routes"]
-
-_WORDS = ("flat", "document")
-
-
-def check_routes(value: Optional[str]) -> Optional[str]:
-    """Return ``"flat"``, ``"document"`` or None."""
-    if value is None or value in _WORDS:
-        return value
-    raise ValueError("routes must be 'flat', 'document' or None")
+__all__ = ["Routes"]
 
 
 class Routes:
     """Knows the list of each job.
 
     Args:
-        keys: The names of everything.
-        routing_key: The client's own route; None for the flat lists.
+        deployment: Whose lists they are.
         routes: ``"flat"`` for the flat lists; ``"document"`` for the route that a job's document
             names, and the client's own where it names none. None is the latter, and refuses to
             choose where a document names a route and the client has none.
     """
 
-    def __init__(self, keys: Keys, routing_key: Optional[str], routes: Optional[str]) -> None:
-        self._keys = keys
-        self._routing_key = routing_key
-        self._routes = check_routes(routes)
+    def __init__(self, deployment: Deployment, routes: Optional[str]) -> None:
+        if routes not in (None, "flat", "document"):
+            raise ValueError("routes must be 'flat', 'document' or None")
+        self._keys = deployment.keys
+        self._routing_key = deployment.routing_key
+        self._routes = routes
 
     def target(self, job: Job) -> bytes:
         """Return the list that a job goes to.

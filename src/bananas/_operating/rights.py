@@ -6,7 +6,7 @@ from typing import Optional, Sequence
 
 from .. import exceptions as exc
 from .._redis import TRANSIENT, Command, Reply, ReplyError
-from .connection import OperatingConnection
+from .connection import OperatingConnection, was_not_sent
 
 __all__ = ["check_rights", "missing_right", "refusal"]
 
@@ -36,7 +36,7 @@ async def check_rights(
     try:
         await _probe(connection, commands, task, job_id)
     except (exc.ConnectionError, exc.TimeoutError) as error:
-        if isinstance(error, exc.ConnectionError) and not error.sent:
+        if was_not_sent(error):
             raise
         # Nothing of it is carried out, so it may be done twice.
         await _probe(connection, commands, task, job_id)
@@ -52,7 +52,6 @@ async def _probe(
         if isinstance(reply, ReplyError):
             raise refusal(begin, reply, task, job_id)
         replies = await held.run([*commands, _DISCARD])
-        held.is_watching = isinstance(replies[-1], ReplyError)  # then the connection is given up
         error = missing_right(commands, replies, task, job_id)
         if error is not None:
             raise error

@@ -7,14 +7,15 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
 from .._redis import Command, Reply, ReplyError
-from .._wire import Keys
 from ..models import Job
-from .connection import OperatingConnection
-from .document_pages import read_page
+from .deployment import Deployment
+from .document_pages import read_all_documents
 from .id_places import Place
-from .listing import ask
 
-__all__ = ["ServerLook", "look_at_server", "missing_commands"]
+__all__ = ["READ_STATS", "ServerLook", "look_at_server", "looks_of_schedulers", "missing_commands"]
+
+#: Its reply tells how often each command was called.
+READ_STATS: Command = (b"INFO", b"commandstats")
 
 # The scheduler looks once a second: what is due for so long is overdue.
 _GRACE = 3.0
@@ -42,16 +43,14 @@ class ServerLook(NamedTuple):
     max_memory: int
 
 
-async def look_at_server(
-    conn: OperatingConnection, keys: Keys, places: Sequence[Place]
-) -> ServerLook:
+async def look_at_server(deployment: Deployment, places: Sequence[Place]) -> ServerLook:
     """Look once."""
     lists = [place.key for place in places if place.kind == "ready"]
     commands: List[Command] = []
     for key in lists:
         commands += [(b"LINDEX", key, -1), (b"LLEN", key)]
-    commands += [(b"INFO", b"commandstats"), (b"INFO", b"memory"), (b"TIME",)]
-    replies = await conn.run(commands, again=True)
+    commands += [READ_STATS, (b"INFO", b"memory"), (b"TIME",)]
+    replies = await deployment.connection.run(commands, again=True)
     heads: Dict[bytes, Tuple[bytes, int]] = {}
     for at, key in enumerate(lists):
         head, length = replies[2 * at : 2 * at + 2]
@@ -61,30 +60,31 @@ async def look_at_server(
     fields = dict(_FIELD.findall(memory)) if isinstance(memory, bytes) else {}
     return ServerLook(
         heads,
-        await _overdue(conn, keys, time),
-        _looks(stats),
+        await _overdue(deployment, time),
+        looks_of_schedulers(stats),
         fields.get(b"maxmemory_policy", b"").decode("ascii", "replace"),
         int(fields.get(b"maxmemory", b"0") or 0),
     )
 
 
-def _looks(stats: Reply) -> Optional[int]:
+def looks_of_schedulers(stats: Reply) -> Optional[int]:
+    """Return how often due jobs were asked for, which schedulers alone do in this way."""
     if not isinstance(stats, bytes):
         return None
     found = _LOOKS.search(stats)
     return 0 if found is None else int(found[1])
 
 
-async def _overdue(conn: OperatingConnection, keys: Keys, time: Any) -> Tuple[bytes, ...]:
+async def _overdue(deployment: Deployment, time: Any) -> Tuple[bytes, ...]:
     if isinstance(time, ReplyError):
         return ()
     until = b"%d" % (int(time[0]) - int(_GRACE))
-    ids: List[bytes] = await ask(
-        conn,
+    ids: List[bytes] = await deployment.ask(
         # Not ZRANGEBYSCORE: how often that is called tells whether a scheduler runs.
-        (b"ZRANGE", keys.scheduled, b"-inf", until, b"BYSCORE", b"LIMIT", 0, _MOST_OVERDUE),
-    )
-    documents = await read_page(conn, keys, ids)
+        (b"ZRANGE", deployment.keys.scheduled, b"-inf", until, b"BYSCORE",
+         b"LIMIT", 0, _MOST_OVERDUE)
+    )  # fmt: skip
+    documents = await read_all_documents(deployment, ids)
     # A scheduler leaves what it can't read where it is.
     return tuple(member for member, document in zip(ids, documents) if _is_readable(document))
 
@@ -115,12 +115,12 @@ _NEEDED: Dict[str, Sequence[Sequence[Any]]] = {
 }  # fmt: skip
 
 
-async def missing_commands(conn: OperatingConnection, keys: Keys) -> Dict[str, List[str]]:
+async def missing_commands(deployment: Deployment) -> Dict[str, List[str]]:
     """Return what the user may not do: the commands, by what they are needed for.
 
     They are queued in a transaction, which is discarded.
     """
-    member = b"rights"
+    keys, member = deployment.keys, b"rights"
     names = {
         "J": keys.document(member), "R": keys.stored_result(member), "Z": keys.scheduled,
         "L": keys.all_ready([None])[0], "P": keys.processing, "D": keys.dead,
@@ -131,12 +131,11 @@ async def missing_commands(conn: OperatingConnection, keys: Keys) -> Dict[str, L
         tuple(names.get(part, part) if at else part for at, part in enumerate(command))
         for _, command in tasks
     ]
-    async with conn.exclusive() as held:
+    async with deployment.connection.exclusive() as held:
         (reply,) = await held.run([(b"MULTI",)])
         if isinstance(reply, ReplyError):
             return {"submit jobs": ["MULTI"]}
         replies = await held.run([*probes, (b"DISCARD",)])
-        held.is_watching = isinstance(replies[-1], ReplyError)  # then the connection is given up
     missing: Dict[str, List[str]] = {}
     for (task, command), reply in zip(tasks, replies):
         if isinstance(reply, ReplyError) and reply.code == "NOPERM":

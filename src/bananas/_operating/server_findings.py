@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Sequence
 
 from ..repairs import Finding
-from .counted import counted
+from .deployment import id_of
 from .id_places import Place
 from .server_facts import ServerLook
+from .tally import Tally, counted
 
 __all__ = ["server_findings"]
-
-_EXAMPLES = 10
 
 
 def server_findings(
@@ -74,8 +73,8 @@ def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> Li
                 "start workers for it; workers that are busy with long jobs, or with lists of "
                 "higher priority, look the same",
                 after[1],
-                place.key.decode("utf-8", "replace"),
-                (after[0].decode("utf-8", "surrogateescape"),),
+                place.name,
+                (id_of(after[0]),),
                 is_guess=True,
             )
         )
@@ -84,32 +83,28 @@ def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> Li
 
 def _scheduler(first: ServerLook, second: ServerLook) -> List[Finding]:
     left = set(second.overdue)
-    overdue = [member for member in first.overdue if member in left]
-    examples = tuple(member.decode("utf-8", "surrogateescape") for member in overdue[:_EXAMPLES])
+    overdue = Tally([member for member in first.overdue if member in left])
     is_known = first.scheduler_looks is not None and second.scheduler_looks is not None
-    looked = first.scheduler_looks != second.scheduler_looks
-    if is_known and not looked:
-        late = counted(len(overdue), "job is", "jobs are")
-        more = f", and at least {late} overdue" if overdue else ""
+    if is_known and first.scheduler_looks == second.scheduler_looks:
+        late = counted(overdue.count, "job is", "jobs are")
+        more = f", and at least {late} overdue" if overdue.count else ""
         return [
             Finding(
                 "no scheduler",
                 f"nobody has looked for due jobs between the two looks{more}",
                 "start the scheduler: without it no scheduled job runs, and no retry",
-                max(1, len(overdue)),
-                examples=examples,
-                is_guess=not overdue,
+                max(1, overdue.count),
+                examples=overdue.examples,
+                is_guess=not overdue.count,
             )
         ]
-    if overdue:
+    if overdue.count:
         return [
-            Finding(
+            overdue.finding(
                 "no scheduler",
                 "overdue at both looks, and queued by nobody: "
-                + counted(len(overdue), "job or more", "jobs or more"),
+                + counted(overdue.count, "job or more", "jobs or more"),
                 "look whether the scheduler runs, and whether it keeps up",
-                len(overdue),
-                examples=examples,
                 is_guess=True,
             )
         ]

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from datetime import datetime
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Sequence
 
 from .. import exceptions as exc
 from .._argument_checks import MAX_INT64
 from .._wire import dumps, format_timestamp
-from ..enums import JobStatus
 from ..models import Job
+from .job_facts import FINAL
 from .requeue_routes import Routes
 from .rewriting import rewritten
 
-__all__ = ["WORKER_LOST", "Note", "Step", "completed", "digest", "lost_job"]
+__all__ = ["WORKER_LOST", "Note", "Step", "completed", "lost_job", "microseconds"]
 
 #: What is recorded as the error of the attempt.
 WORKER_LOST = "worker lost"
 _MICROSECONDS = re.compile(rb"[0-9]{1,18}\Z")
-_FINAL = (JobStatus.COMPLETED, JobStatus.FAILED)
 
 
-def digest(document: Optional[bytes]) -> bytes:
-    """Return the SHA-1 of a document in hexadecimal digits; nothing for none."""
-    return b"" if document is None else hashlib.sha1(document).hexdigest().encode()
+def microseconds(time: Sequence[bytes]) -> int:
+    """Return the time that a reply to TIME tells, in microseconds."""
+    return int(time[0]) * 1_000_000 + int(time[1])
 
 
 class Note(NamedTuple):
@@ -86,7 +84,7 @@ def lost_job(document: Optional[bytes], routes: Routes, now: datetime) -> Option
         return Step("drop", "removed")
     try:
         job = Job.from_json(document)
-        if job.is_dead_letter_stub or job.status in _FINAL:
+        if job.is_dead_letter_stub or job.status in FINAL:
             return Step("drop", "removed")
         attempts = min(job.attempts + 1, MAX_INT64)
         is_last = attempts >= job.max_retries

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
-from .. import exceptions as exc
-from .._redis import Argument, Command, Reply, ReplyError
-from .._wire import UTC, Keys, utcnow
+from .._redis import Argument, Command
+from .._wire import from_unix_time, utcnow
 from ..models import JobResult, JobStatus
 from ..repairs import RecoveryCounts
-from .connection import OperatingConnection
-from .document_pages import read_sizes, read_step, step_of
+from .deployment import Deployment, name_of
+from .document_pages import parts, read_documents
 from .listing import ListPages
 from .requeue_routes import Routes
-from .rights import check_rights
-from .taken_entries import WORKER_LOST, Note, Step, completed, digest, lost_job
-from .taken_script import TakenEntry, TakenPage, change_taken, rights_to_change_taken
+from .scripts import digest
+from .taken_entries import WORKER_LOST, Note, Step, completed, lost_job, microseconds
+from .taken_script import TakenEntry, TakenPage, change_taken
 
 __all__ = ["Recovery"]
 
 _TASK = "recover jobs"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WEEK = 7 * 24 * 3600
 _LONGEST = 10 * 365 * 24 * 3600
 # A note from the future is of a server whose clock was wrong: the entry is noted anew.
@@ -43,11 +40,9 @@ class Recovery:
     """One call: it goes through the taken jobs, the oldest first.
 
     Args:
-        connection: Carries the commands.
-        keys: The names of everything.
+        deployment: Whose taken jobs they are.
         routes: Onto which lists they go.
         idle_for: Seconds that a job must have been seen among the taken ones.
-        failure_ttl: Seconds that the result of a job that ends is kept.
         limit: How many are recovered at most; None is all.
         dry_run: Whether only to count.
         progress: Called with the counts so far, after each step.
@@ -55,21 +50,18 @@ class Recovery:
 
     def __init__(
         self,
-        connection: OperatingConnection,
-        keys: Keys,
+        deployment: Deployment,
         routes: Routes,
         *,
         idle_for: float,
-        failure_ttl: int,
         limit: Optional[int],
         dry_run: bool,
         progress: Optional[Callable[[RecoveryCounts], None]],
     ) -> None:
-        self._connection = connection
-        self._keys = keys
+        self._deployment = deployment
+        self._keys = deployment.keys
         self._routes = routes
         self._idle_for = int(min(idle_for, _LONGEST) * 1_000_000)
-        self._failure_ttl = failure_ttl
         self._limit = limit
         self._dry_run = dry_run
         self._progress = progress
@@ -81,37 +73,25 @@ class Recovery:
 
     async def run(self) -> RecoveryCounts:
         """Go through all entries once."""
-        (time,) = await self._ask([(b"TIME",)])
-        self._began = _microseconds(time)
-        pages = ListPages(self._connection, self._keys.processing, newest_first=False)
+        self._began = microseconds(await self._deployment.ask((b"TIME",), _TASK))
+        pages = ListPages(self._deployment, self._keys.processing, newest_first=False)
         while True:
             ids = [member.id for member in await pages.next()]
             if not ids:
                 break
-            sizes = await read_sizes(self._connection, self._keys, ids)
-            size, left = len(ids), ids
-            while left:
-                count = step_of(sizes)
-                await self._step(left[:count], pages.reached, size)
-                left, sizes = left[count:], sizes[count:]
+            for part in await parts(self._deployment, ids):
+                await self._step(part, pages.reached, len(ids))
         if not self._dry_run:
             await self._forget()
         return self._counts
 
-    async def _ask(self, commands: Sequence[Command]) -> List[Reply]:
-        replies = await self._connection.run(commands, again=True)
-        for reply in replies:
-            if isinstance(reply, ReplyError):
-                raise exc.ServerError(f"can't {_TASK}: Redis refuses: {reply}", code=reply.code)
-        return replies
-
     # -- one step --------------------------------------------------------------------------------
 
     async def _step(self, ids: Sequence[bytes], reached: int, size: int) -> None:
-        documents = await read_step(self._connection, self._keys, ids)
+        documents = await read_documents(self._deployment, ids)
         asked: List[Command] = [(b"HMGET", self._keys.taken_notes, *ids), (b"TIME",)]
-        notes, time = await self._ask(asked)
-        now = _microseconds(time)
+        notes, time = await self._deployment.read(asked, _TASK)
+        now = microseconds(time)
         entries: List[TakenEntry] = []
         idle: List[_Read] = []
         for member, document, text in zip(ids, documents, notes):
@@ -134,8 +114,7 @@ class Recovery:
 
     def _expect(self, moment: int) -> None:
         self._next = moment if self._next is None else min(self._next, moment)
-        next_at = _EPOCH + timedelta(microseconds=self._next)
-        self._counts = replace(self._counts, next_at=next_at)
+        self._counts = replace(self._counts, next_at=from_unix_time(self._next / 1_000_000))
 
     async def _idle(self, idle: Sequence[_Read], seen_at: int) -> List[TakenEntry]:
         """Decide on the entries that are old enough."""
@@ -144,7 +123,7 @@ class Recovery:
         asked: List[Command] = [
             (b"HGET", self._keys.stored_result(each.member), b"status") for each in idle
         ]
-        states = await self._connection.run(asked, again=True)
+        states = await self._deployment.connection.run(asked, again=True)
         now = utcnow()
         entries: List[TakenEntry] = []
         room = len(idle) if self._limit is None else self._limit - self._counts.done
@@ -171,14 +150,13 @@ class Recovery:
                 "", JobStatus.FAILED, error=WORKER_LOST, completed_at=now
             )
             fields: List[Argument] = [part for pair in lost.to_hash(now).items() for part in pair]
-            page = TakenPage(
-                entries, reached, size, self._mark, self._failure_ttl, self._expiry, fields
+            kept = self._deployment.failure_ttl
+            script = change_taken(
+                self._keys,
+                TakenPage(entries, reached, size, self._mark, kept, self._expiry, fields),
             )
-            await check_rights(self._connection, rights_to_change_taken(self._keys, page), _TASK)
-            (reply,) = await self._connection.run([change_taken(self._keys, page)])
-            if isinstance(reply, ReplyError):
-                raise exc.ServerError(f"can't {_TASK}: Redis refuses: {reply}", code=reply.code)
-            codes = reply
+            await script.check_rights(self._deployment.connection, _TASK)
+            codes = await script.run(self._deployment.connection, _TASK)
         for entry, code in zip(entries, codes):
             self._count(entry.step, code)
 
@@ -189,10 +167,10 @@ class Recovery:
         self._add(**{step.counter: 1})
         target = self._keys.dead if step.action == "bury" else step.target
         if target is not None:
-            name = target.decode("utf-8", "replace")
-            targets: Dict[str, int] = {**self._counts.targets}
-            targets[name] = targets.get(name, 0) + 1
-            self._counts = replace(self._counts, targets=targets)
+            targets, name = self._counts.targets, name_of(target)
+            self._counts = replace(
+                self._counts, targets={**targets, name: targets.get(name, 0) + 1}
+            )
 
     def _add(self, **more: int) -> None:
         changes = {name: getattr(self._counts, name) + count for name, count in more.items()}
@@ -205,12 +183,11 @@ class Recovery:
         cursor: bytes = b"0"
         while True:
             command: Command = (b"HSCAN", self._keys.taken_notes, cursor, b"COUNT", 500)
-            (reply,) = await self._ask([command])
-            cursor, flat = reply
+            cursor, flat = await self._deployment.ask(command, _TASK)
             parts = iter(flat)
             gone = [member for member, text in zip(parts, parts) if self._is_old(text)]
             if gone:
-                await self._ask([(b"HDEL", self._keys.taken_notes, *gone)])
+                await self._deployment.ask((b"HDEL", self._keys.taken_notes, *gone), _TASK)
             if cursor == b"0":
                 return
 
@@ -223,7 +200,3 @@ def _seen(read: _Read, note: Note, now: int, count: str) -> TakenEntry:
     """Return that an entry was seen once more."""
     step = Step("note", count, note._replace(last=now).text)
     return TakenEntry(read.member, read.sum, note.head, step)
-
-
-def _microseconds(time: Sequence[bytes]) -> int:
-    return int(time[0]) * 1_000_000 + int(time[1])

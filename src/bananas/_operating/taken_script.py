@@ -6,9 +6,10 @@ from typing import List, NamedTuple, Sequence
 
 from .._redis import Argument, Command
 from .._wire import Keys
+from .scripts import UNCHANGED, Script
 from .taken_entries import Step
 
-__all__ = ["TakenEntry", "TakenPage", "change_taken", "rights_to_change_taken"]
+__all__ = ["TakenEntry", "TakenPage", "change_taken"]
 
 # Entries move to the right when older ones leave: a long list is searched so far beyond the page.
 _MARGIN = 1000
@@ -49,34 +50,30 @@ for i = 1, total do
   local places = wanted[id]
   codes[i] = 0
   local known = redis.call('HGET', notes, id) or ''
-  if #places > 0 and string.sub(known, 1, #note) == note then
-    local found = redis.pcall('GET', job)
-    if (sum == '' and not found)
-        or (type(found) == 'string' and redis.sha1hex(found) == sum) then
-      codes[i] = 1
-      if action == 'note' then
-        redis.call('HSET', notes, id, new)
-        noted = noted + 1
-      else
-        for _, place in ipairs(places) do redis.call('LSET', taken, place, mark) end
-        marked = marked + #places
-        wanted[id] = {}
-        redis.call('HDEL', notes, id)
-        if action ~= 'drop' and redis.call('ZSCORE', scheduled, id) then
-          codes[i] = 2
-        elseif action == 'requeue' then
-          redis.call('SET', job, new)
-          redis.call('LPUSH', list, id)
-        elseif action == 'finish' then
-          redis.call('SET', job, new, 'EX', 86400)
-        elseif action == 'bury' then
-          redis.call('SET', job, new, 'EX', 604800)
-          redis.call('DEL', result)
-          redis.call('HSET', result, unpack(fields))
-          redis.call('EXPIRE', result, kept)
-          redis.call('LPUSH', dead, id)
-          redis.call('PUBLISH', channel .. id, 'ready')
-        end
+  if #places > 0 and string.sub(known, 1, #note) == note and unchanged(job, sum) then
+    codes[i] = 1
+    if action == 'note' then
+      redis.call('HSET', notes, id, new)
+      noted = noted + 1
+    else
+      for _, place in ipairs(places) do redis.call('LSET', taken, place, mark) end
+      marked = marked + #places
+      wanted[id] = {}
+      redis.call('HDEL', notes, id)
+      if action ~= 'drop' and redis.call('ZSCORE', scheduled, id) then
+        codes[i] = 2
+      elseif action == 'requeue' then
+        redis.call('SET', job, new)
+        redis.call('LPUSH', list, id)
+      elseif action == 'finish' then
+        redis.call('SET', job, new, 'EX', 86400)
+      elseif action == 'bury' then
+        redis.call('SET', job, new, 'EX', 604800)
+        redis.call('DEL', result)
+        redis.call('HSET', result, unpack(fields))
+        redis.call('EXPIRE', result, kept)
+        redis.call('LPUSH', dead, id)
+        redis.call('PUBLISH', channel .. id, 'ready')
       end
     end
   end
@@ -125,8 +122,8 @@ class TakenPage(NamedTuple):
     fields: Sequence[Argument]
 
 
-def change_taken(keys: Keys, page: TakenPage) -> Command:
-    """Return the command that carries out a page.
+def change_taken(keys: Keys, page: TakenPage) -> Script:
+    """Return the script that carries out a page.
 
     It replies with a number for each entry: 0 where it or its document has changed, 1 where it was
     done, 2 where the job is among the scheduled ones too, and the entry was only removed.
@@ -140,17 +137,12 @@ def change_taken(keys: Keys, page: TakenPage) -> Command:
         target = each.step.target or keys.dead
         names += [keys.document(each.member), keys.stored_result(each.member), target]
         arguments += [each.step.action, each.member, each.sum, each.note, each.step.new]
-    return (b"EVAL", _CHANGE, len(names), *names, *arguments)
+    return Script(UNCHANGED + _CHANGE, names, arguments, _rights(keys, page))
 
 
-def rights_to_change_taken(keys: Keys, page: TakenPage) -> List[Command]:
-    """Return every command that the script may run, with the keys that it runs it on."""
+def _rights(keys: Keys, page: TakenPage) -> List[Command]:
     taken, notes = keys.processing, keys.taken_notes
-    command = change_taken(keys, page)
-    count = command[2]
-    assert isinstance(count, int)
     commands: List[Command] = [
-        (b"EVAL", b"return 1", *command[2 : 3 + count]),
         (b"LLEN", taken),
         (b"LRANGE", taken, 0, 0),
         (b"LLEN", keys.dead),

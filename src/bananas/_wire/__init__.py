@@ -8,7 +8,15 @@ from .json_scan import Undecoded, scan_members
 from .keys import Keys
 from .new_jobs import new_document, new_job_id
 from .results import completed_at, milliseconds
-from .timestamps import UTC, format_timestamp, parse_timestamp, stamp, utcnow
+from .timestamps import (
+    UTC,
+    format_timestamp,
+    from_unix_time,
+    parse_timestamp,
+    stamp,
+    to_unix_time,
+    utcnow,
+)
 
 __all__ = [
     "JOB_FIELDS",
@@ -23,6 +31,7 @@ __all__ = [
     "dumps",
     "folded",
     "format_timestamp",
+    "from_unix_time",
     "loads",
     "loads_members",
     "milliseconds",
@@ -33,6 +42,7 @@ __all__ = [
     "scan_members",
     "stamp",
     "to_text",
+    "to_unix_time",
     "utcnow",
     "without_surrogates",
 ]

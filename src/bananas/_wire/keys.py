@@ -70,10 +70,6 @@ class Keys:
         """The hash that holds a job's result."""
         return self._result + job_id.encode()
 
-    def result_of(self, member: bytes) -> bytes:
-        """The same, for an id in bytes."""
-        return self._result + member
-
     def channel(self, job_id: str) -> bytes:
         """The channel on which the storing of a job's result is announced."""
         return self._channel + job_id.encode()

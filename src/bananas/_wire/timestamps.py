@@ -5,13 +5,22 @@ from __future__ import annotations
 import re
 import time
 from datetime import datetime, timedelta, timezone
-from typing import Tuple
+from typing import Optional, Tuple
 
 from .. import exceptions as exc
 
-__all__ = ["UTC", "format_timestamp", "parse_timestamp", "stamp", "utcnow"]
+__all__ = [
+    "UTC",
+    "format_timestamp",
+    "from_unix_time",
+    "parse_timestamp",
+    "stamp",
+    "to_unix_time",
+    "utcnow",
+]
 
 UTC = timezone.utc
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MIN = datetime.min.replace(tzinfo=UTC)
 _MAX = datetime.max.replace(tzinfo=UTC)
 
@@ -27,6 +36,20 @@ _RFC3339 = re.compile(
 def utcnow() -> datetime:
     """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def to_unix_time(moment: datetime) -> int:
+    """Return the Unix time in whole seconds, never before the moment itself."""
+    span = moment - _EPOCH
+    return span.days * 86400 + span.seconds + (1 if span.microseconds else 0)
+
+
+def from_unix_time(seconds: float) -> Optional[datetime]:
+    """Return the moment of a Unix time; None where no datetime can hold it."""
+    try:
+        return _EPOCH + timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        return None
 
 
 _second: Tuple[int, bytes] = (0, b"")
