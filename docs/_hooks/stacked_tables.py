@@ -16,24 +16,30 @@ _CODE = re.compile(r"<code>(.*?)</code>", re.DOTALL)
 #: How many characters the columns of a phone have room for, and a row before it gets too high.
 _ROOM = 38
 _LONG_ROW = 75
+#: Pages with columns of the same kind, of which each needs its heading.
+_COMPARING = "coming-from/"
 
 
-def on_page_content(html: str, **_: Any) -> str:
+def on_page_content(html: str, page: Any, **_: Any) -> str:
     """Mark each wide table."""
-    return _TABLE.sub(_mark, html)
+    compares = page.file.src_uri.startswith(_COMPARING)
+    return _TABLE.sub(lambda table: _mark(table[0], compares), html)
 
 
-def _mark(found: Match[str]) -> str:
-    table = found[0]
+def _mark(table: str, compares: bool) -> str:
     rows = [[cell[3] for cell in _CELL.finditer(row)] for row in _ROW.findall(table)]
     if not _is_wide(rows):
         return table
     labels = [_text(cell) for cell in rows[0]]
+    if len(labels) == 2 and not compares:  # a name and what it means need no more words
+        labels = ["", ""]
+    elif not compares:
+        labels[0] = ""
     marked = _ROW.sub(lambda row: _label(row[0], labels), table)
     # What is shown as blocks is still a table to a screen reader.
     for tag, role in (("thead", "rowgroup"), ("tbody", "rowgroup"), ("tr", "row")):
         marked = marked.replace(f"<{tag}>", f'<{tag} role="{role}">')
-    return marked.replace("<table>", f'<table data-stacked="{len(labels)}" role="table">', 1)
+    return marked.replace("<table>", '<table data-stacked role="table">', 1)
 
 
 def _is_wide(rows: List[List[str]]) -> bool:

@@ -1,27 +1,42 @@
-"""Writes the table and the plots of the documentation from the JSON of a run."""
+"""Writes the tables and the plots of the documentation from the JSON of a run.
+
+What they were written from is kept beside it, and a test compares them with it.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Sequence, Tuple
 
 from . import svg
 from .figures import FIGURES, Figure, ratios, spread
 from .responder import ROOT
 
-__all__ = ["as_text", "draw_growth", "draw_ratios", "growth_as_text", "growth_markdown", "markdown"]
+__all__ = [
+    "as_text",
+    "documentation",
+    "draw_growth",
+    "draw_ratios",
+    "growth_as_text",
+    "growth_markdown",
+    "markdown",
+]
 
 Results = Dict[str, Any]
 Curves = Dict[str, Any]
 
-TABLE = ROOT / "docs" / "explanation" / "_performance_table.md"
-GROWTH = ROOT / "docs" / "explanation" / "_performance_growth.md"
+PAGE = ROOT / "docs" / "explanation" / "performance.md"
+GROWTH_PAGE = ROOT / "docs" / "explanation" / "benchmarks.md"
 ASSETS = ROOT / "docs" / "assets"
+#: What the pages show now.
+SHOWN, GROWTH_SHOWN = Path(__file__).with_name("run.json"), Path(__file__).with_name("growth.json")
 HEAD = ["workload", "figure", "median", "spread", "goal", "in this run"]
 GROWTH_HEAD = ["what", "at", "times as fast as the baseline", "times as fast as the first"]
 WRITTEN = "<!-- Written by python -m tests.benchmarks.report; change that. -->"
+END_OF_WRITTEN = "<!-- The end of what is written by it. -->"
 #: What each figure is called where no letters and numbers can be looked up.
 WORDS = {
     ("E1", "rate"): "asyncio: one submit at a time",
@@ -75,15 +90,15 @@ def markdown(results: Results) -> str:
     parts += [_made_with(results["environment"]), _ratio_table(results)]
     if results.get("peers"):
         parts.append(_peer_table(results))
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, END_OF_WRITTEN])
 
 
 def growth_markdown(growth: Results) -> str:
     """How cost grows, with the plot first."""
     curves = growth["scaling"]
     table = _table(GROWTH_HEAD, _growth_rows(curves))
-    return "\n\n".join([WRITTEN, _picture("How cost grows", "performance_growth"), table,
-                         _flat(curves)]) + "\n"  # fmt: skip
+    picture = _picture("How cost grows", "performance_growth")
+    return "\n\n".join([WRITTEN, picture, table, _flat(curves), END_OF_WRITTEN])
 
 
 def _times(ratio: float) -> str:
@@ -94,20 +109,19 @@ def _times(ratio: float) -> str:
 
 
 def _picture(words: str, name: str) -> str:
-    """Return a picture for each of the site's two schemes."""
-    light, dark = f"{name}.svg#only-light", f"{name}_dark.svg#only-dark"
-    return f"![{words}](../assets/{light})\n![{words}](../assets/{dark})"
+    """Return the picture for light pages; the site adds those for dark ones and for phones."""
+    return f"![{words}](../assets/{name}.svg#only-light)"
 
 
 def _made_with(environment: Dict[str, Any]) -> str:
-    names = ("python", "redis-py", "hiredis", "orjson", "redis-server", "cpus")
-    labels = {"python": "", "cpus": "CPUs"}
+    names = ("python", "redis-py", "hiredis", "orjson", "redis-server")
     made = [
-        f"{labels.get(name, name)} {environment[name]}".strip()
+        f"{'' if name == 'python' else name} {environment[name]}".strip()
         for name in names
         if environment[name] is not None
     ]
-    return f"One run, with {', '.join(made)}. The median of its rounds, and their spread:"
+    made.append(f"{environment['cpus']} CPU cores")
+    return f"The median of the rounds, and their spread, with {', '.join(made)}:"
 
 
 def _ratio_table(results: Results) -> str:
@@ -137,13 +151,13 @@ def _peer_table(results: Results) -> str:
             theirs = spread(_speeds(rounds, figure, peer)).median if rounds else None
             cells.append("–" if theirs is None else _times(ours / theirs))
         rows.append(cells)
-    intro = (
-        "Other queues in the same run, each with its documented settings and a worker of its own "
-        "that has nothing else to do: "
-        + "; ".join(report["versions"] for report in peers.values())
-        + ". This client is so many times as fast as (– where the other has no such call):"
-    )
-    return f"{intro}\n\n{_table(['', *peers], rows)}"
+    return "\n\n".join([
+        "How many times as fast as other queues, in the same run (– where the other has no such "
+        "call):",
+        _table(["", *peers], rows),
+        "Each has its documented settings, and a worker that has nothing else to do: "
+        + "; ".join(report["versions"] for report in peers.values()) + ".",
+    ])  # fmt: skip
 
 
 def _growth_rows(curves: Curves) -> List[List[str]]:
@@ -180,21 +194,28 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 # -- plots ----------------------------------------------------------------------------------------
 
 
-def draw_ratios(results: Results) -> str:
-    """Every workload as a point with its spread; to the right is better, for times too."""
+def draw_ratios(results: Results, *, narrow: bool = False) -> str:
+    """Every workload as a point with its spread; to the right is better, for times too.
+
+    On a narrow picture the name of a workload is above its marks.
+    """
     figures = [figure for figure in shown(results) if figure.name in ("rate", "time", "cpu")]
-    width, left, row, top = 800, 330, 30, 56
+    width, left, row, top = (390, 16, 46, 66) if narrow else (800, 330, 30, 56)
     bottom = top + row * len(figures)
     scale = svg.Scale((0.1, 30), (left, width - 30))
-    marks = [svg.text(20, 28, "Times as fast as the same work directly on redis-py", size=16)]
+    title = "Times as fast as the same work on redis-py"
+    marks = [svg.text(16 if narrow else 20, 28, title, size=16)]
     for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20):
         strong = svg.INK if tick == 1 else svg.FAINT
         marks.append(svg.line(scale(tick), top - 10, scale(tick), bottom, strong))
         marks.append(svg.text(scale(tick), bottom + 18, f"{tick:g}", "middle"))
     for at, figure in enumerate(figures):
-        y = top + row * at + 8
+        y = top + row * at + 8 + (18 if narrow else 0)
         found = spread(_speeds(results["rounds"][figure.workload], figure))
-        marks.append(svg.text(left - 12, y + 4, _label(figure), "end"))
+        if narrow:
+            marks.append(svg.label(left, y - 14, _label(figure)))
+        else:
+            marks.append(svg.text(left - 12, y + 4, _label(figure), "end"))
         for peer, report in results.get("peers", {}).items():
             rounds = report["rounds"].get(figure.workload)
             if rounds and figure.name != "cpu":
@@ -202,8 +223,8 @@ def draw_ratios(results: Results) -> str:
                 marks.append(svg.circle(scale(speed), y, 4, svg.OTHERS, f"{peer} {speed:.2f}"))
         marks.append(svg.line(scale(found.least), y, scale(found.most), y, svg.OURS, 3))
         marks.append(svg.circle(scale(found.median), y, 6, svg.OURS, f"{found.median:.2f}"))
-    legend = "the median and the spread of the rounds; grey: other queues, down to 0.1"
-    marks.append(svg.text(width - 30, bottom + 42, legend, "end", 12))
+    legend = "point: median; line: spread; grey: other queues (down to 0.1)"
+    marks.append(svg.text(width - 16, bottom + 42, legend, "end", 12))
     return svg.document(width, bottom + 56, "Times as fast as the baseline", marks)
 
 
@@ -216,12 +237,16 @@ def _speeds(rounds: Any, figure: Figure, side: str = "ours") -> List[float]:
     return found if figure.more_is_better else [1 / ratio for ratio in found]
 
 
-def draw_growth(curves: Curves) -> str:
-    """A panel for each curve: how much better than the baseline, where it was measured."""
-    width, height, top, bottom = 270, 280, 60, 230
+def draw_growth(curves: Curves, *, narrow: bool = False) -> str:
+    """A panel for each curve: how much better than the baseline, where it was measured.
+
+    On a narrow picture the panels are below each other.
+    """
+    width, height = (380, 250) if narrow else (270, 250)
     marks: List[str] = []
     for at, (name, (words, figure)) in enumerate(GROWN.items()):
-        left, right = 50 + at * width, (at + 1) * width - 10
+        left, top = (50, 50 + at * height) if narrow else (50 + at * width, 50)
+        right, bottom = left + width - 60, top + 170
         points = [point for point in curves[name] if "baseline" in point["rounds"][0]]
         y = svg.Scale((0.5, 30), (bottom, top))
         marks.append(svg.text(left, top - 24, words, size=12))
@@ -238,8 +263,11 @@ def draw_growth(curves: Curves) -> str:
             marks.append(svg.text(drawn[-1][0], bottom + 18, _short(point["at"]), "middle", 10))
         marks.append(svg.polyline(drawn, svg.OURS))
         marks += [svg.circle(*place, 4, svg.OURS) for place in drawn]
-    marks.append(svg.text(50, height - 12, "times as fast (for waits: as cheap) as the baseline"))
-    return svg.document(width * len(GROWN), height, "How cost grows", marks)
+    across, down = (1, len(GROWN)) if narrow else (len(GROWN), 1)
+    whole = down * height + 30
+    words = "times as fast (for waits: as cheap) as the baseline"
+    marks.append(svg.text(16 if narrow else 50, whole - 12, words))
+    return svg.document(width * across, whole, "How cost grows", marks)
 
 
 def _short(number: int) -> str:
@@ -249,23 +277,48 @@ def _short(number: int) -> str:
     return str(number)
 
 
+# -- files -----------------------------------------------------------------------------------------
+
+
+def documentation(results: Results, growth: Results) -> Dict[Path, str]:
+    """Return the files of the documentation that show a run, with their new content."""
+    written = {}
+    for page, tables in ((PAGE, markdown(results)), (GROWTH_PAGE, growth_markdown(growth))):
+        between = re.compile(f"{re.escape(WRITTEN)}.*?{re.escape(END_OF_WRITTEN)}", re.DOTALL)
+        before, after = between.split(page.read_text(encoding="utf-8"))
+        written[page] = before + tables + after
+    for suffix, narrow in (("", False), ("_narrow", True)):
+        drawn = {
+            "performance": draw_ratios(results, narrow=narrow),
+            "performance_growth": draw_growth(growth["scaling"], narrow=narrow),
+        }
+        for name, picture in drawn.items():
+            written[ASSETS / f"{name}{suffix}.svg"] = picture
+            written[ASSETS / f"{name}{suffix}_dark.svg"] = svg.dark(picture)
+    return written
+
+
+def _shortened(value: Any) -> Any:
+    """Return JSON with numbers of six digits, which is more than a clock tells."""
+    if isinstance(value, dict):
+        return {name: _shortened(one) for name, one in value.items()}
+    if isinstance(value, list):
+        return [_shortened(one) for one in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.report", description=__doc__)
-    parser.add_argument("results", type=Path, help="what --json wrote")
-    parser.add_argument("growth", type=Path, nargs="?", help="what --scaling --json wrote")
+    parser.add_argument("results", type=Path, nargs="?", default=SHOWN, help="what --json wrote")
+    parser.add_argument(
+        "growth", type=Path, nargs="?", default=GROWTH_SHOWN, help="what --scaling --json wrote"
+    )
     options = parser.parse_args()
-    results = json.loads(options.results.read_text())
-    growth = json.loads(options.growth.read_text()) if options.growth else {}
-    ASSETS.mkdir(exist_ok=True)
-    drawn = {"performance": draw_ratios(results)}
-    if growth:
-        drawn["performance_growth"] = draw_growth(growth["scaling"])
-    written = {TABLE: markdown(results)}
-    if growth:
-        written[GROWTH] = growth_markdown(growth)
-    for name, picture in drawn.items():
-        written[ASSETS / f"{name}.svg"] = picture
-        written[ASSETS / f"{name}_dark.svg"] = svg.dark(picture)
+    read: Tuple[Path, Path] = (options.results, options.growth)
+    results, growth = (_shortened(json.loads(path.read_text(encoding="utf-8"))) for path in read)
+    written = documentation(results, growth)
+    for path, run in ((SHOWN, results), (GROWTH_SHOWN, growth)):
+        written[path] = json.dumps(run, separators=(",", ":")) + "\n"
     for path, content in written.items():
         path.write_text(content, encoding="utf-8")
         print(path.relative_to(ROOT))

@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import List, Sequence, Tuple
 
-__all__ = ["Scale", "circle", "dark", "document", "line", "polyline", "text"]
+__all__ = ["Scale", "circle", "dark", "document", "label", "line", "polyline", "text"]
 
 SHEET, INK, FAINT, OURS, OTHERS = "#ffffff", "#333333", "#cccccc", "#b8860b", "#7a7a7a"
 #: What stands for each colour on a dark page.
@@ -64,3 +64,9 @@ def text(x: float, y: float, words: str, anchor: str = "start", size: int = 13) 
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" '
         f'fill="{INK}">{escape(words)}</text>'
     )
+
+
+def label(x: float, y: float, words: str) -> str:
+    """A text that lines behind it do not cross."""
+    outlined = f'stroke="{SHEET}" stroke-width="5" paint-order="stroke"'
+    return text(x, y, words).replace("<text ", f"<text {outlined} ", 1)

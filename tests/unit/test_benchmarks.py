@@ -155,13 +155,21 @@ def test_a_run_can_be_reported() -> None:
     assert "3.00 ×" in printed
     assert "| asyncio: one submit at a time | **3.0** | 3.0 – 3.0 |" in written
     assert "| from the stored result to your code | **2.0** | 2.0 – 2.0 |" in written
-    assert "nothing else to do: saq 1. This client" in written
+    assert "nothing else to do: saq 1." in written
     assert "\n|  | saq |\n| --- | --- |\n| asyncio: one submit at a time | 1.0 |\n" in written
     assert "| asyncio: 100 tasks that submit | – |" in written
     grows = report.growth_markdown({"scaling": curves})
     assert "| tasks that submit at once | 100 | 3.0 | 1.0 |" in grows
     assert report.draw_ratios(results).count("<circle") == 12 + 2
     assert report.draw_growth(curves).count("<circle") == 3 * 2
+
+
+def test_the_pages_show_the_run_that_is_kept() -> None:
+    """The tables and plots of the documentation are those of the run in the sources."""
+    read = (report.SHOWN, report.GROWTH_SHOWN)
+    results, growth = (json.loads(path.read_text(encoding="utf-8")) for path in read)
+    for path, content in report.documentation(results, growth).items():
+        assert path.read_text(encoding="utf-8") == content, path.name
 
 
 def test_every_peer_has_an_adapter() -> None:

@@ -1,6 +1,6 @@
 // What scrolls sideways can be scrolled with the keyboard too.
 function reach() {
-  for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .site-wide, .tabbed-labels")) {
+  for (const box of document.querySelectorAll(".md-typeset__scrollwrap, .tabbed-labels")) {
     if (box.scrollWidth > box.clientWidth) {
       box.tabIndex = 0;
     } else {
