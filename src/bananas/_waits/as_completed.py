@@ -18,7 +18,7 @@ from ..models import JobResult
 from .job_location import Known, locate
 from .job_lookup import final_result
 from .registry import Wait
-from .time_limit import CANCELS_ARE_COUNTED, EventLimit
+from .time_limit import CANCELS_ARE_COUNTED, event_limit
 from .wait_iterator import WaitIterator, let_go
 from .waits import Waits, is_short
 
@@ -121,7 +121,7 @@ class AsCompleted(WaitIterator):
         self._sleepers.add(sleeper)
         is_over = False
         try:
-            with anyio.fail_after(left) if CANCELS_ARE_COUNTED else EventLimit(sleeper, left):
+            with anyio.fail_after(left) if CANCELS_ARE_COUNTED else event_limit(sleeper, left):
                 await sleeper
         except builtins.TimeoutError:
             is_over = not self._is_looking

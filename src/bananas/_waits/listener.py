@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import logging
 import random
-from typing import Awaitable, Callable, List, Optional, Sequence
+from typing import Awaitable, Callable, List, Optional
 
 from .. import exceptions as exc
 from .._background_tasks import abandon, cancel_and_wait, cancel_task, start_task
@@ -15,6 +14,7 @@ from .._redis import Command, ConnectionLog, Link, LinkLost, Reply
 from .._timer import Timer
 from .._wire import Keys
 from .channels import Channels
+from .state_machine import StateMachine
 
 __all__ = ["Listener"]
 
@@ -38,11 +38,7 @@ class Listener:
     Args:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
         keys: The names of the channels.
-        on_confirmed: Called with the ids of jobs of which nothing that is published from now on
-            can be missed; again after every reconnect.
-        on_notified: Called with the ids of jobs that something was published about.
-        on_lost: Called when nothing is subscribed any more.
-        on_refused: Called when connecting is pointless.
+        machine: Is told what is confirmed, notified, lost and refused.
         ping_interval: A link that was silent for this long is asked for a sign of life, and given
             up before it has been silent for two.
     """
@@ -51,25 +47,18 @@ class Listener:
         self,
         open_link: Callable[[], Awaitable[Link]],
         keys: Keys,
+        machine: StateMachine,
         *,
-        on_confirmed: Callable[[Sequence[str]], None],
-        on_notified: Callable[[Sequence[str]], None],
-        on_lost: Callable[[], None],
-        on_refused: Callable[[exc.ConnectionError], None],
         ping_interval: float,
     ) -> None:
         self._open_link = open_link
-        self._on_confirmed = on_confirmed
-        self._on_notified = on_notified
-        self._on_lost = on_lost
-        self._on_refused = on_refused
+        self._machine = machine
         self._ping_interval = ping_interval
         self._channels = Channels(keys)
         self._link: Optional[Link] = None
         self._task: Optional[asyncio.Task[None]] = None
         self._connection_log = ConnectionLog("results")
-        self._is_flush_awaited = False
-        self._linger: Optional[asyncio.TimerHandle] = None
+        self._flush_timer = Timer(self._flush)
         self._backoff = Backoff(_FIRST_BACKOFF, _LONGEST_BACKOFF, random.random)
         self._beat = Timer(self._on_beat)
         self._last_read = 0.0
@@ -81,19 +70,17 @@ class Listener:
     def subscribe(self, job_id: str) -> None:
         """Want the notifications of a job; connects when it has to."""
         is_subscribed = self._channels.want(job_id)
-        if self._link is not None and not is_subscribed:
-            self._flush_soon()
-        if self._task is None or self._task.done():
-            self.keep_going()
         if is_subscribed:
-            self._on_confirmed((job_id,))
+            self._machine.confirmed((job_id,))
+        elif self._link is not None:
+            self._flush_within(0.0)
+        self.keep_going()
 
     def unsubscribe(self, job_id: str) -> None:
         """Want them no longer."""
         self._channels.unwant(job_id)
-        if self._link is not None and self._linger is None:
-            loop = asyncio.get_running_loop()
-            self._linger = loop.call_later(_LINGER, self._flush_rest, context=contextvars.Context())
+        if self._link is not None:
+            self._flush_within(_LINGER)
 
     def keep_going(self) -> None:
         """Start the owner if there is none and something is wanted: it may have been cancelled."""
@@ -171,7 +158,7 @@ class Listener:
             self._connection_log.refused(error)
             refusal = error if error.permanent else None
         if refusal is not None:  # not in the handler: it would be the context of errors
-            self._on_refused(refusal)
+            self._machine.refused(refusal)
         return None
 
     async def _serve(self, link: Link) -> None:
@@ -194,7 +181,7 @@ class Listener:
         self._pinged = False
         self._link = link
         self._channels.connected()
-        self._flush_soon()
+        self._flush_within(0.0)
         self._next_beat()
         await link.listen(self._arrived)
 
@@ -206,33 +193,24 @@ class Listener:
             # No right to subscribe, say: the waits go on with the periodic reads.
             _log.warning("Redis refuses to notify of results: %s", heard.refusal, extra=_REFUSED)
         if heard.confirmed:
-            self._on_confirmed(heard.confirmed)
+            self._machine.confirmed(heard.confirmed)
         if heard.notified:
-            self._on_notified(heard.notified)
+            self._machine.notified(heard.notified)
 
     def _forget_link(self) -> None:
         self._link = None
         self._channels.lost()
         self._beat.cancel()
-        if self._linger is not None:
-            self._linger.cancel()
-            self._linger = None
-        self._on_lost()
+        self._flush_timer.cancel()
+        self._machine.lost()
 
     # -- what is wanted, in batches --------------------------------------------------------------
 
-    def _flush_soon(self) -> None:
-        if not self._is_flush_awaited:
-            self._is_flush_awaited = True
-            loop = asyncio.get_running_loop()
-            loop.call_soon(self._flush, context=contextvars.Context())
-
-    def _flush_rest(self) -> None:
-        self._linger = None
-        self._flush()
+    def _flush_within(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        self._flush_timer.set_sooner(loop, loop.time() + seconds)
 
     def _flush(self) -> None:
-        self._is_flush_awaited = False
         if self._link is not None:
             commands = self._channels.take_changes()
             if commands:

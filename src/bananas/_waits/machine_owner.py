@@ -25,7 +25,7 @@ class MachineOwner:
 
     Args:
         pipeline: Carries the reads.
-        listen: Makes the listener from its callbacks.
+        listen: Makes the listener of a state machine.
         keys: The names of results, documents and the dead letters.
         safety_interval: Seconds between two periodic reads of one result, where they are few.
     """
@@ -33,20 +33,15 @@ class MachineOwner:
     def __init__(
         self,
         pipeline: AutoPipeline,
-        listen: Callable[..., Listener],
+        listen: Callable[[StateMachine], Listener],
         keys: Keys,
         *,
         safety_interval: float,
     ) -> None:
         self._pipeline = pipeline
         self._keys = keys
-        machine = self.machine = StateMachine(self, safety_interval=safety_interval)
-        self.listener: Listener = listen(
-            on_confirmed=machine.confirmed,
-            on_notified=machine.notified,
-            on_lost=machine.lost,
-            on_refused=machine.refused,
-        )
+        self.machine = StateMachine(self, safety_interval=safety_interval)
+        self.listener = listen(self.machine)
         self.subscribe = self.listener.subscribe
         self.unsubscribe = self.listener.unsubscribe
         self._timer = Timer(self._on_time)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import sys
-from types import TracebackType
-from typing import Any, Optional, Type
+from typing import Any, Iterator, Optional
 
-__all__ = ["CANCELS_ARE_COUNTED", "EventLimit"]
+__all__ = ["CANCELS_ARE_COUNTED", "event_limit"]
 
 #: Whether a task counts its cancellations, so that anyio takes none of them for its own.
 CANCELS_ARE_COUNTED = sys.version_info >= (3, 11)
 
 
-class EventLimit:
-    """Resolves an event with ``TimeoutError`` when a time limit is over, and cancels nothing.
+@contextlib.contextmanager
+def event_limit(event: asyncio.Future[Any], seconds: Optional[float]) -> Iterator[None]:
+    """Resolve an event with ``TimeoutError`` when a time limit is over, and cancel nothing.
 
     For Python below 3.11: there a native cancellation that comes together with the end of an
     ``anyio.fail_after`` gets lost.
@@ -24,27 +25,13 @@ class EventLimit:
         event: What is awaited inside the ``with`` block.
         seconds: The limit; None is no limit.
     """
-
-    __slots__ = ("_event", "_seconds", "_timer")
-
-    def __init__(self, event: asyncio.Future[Any], seconds: Optional[float]) -> None:
-        self._event = event
-        self._seconds = seconds
-        self._timer: Optional[asyncio.TimerHandle] = None
-
-    def __enter__(self) -> None:
-        if self._seconds is not None:
-            loop = self._event.get_loop()
-            self._timer = loop.call_at(loop.time() + self._seconds, _end, self._event)
-
-    def __exit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    loop = event.get_loop()
+    timer = None if seconds is None else loop.call_at(loop.time() + seconds, _end, event)
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()
 
 
 def _end(event: asyncio.Future[Any]) -> None:

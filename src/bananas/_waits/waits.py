@@ -20,7 +20,8 @@ from .job_lookup import final_result, look_up
 from .listener import Listener
 from .machine_owner import MachineOwner
 from .registry import Wait
-from .time_limit import CANCELS_ARE_COUNTED, EventLimit
+from .state_machine import StateMachine
+from .time_limit import CANCELS_ARE_COUNTED, event_limit
 
 __all__ = ["Waits", "is_short"]
 
@@ -37,7 +38,7 @@ class Waits:
 
     Args:
         pipeline: Carries the reads.
-        listen: Makes the listener from its callbacks.
+        listen: Makes the listener of a state machine.
         keys: The names of results, documents and the dead letters.
         safety_interval: Seconds between two periodic reads of one result, where they are few.
         read_timeout: Seconds for a read.
@@ -51,7 +52,7 @@ class Waits:
     def __init__(
         self,
         pipeline: AutoPipeline,
-        listen: Callable[..., Listener],
+        listen: Callable[[StateMachine], Listener],
         keys: Keys,
         *,
         safety_interval: float,
@@ -97,7 +98,7 @@ class Waits:
         try:
             if must_exist or is_short(timeout):
                 self._machine.hurried([job_id])
-            with anyio.fail_after(timeout) if CANCELS_ARE_COUNTED else EventLimit(event, timeout):
+            with anyio.fail_after(timeout) if CANCELS_ARE_COUNTED else event_limit(event, timeout):
                 return await event
         except builtins.TimeoutError:
             pass  # the time of this wait is over

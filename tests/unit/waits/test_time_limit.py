@@ -11,7 +11,7 @@ import pytest
 
 from bananas import JobResult, JobStatus
 from bananas import exceptions as exc
-from bananas._waits.time_limit import EventLimit
+from bananas._waits.time_limit import event_limit
 from bananas._waits.waits import Waits
 from bananas._wire.keys import Keys
 
@@ -21,7 +21,7 @@ LIMIT = 0.05
 class SilentListener:
     """Stands for a connection on which nothing ever comes."""
 
-    def __init__(self, **callbacks: Any) -> None:
+    def __init__(self, machine: Any) -> None:
         self.wanted: Dict[str, None] = {}
 
     def subscribe(self, job_id: str) -> None:
@@ -128,12 +128,12 @@ async def test_event_limit() -> None:
     """Below Python 3.11 the event itself is told that the time is over."""
     loop = asyncio.get_running_loop()
     late: asyncio.Future[int] = loop.create_future()
-    with pytest.raises(builtins.TimeoutError), EventLimit(late, 0.0):
+    with pytest.raises(builtins.TimeoutError), event_limit(late, 0.0):
         await late
     for seconds in (None, 0.0, 3600.0):
         early: asyncio.Future[int] = loop.create_future()
         early.set_result(7)
-        with EventLimit(early, seconds):
+        with event_limit(early, seconds):
             assert await early == 7
         await asyncio.sleep(0.001)
         assert early.result() == 7

@@ -1,0 +1,41 @@
+"""The channels that are wanted, sent and confirmed."""
+
+from __future__ import annotations
+
+from typing import List
+
+from bananas._waits.channels import Channels
+from bananas._wire.keys import Keys
+
+CHANNEL = Keys().channel("a")
+
+
+def _confirmation(kind: bytes) -> List[object]:
+    return [kind, CHANNEL, 1]
+
+
+def test_only_the_latest_confirmation_counts() -> None:
+    """Between the first SUBSCRIBE and the second one, an UNSUBSCRIBE lets notifications be lost."""
+    channels = Channels(Keys())
+    channels.connected()
+    assert not channels.want("a")
+    assert channels.take_changes() == [(b"SUBSCRIBE", CHANNEL)]
+    channels.unwant("a")
+    assert channels.take_changes() == [(b"UNSUBSCRIBE", CHANNEL)]
+    assert not channels.want("a")
+    assert channels.take_changes() == [(b"SUBSCRIBE", CHANNEL)]
+    heard = channels.read([_confirmation(b"subscribe"), _confirmation(b"unsubscribe")])
+    assert heard.confirmed == []
+    assert channels.read([_confirmation(b"subscribe")]).confirmed == ["a"]
+
+
+def test_wanted_again_before_it_was_given_up() -> None:
+    """Nothing is sent, and nothing was missed."""
+    channels = Channels(Keys())
+    channels.want("a")
+    channels.connected()
+    assert channels.take_changes() == [(b"SUBSCRIBE", CHANNEL)]
+    channels.read([_confirmation(b"subscribe")])
+    channels.unwant("a")
+    assert channels.want("a")
+    assert channels.take_changes() == []
