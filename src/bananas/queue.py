@@ -376,10 +376,8 @@ class RedisQueue(InProcess):
         keys = self._keys
         if due is None:
             target = keys.ready(priority, routing_key)
-            return Entry(job_id, member, keys.document(member), document, target)
-        return Entry(
-            job_id, member, keys.document(member), document, keys.scheduled, to_unix_time(due)
-        )
+            return Entry(job_id, keys.document(member), document, target)
+        return Entry(job_id, keys.document(member), document, keys.scheduled, to_unix_time(due))
 
 
 def _check_if_exists(value: str) -> None:

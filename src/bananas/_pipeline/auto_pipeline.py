@@ -4,27 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Awaitable, Callable, List, Optional, Protocol, Sequence, Union
+import functools
+from typing import Any, Awaitable, Callable, List, Optional, Sequence, Union
 
 from .. import exceptions as exc
 from .._event_loops import running_loop
 from .._fork_safety import OwnProcess
-from .._redis import Command, Link, Reply
+from .._redis import Command, Connection, Link, Reply
 from .connection_owner import LARGE, ConnectionOwner, closed
 from .recovery import LinkFacts
 from .requests import SILENCE, Call, Callback, NotQueued, Submit
 from .transaction import Entry
 
 __all__ = ["AutoPipeline"]
-
-_UNLIMITED = 1_000_000
-
-
-class LostConnection(Protocol):
-    """What a connection has learned of itself before it was lost."""
-
-    client_id: Optional[int]
-    run_id: Optional[str]
 
 
 class AutoPipeline:
@@ -56,31 +48,21 @@ class AutoPipeline:
         read_timeout: float,
         server: str = "Redis",
     ) -> None:
-        self._open_link = open_link
         self._connect_timeout = connect_timeout
         self._submit_timeout = submit_timeout
         self._read_timeout = read_timeout
-        self._server = server
+        self._new_owner = functools.partial(
+            ConnectionOwner,
+            open_link=open_link,
+            connect_timeout=connect_timeout,
+            silence=SILENCE * min(submit_timeout, read_timeout),
+            server=server,
+        )
         self.loop: Optional[asyncio.AbstractEventLoop] = None
         self.process: Optional[OwnProcess] = None
         self._is_closed = False
         self._main: ConnectionOwner  # made with the first call, when its loop is known
-        self._second: Optional[ConnectionOwner] = None
-        self._owners: List[ConnectionOwner] = []
-
-    def _new_owner(
-        self, loop: asyncio.AbstractEventLoop, most_requests: int = _UNLIMITED
-    ) -> ConnectionOwner:
-        owner = ConnectionOwner(
-            loop,
-            self._open_link,
-            connect_timeout=self._connect_timeout,
-            silence=SILENCE * min(self._submit_timeout, self._read_timeout),
-            server=self._server,
-            most_requests=most_requests,
-        )
-        self._owners.append(owner)
-        return owner
+        self._owners: List[ConnectionOwner] = []  # that one, and the one for large documents
 
     # -- what callers use ------------------------------------------------------------------------
 
@@ -162,13 +144,15 @@ class AutoPipeline:
         owner = self._main
         if len(entries) == 1 and len(entries[0].document) > LARGE:
             owner = self._large()
-        if idempotent and self._second is not None:
+        if idempotent and len(self._owners) > 1:
             owner = self._settling(entries, owner)
         owner.ask(request)
         future: asyncio.Future[Optional[NotQueued]] = request.future
         return future
 
-    async def settle(self, entry: Entry, lost: LostConnection, since: float) -> Optional[NotQueued]:
+    async def settle(
+        self, entry: Entry, lost: Connection[Any], since: float
+    ) -> Optional[NotQueued]:
         """Find out what became of an entry that was sent elsewhere, and whose reply was lost there.
 
         Args:
@@ -180,7 +164,7 @@ class AutoPipeline:
             As for ``start_submit``.
         """
         request = self._new_submit((entry,), False, since)
-        self._main.settle(request, LinkFacts(lost.client_id, lost.run_id))
+        self._main.settle(request, LinkFacts.of(lost))
         not_queued: Optional[NotQueued] = await request.future
         return not_queued
 
@@ -202,8 +186,8 @@ class AutoPipeline:
             loop = running_loop()
             if self.loop is not None:
                 raise RuntimeError(_foreign(self.loop))
-            self._main = self._new_owner(loop)
-            self._main.on_held_up = self._pass_reads_on
+            self._main = self._new_owner(loop, on_held_up=self._pass_reads_on)
+            self._owners.append(self._main)
             self.loop = loop
             self.process = OwnProcess()
         return loop
@@ -239,9 +223,9 @@ class AutoPipeline:
     # -- the second connection -------------------------------------------------------------------
 
     def _large(self) -> ConnectionOwner:
-        if self._second is None and not self._is_closed:
-            self._second = self._new_owner(self.running_loop(), most_requests=1)
-        return self._second or self._main
+        if self._owners[-1] is self._main and not self._is_closed:
+            self._owners.append(self._new_owner(self.running_loop(), most_requests=1))
+        return self._owners[-1]
 
     def _settling(self, entries: Sequence[Entry], owner: ConnectionOwner) -> ConnectionOwner:
         """Return the owner that may have sent one of these jobs before, if there is one.

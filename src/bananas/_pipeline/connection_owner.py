@@ -13,6 +13,7 @@ from .. import exceptions as exc
 from .._background_tasks import abandon, cancel_and_wait, start_task
 from .._redis import Command, ConnectionLog, Link, LinkLost, Reply, ReplyError
 from .._timer import Timer
+from .batch import BATCH_COMMANDS
 from .recovery import LinkFacts
 from .requests import Request, Submit
 from .state_machine import StateMachine
@@ -46,21 +47,22 @@ class ConnectionOwner:
         silence: For how many seconds the connection may be silent while it settles.
         server: What is connected to, for messages.
         most_requests: How many requests go into a batch at most.
+        on_held_up: Called while a long reply is on its way.
 
     Attributes:
         machine: The state machine.
-        on_held_up: Called while a long reply is on its way.
     """
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        open_link: Callable[[], Awaitable[Link]],
         *,
+        open_link: Callable[[], Awaitable[Link]],
         connect_timeout: float,
         silence: float,
         server: str,
-        most_requests: int,
+        most_requests: int = BATCH_COMMANDS,
+        on_held_up: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = loop
         self._open_link = open_link
@@ -74,7 +76,7 @@ class ConnectionOwner:
             jitter=random.random,
             most_requests=most_requests,
         )
-        self.on_held_up: Callable[[], None] = _do_nothing
+        self._on_held_up = on_held_up
         self._link: Optional[Link] = None
         self._connection_log = ConnectionLog("submits and reads")
         self._task: Optional[asyncio.Task[None]] = None
@@ -94,21 +96,23 @@ class ConnectionOwner:
         Raises:
             exceptions.ClientClosedError: The client was closed.
         """
-        machine = self.machine
-        if machine.state is CLOSED:
-            raise closed()
-        if machine.state is CONNECTING:
+        self._refuse_closed()
+        if self.machine.state is CONNECTING:
             self.connect()
-        try:
-            machine.request(request, self._loop.time(), at_once=at_once)
-        except Exception as error:
-            self._on_defect(error)
+        self._tell(self.machine.request, request, self._loop.time(), at_once=at_once)
 
     def settle(self, submit: Submit, facts: LinkFacts) -> None:
-        """Find out what became of a submit whose reply was lost on another connection."""
-        if self.is_closed:
-            raise closed()
+        """Find out what became of a submit whose reply was lost on another connection.
+
+        Raises:
+            exceptions.ClientClosedError: The client was closed.
+        """
+        self._refuse_closed()
         self._tell(self.machine.reply_lost, submit, facts, self._loop.time())
+
+    def _refuse_closed(self) -> None:
+        if self.machine.state is CLOSED:
+            raise closed()
 
     # -- the effects: see ``Effects`` ------------------------------------------------------------
 
@@ -162,10 +166,10 @@ class ConnectionOwner:
 
     # -- the events ------------------------------------------------------------------------------
 
-    def _tell(self, event: Callable[..., None], *args: object) -> None:
+    def _tell(self, event: Callable[..., None], *args: object, **options: bool) -> None:
         """Tell the state machine; a defect of ours must end nobody's wait in silence."""
         try:
-            event(*args)
+            event(*args, **options)
         except Exception as error:
             self._on_defect(error)
 
@@ -184,15 +188,12 @@ class ConnectionOwner:
 
     def _on_replies(self, replies: List[Reply]) -> None:
         self._received = 0
-        try:
-            self.machine.replies(replies, self._loop.time())
-        except Exception as error:
-            self._on_defect(error)
+        self._tell(self.machine.replies, replies, self._loop.time())
 
     def _on_progress(self, count: int) -> None:
         self._received += count
         if self._received > LARGE:
-            self.on_held_up()
+            self._on_held_up()
         self.machine.round_trip.moved(count, self._loop.time())
 
     def _on_lost(self, reason: LinkLost) -> None:
@@ -209,7 +210,7 @@ class ConnectionOwner:
                 await released
         except asyncio.CancelledError:
             link = self._link
-            if not self.is_closed:
+            if self.machine.state is not CLOSED:
                 self._on_cancelled()
             if link is not None:
                 await link.aclose()
@@ -236,8 +237,7 @@ class ConnectionOwner:
         self._connection_log.connected(link.endpoint, link.run_id)
         link.on_lost = self._on_lost
         link.report_progress(self._on_progress)
-        facts = LinkFacts(link.client_id, link.run_id, link.role, link.no_transactions)
-        self._tell(self.machine.link_up, facts, self._loop.time())
+        self._tell(self.machine.link_up, LinkFacts.of(link), self._loop.time())
 
     def _on_cancelled(self) -> None:
         """Somebody has cancelled all tasks: the loop may be about to end."""
@@ -253,11 +253,6 @@ class ConnectionOwner:
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
         return self._link is not None and not self._link.is_lost
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether it was closed."""
-        return self.machine.state is CLOSED
 
     @property
     def is_held_up(self) -> bool:
@@ -305,10 +300,6 @@ class ConnectionOwner:
 def closed() -> exc.ClientClosedError:
     """Return the error of a call after the client was closed."""
     return exc.ClientClosedError("the client is closed; make a new one")
-
-
-def _do_nothing() -> None:
-    pass
 
 
 def _refusal(failure: exc.ConnectionError) -> Optional[ReplyError]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
-from .._redis import Command, Reply, ReplyError
+from .._redis import Command, Connection, Reply, ReplyError
 from ..models import Job
 from .transaction import Entry, Outcomes, Transaction
 
@@ -26,6 +26,16 @@ class LinkFacts(NamedTuple):
     run_id: Optional[str] = None
     role: Optional[str] = None
     no_transactions: Optional[ReplyError] = None
+
+    @classmethod
+    def of(cls, connection: Connection[Any]) -> LinkFacts:
+        """Return what a connection has learned."""
+        return cls(
+            connection.client_id,
+            connection.run_id,
+            connection.role,
+            connection.no_transactions,
+        )
 
 
 def is_replica(facts: LinkFacts) -> bool:

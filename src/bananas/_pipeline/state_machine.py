@@ -79,7 +79,7 @@ class StateMachine:
         no_connection: exc.ConnectionError,
         silence: float,
         jitter: Callable[[], float],
-        most_requests: int = 1_000_000,
+        most_requests: int,
     ) -> None:
         self._effects = effects
         self._most_requests = most_requests

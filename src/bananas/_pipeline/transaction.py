@@ -14,7 +14,6 @@ class Entry:
 
     Attributes:
         job_id: The job.
-        member: Its id in bytes, as it goes into a list or a sorted set.
         key: Where its document goes.
         document: The document's bytes.
         target: The list or sorted set that its id goes into.
@@ -22,21 +21,19 @@ class Entry:
         owner: The submit that it is a part of, until it has an outcome; None afterwards.
     """
 
-    __slots__ = ("document", "job_id", "key", "member", "owner", "score", "target")
+    __slots__ = ("document", "job_id", "key", "owner", "score", "target")
 
     owner: Any
 
     def __init__(
         self,
         job_id: str,
-        member: bytes,
         key: bytes,
         document: bytes,
         target: bytes,
         score: Optional[int] = None,
     ) -> None:
         self.job_id: str = job_id
-        self.member: bytes = member
         self.key: bytes = key
         self.document: bytes = document
         self.target: bytes = target
@@ -130,9 +127,9 @@ class Transaction:
         commands: List[Command] = [(b"MULTI",), tuple(documents)]
         for target, group in self.targets.items():
             if group[0].score is None:
-                commands.append((b"LPUSH", target, *[entry.member for entry in group]))
+                commands.append((b"LPUSH", target, *[entry.job_id for entry in group]))
             else:
-                pairs = [part for entry in group for part in (str(entry.score), entry.member)]
+                pairs = [part for entry in group for part in (str(entry.score), entry.job_id)]
                 commands.append((b"ZADD", target, *pairs))
         commands.append((b"EXEC",))
         return commands
@@ -236,5 +233,5 @@ def is_passing(reply: Reply) -> bool:
 
 def _take_back(target: bytes, entry: Entry) -> Command:
     if entry.score is None:
-        return (b"LREM", target, 1, entry.member)
-    return (b"ZREM", target, entry.member)
+        return (b"LREM", target, 1, entry.job_id)
+    return (b"ZREM", target, entry.job_id)

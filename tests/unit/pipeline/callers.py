@@ -44,7 +44,7 @@ def entry(
 ) -> Entry:
     """Return an entry whose key and document tell whose they are."""
     name = job_id.encode()
-    return Entry(job_id, name, b"job-" + name, document or b"doc-" + name, target, score)
+    return Entry(job_id, b"job-" + name, document or b"doc-" + name, target, score)
 
 
 def submit(

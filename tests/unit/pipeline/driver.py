@@ -127,7 +127,7 @@ class Driver:
         chosen = sorted(self._unknown or self._acknowledged)
         if chosen:
             old = self._known[chosen[self._choose(len(chosen))]]
-            again = Entry(old.job_id, old.member, old.key, old.document, old.target, old.score)
+            again = Entry(old.job_id, old.key, old.document, old.target, old.score)
             self._ask(submit([again], self.now, idempotent=True))
 
     def _call(self) -> None:
@@ -318,13 +318,13 @@ class Driver:
     def check_outcomes(self) -> None:
         """What callers were told is so."""
         for job_id in self._acknowledged:
-            assert self.server.count(job_id.encode()) == 1, f"acknowledged: {job_id}"
+            assert self.server.count(job_id) == 1, f"acknowledged: {job_id}"
         for job_id in self._rejected - self._acknowledged:
-            assert self.server.count(job_id.encode()) == 0, f"rejected: {job_id}"
+            assert self.server.count(job_id) == 0, f"rejected: {job_id}"
         for queue in self.server.queues.values():
-            for member in queue:
-                assert queue.count(member) == 1, f"twice: {member!r}"
-                assert b"job-" + member in self.server.documents, f"no document: {member!r}"
+            for job_id in queue:
+                assert queue.count(job_id) == 1, f"twice: {job_id}"
+                assert f"job-{job_id}".encode() in self.server.documents, f"no document: {job_id}"
 
     def finish(self) -> None:
         """Let all be well again; then every request has ended, in time, and truly."""
@@ -335,7 +335,7 @@ class Driver:
         self.server.wrong.clear()  # not before: what it has led to could not be told any more
         for job_id in sorted(self._unknown):
             old = self._known[job_id]
-            again = Entry(old.job_id, old.member, old.key, old.document, old.target, old.score)
+            again = Entry(old.job_id, old.key, old.document, old.target, old.score)
             self._ask(submit([again], self.now, idempotent=True))
         self._settle()
         assert not self._unknown

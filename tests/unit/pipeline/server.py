@@ -53,7 +53,7 @@ class Server:
         self.run_id = "run-1"
         self.role: Optional[str] = "master"
         self.documents: Dict[bytes, bytes] = {}
-        self.queues: Dict[bytes, List[bytes]] = {}
+        self.queues: Dict[bytes, List[str]] = {}
         self.refusal: Optional[ReplyError] = None
         self.wrong: Set[bytes] = set()
         self.denied: Set[bytes] = set()
@@ -76,7 +76,7 @@ class Server:
         self.run_id = f"run-{int(self.run_id[4:]) + 1}"
         self._last_id = 0
 
-    def count(self, member: bytes) -> int:
+    def count(self, member: str) -> int:
         """Return how often an id is queued."""
         return sum(queue.count(member) for queue in self.queues.values())
 
@@ -170,13 +170,13 @@ class Server:
         self.documents.update(zip(pairs[::2], pairs[1::2]))
         return b"OK"
 
-    def _do_lpush(self, target: bytes, *members: bytes) -> Any:
+    def _do_lpush(self, target: bytes, *members: str) -> Any:
         return self._push(target, members)
 
-    def _do_zadd(self, target: bytes, *pairs: bytes) -> Any:
+    def _do_zadd(self, target: bytes, *pairs: str) -> Any:
         return self._push(target, pairs[1::2])
 
-    def _push(self, target: bytes, members: Tuple[bytes, ...]) -> Any:
+    def _push(self, target: bytes, members: Tuple[str, ...]) -> Any:
         if target in self.wrong:
             return WRONGTYPE
         self.queues.setdefault(target, []).extend(members)
@@ -198,13 +198,13 @@ class Server:
     def _do_del(self, *keys: bytes) -> int:
         return sum(self.documents.pop(key, None) is not None for key in keys)
 
-    def _do_lrem(self, target: bytes, _count: int, member: bytes) -> int:
+    def _do_lrem(self, target: bytes, _count: int, member: str) -> int:
         return self._remove(target, member)
 
-    def _do_zrem(self, target: bytes, member: bytes) -> int:
+    def _do_zrem(self, target: bytes, member: str) -> int:
         return self._remove(target, member)
 
-    def _remove(self, target: bytes, member: bytes) -> int:
+    def _remove(self, target: bytes, member: str) -> int:
         queue = self.queues.get(target, [])
         if member not in queue:
             return 0

@@ -30,7 +30,7 @@ def pipeline_of(open_link: Any, limit: float = 60.0) -> AutoPipeline:
 
 def entry() -> Entry:
     """Return an entry."""
-    return Entry("a", b"a", b"key", b"{}", b"list")
+    return Entry("a", b"key", b"{}", b"list")
 
 
 async def test_what_is_asked_for_when_time_is_over_has_a_time_limit_too() -> None:

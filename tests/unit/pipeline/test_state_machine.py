@@ -65,7 +65,7 @@ def test_lone_request_is_sent_in_its_turn() -> None:
     pipeline.ask(submit([entry("d")]), at_once=False)
     assert pipeline.effects == ["send soon", "send soon"]
     pipeline.machine.send_now(0.0)
-    assert pipeline.sent[2] == (b"LPUSH", b"low", b"c", b"d")
+    assert pipeline.sent[2] == (b"LPUSH", b"low", "c", "d")
 
 
 def test_what_comes_while_a_batch_is_on_its_way_goes_with_the_next() -> None:

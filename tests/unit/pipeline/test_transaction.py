@@ -19,7 +19,7 @@ ABORTED = ReplyError("EXECABORT", "previous errors")
 def entry(job_id: str, target: bytes = b"low", score: Optional[int] = None) -> Entry:
     """Return an entry whose key and document tell whose they are."""
     name = job_id.encode()
-    return Entry(job_id, name, b"job-" + name, b"doc-" + name, target, score)
+    return Entry(job_id, b"job-" + name, b"doc-" + name, target, score)
 
 
 A, B = entry("a"), entry("b", b"high")
@@ -41,9 +41,9 @@ def test_commands() -> None:
         (b"MULTI",),
         (b"MSET", b"job-a", b"doc-a", b"job-b", b"doc-b", b"job-c", b"doc-c", b"job-d", b"doc-d",
          b"job-e", b"doc-e"),
-        (b"LPUSH", b"low", b"a", b"c"),
-        (b"LPUSH", b"high", b"b"),
-        (b"ZADD", b"due", "1700000001", b"d", "1700000002", b"e"),
+        (b"LPUSH", b"low", "a", "c"),
+        (b"LPUSH", b"high", "b"),
+        (b"ZADD", b"due", "1700000001", "d", "1700000002", "e"),
         (b"EXEC",),
     ]  # fmt: skip
     assert transaction.reply_count == 6
@@ -88,8 +88,8 @@ def test_no_right_to_a_transaction() -> None:
     assert found.rejected == [(A, NOPERM), (D, NOPERM)]
     assert not found.queued
     assert found.undo == [
-        (b"LREM", b"low", 1, b"a"),
-        (b"ZREM", b"due", b"d"),
+        (b"LREM", b"low", 1, "a"),
+        (b"ZREM", b"due", "d"),
         (b"DEL", b"job-a", b"job-d"),
     ]
 
@@ -142,7 +142,7 @@ def test_documents_that_fail_inside_exec() -> None:
     """Documents that fail inside EXEC reject every entry, whose ids are taken back."""
     found = judged(Transaction([A, D]), [OK, *[QUEUED] * 3, [OOM, 1, 1]])
     assert found.rejected == [(A, OOM), (D, OOM)]
-    assert found.undo == [(b"LREM", b"low", 1, b"a"), (b"ZREM", b"due", b"d")]
+    assert found.undo == [(b"LREM", b"low", 1, "a"), (b"ZREM", b"due", "d")]
 
 
 def test_nothing_was_done_without_a_transaction() -> None:
