@@ -26,10 +26,10 @@ _MARKER = b"bananas"
 class LoopSide(Protocol):
     """What the event loop does for the lines; the calls block."""
 
-    def connect(self) -> None:
+    def connect_loop(self) -> None:
         """Make sure of a connection, for as long as the server is not ready."""
 
-    def submit(self, entry: Entry, since: float) -> Optional[NotQueued]:
+    def submit_by_loop(self, entry: Entry, since: float) -> Optional[NotQueued]:
         """Submit what was not sent; its time has begun at ``since``."""
 
     def settle(self, entry: Entry, line: Line, since: float) -> Optional[NotQueued]:
@@ -122,7 +122,7 @@ class LinePool:
             self._drop(use)
             raise
 
-    async def connect(self) -> None:
+    def connect(self) -> None:
         """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
         Raises:
@@ -135,7 +135,7 @@ class LinePool:
         except BaseException:
             self._drop(use)
             raise
-        self._loop.connect()
+        self._loop.connect_loop()
 
     def close(self) -> None:
         """Close the lines; a submit that is under way on one ends as if the server had ended it."""
@@ -292,7 +292,7 @@ class LinePool:
 
     def _submit(self, use: _Use, entry: Entry) -> Optional[NotQueued]:
         if len(entry.document) > LARGE or not (self._take(use) or self._opens(use, entry)):
-            return self._loop.submit(entry, use.since)
+            return self._loop.submit_by_loop(entry, use.since)
         transaction = Transaction((entry,))
         try:
             replies = self._exchange(use, transaction.commands())
@@ -304,7 +304,7 @@ class LinePool:
         except NotSent:
             self.lost += 1
             self._drop(use)
-            return self._loop.submit(entry, use.since)
+            return self._loop.submit_by_loop(entry, use.since)
         except (LinkLost, TimeoutError):
             self.lost += 1
             line = use.line
@@ -354,7 +354,7 @@ class LinePool:
         if outcomes.again:
             # A server that is not ready, or no primary any more: the loop tries until it is.
             self._drop(use)
-            return self._loop.submit(entry, use.since)
+            return self._loop.submit_by_loop(entry, use.since)
         if outcomes.in_transaction:
             self._drop(use)
         else:

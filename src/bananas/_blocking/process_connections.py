@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import os
 import sys
 import weakref
 from concurrent.futures import Future
-from typing import Any, Callable, Coroutine, Dict, Optional, TypeVar
+from typing import Any, Callable, Coroutine, Dict, NamedTuple, Optional, TypeVar
 
 from .. import exceptions as exc
 from .._client_life import warn_unclosed
@@ -30,6 +29,13 @@ __all__ = ["ProcessConnections"]
 T = TypeVar("T")
 
 
+class _OnLines(NamedTuple):
+    """The lines of one process, and a client that submits on them."""
+
+    lines: LinePool
+    client: AsyncClient
+
+
 class ProcessConnections:
     """Runs the coroutines of ``AsyncClient`` for callers that block.
 
@@ -48,7 +54,7 @@ class ProcessConnections:
         self._make = make
         self._process = OwnProcess()
         self._by_loop: Dict[LoopThread, AsyncClient] = {}
-        self._by_process: Dict[int, _OnLines] = {self._process.number: _OnLines(self, make())}
+        self._by_process: Dict[int, _OnLines] = {self._process.number: self._new_lines()}
         self.is_closed = False
 
     def on_line(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
@@ -75,7 +81,7 @@ class ProcessConnections:
     def connect(self) -> None:
         """Make sure of a line, or of a connection of the loop."""
         self.refuse_misuse()
-        run_here(self.here.lines.connect())
+        self.here.lines.connect()
 
     def refuse_misuse(self) -> None:
         """Refuse calls that would stop a running loop, or come after ``close``.
@@ -139,8 +145,20 @@ class ProcessConnections:
         process = os.getpid()
         found = self._by_process.get(process)
         if found is None:
-            found = self._by_process.setdefault(process, _OnLines(self, self._make()))
+            found = self._by_process.setdefault(process, self._new_lines())
         return found
+
+    def _new_lines(self) -> _OnLines:
+        client = self._make()
+        settings = client._settings
+        lines = LinePool(
+            lambda: run_here(connect(settings, Line)),
+            weakref.proxy(self),
+            connect_timeout=settings.connect_timeout,
+            submit_timeout=settings.submit_timeout,
+        )
+        client._submit_over(lines)
+        return _OnLines(lines, client)
 
     @property
     def inner(self) -> AsyncClient:
@@ -159,34 +177,19 @@ class ProcessConnections:
             client = self._by_loop.setdefault(thread, self._make())
         return client
 
+    # -- what lines leave to the loop: see ``LoopSide`` --------------------------------------------
 
-class _OnLines:
-    """The lines of one process, a client that submits on them, and the loop's side of them.
-
-    Attributes:
-        lines: The lines.
-        client: The client.
-    """
-
-    def __init__(self, calls: ProcessConnections, client: AsyncClient) -> None:
-        settings = client._settings
-        self._calls: weakref.ref[ProcessConnections] = weakref.ref(calls)
-        self.lines = LinePool(
-            lambda: run_here(connect(settings, Line)),
-            self,
-            connect_timeout=settings.connect_timeout,
-            submit_timeout=settings.submit_timeout,
-        )
-        client._submit_over(self.lines)
-        self.client = client
-
-    def connect(self) -> None:
+    def connect_loop(self) -> None:
         """Make sure of a connection of the loop, for as long as the server is not ready."""
-        self._run(lambda client: client.connect())
+        self.on_loop(lambda client: client.connect())
 
-    def submit(self, entry: Entry, since: float) -> Optional[NotQueued]:
+    def submit_by_loop(self, entry: Entry, since: float) -> Optional[NotQueued]:
         """Submit what was not sent; its time has begun at ``since``."""
-        return self._run(functools.partial(_submit, entry, since))
+
+        async def submit(client: AsyncClient) -> Optional[NotQueued]:
+            return await client._pipeline.start_submit((entry,), since=since)
+
+        return self.on_loop(submit)
 
     def settle(self, entry: Entry, line: Line, since: float) -> Optional[NotQueued]:
         """Find out what became of what was sent on a line, and send it again if need be.
@@ -195,30 +198,17 @@ class _OnLines:
             exceptions.OutcomeUnknownError: That can't be done, or not in time.
             exceptions.ClientClosedError: The client was closed meanwhile.
         """
-        calls = self._calls()
-        if calls is None or calls.is_closed:
-            raise request_of(entry).closed(may_be_applied=True)
-        try:
-            thread = loop_thread()
-        except (exc.BananasError, RuntimeError) as error:
-            raise request_of(entry).late(None, may_be_applied=True) from error
-        client = calls._client_of(thread)
-        try:
-            return thread.run(client._pipeline.settle(entry, line, since))
-        except exc.ClientClosedError as error:
-            if error.job_id is not None:
-                raise
-        if calls.is_closed:
+        if not self.is_closed:
+            try:
+                thread = loop_thread()
+            except (exc.BananasError, RuntimeError) as error:
+                raise request_of(entry).late(None, may_be_applied=True) from error
+            pipeline = self._client_of(thread)._pipeline
+            try:
+                return thread.run(pipeline.settle(entry, line, since))
+            except exc.ClientClosedError as error:
+                if error.job_id is not None:
+                    raise
+        if self.is_closed:
             raise request_of(entry).closed(may_be_applied=True)
         raise request_of(entry).late(None, may_be_applied=True)  # the interpreter is shutting down
-
-    def _run(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
-        calls = self._calls()
-        if calls is None or calls.is_closed:
-            raise exc.ClientClosedError("the client is closed; make a new one")
-        thread = loop_thread()
-        return thread.run(call(calls._client_of(thread)))
-
-
-async def _submit(entry: Entry, since: float, client: AsyncClient) -> Optional[NotQueued]:
-    return await client._pipeline.start_submit((entry,), since=since)
