@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 import subprocess
 from pathlib import Path
+from typing import Optional
 
 import pytest
+from packaging.requirements import Requirement
 
 from tests import release
 
@@ -115,3 +117,20 @@ def test_all_has_every_extra() -> None:
     extras = set(re.findall(r"^([a-z0-9-]+) = ", block, re.MULTILINE)) - {"all", "demo"}
     (named,) = re.findall(r'^all = \["bananas-queue\[(.+)\]"\]', block, re.MULTILINE)
     assert set(named.split(",")) == extras
+
+
+@pytest.mark.parametrize(
+    ("python", "last", "too_new"),
+    [("3.8", "6.1.1", "6.2.0"), ("3.9", "7.0.1", "7.1.0"), ("3.10", "8.1.0", None)],
+)
+def test_redis_py_is_one_that_runs_there(python: str, last: str, too_new: Optional[str]) -> None:
+    """An old Python gets the last redis-py for it, from an index without Requires-Python, too."""
+    text = (release.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    wanted = [Requirement(line) for line in re.findall(r'^    "(redis\[.+)",$', text, re.MULTILINE)]
+    (redis,) = (
+        each for each in wanted if each.marker and each.marker.evaluate({"python_version": python})
+    )
+    assert redis.extras == {"hiredis"}
+    assert redis.specifier.contains("5.0.1")
+    assert redis.specifier.contains(last)
+    assert too_new is None or not redis.specifier.contains(too_new)
