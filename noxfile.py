@@ -230,14 +230,14 @@ def twin(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Check types, of the package and of how callers use it."""
-    session.install("-e", ALL_EXTRAS, *group("types"))
+    session.install("-e", ALL_EXTRAS, *group("types"), *group("test"))
     session.run("mypy", *session.posargs)
 
 
 @nox.session
 def pyright(session: nox.Session) -> None:
     """Check with pyright what callers write, and that every public type is known."""
-    session.install(ALL_EXTRAS, "pyright[nodejs]", *group("types"))
+    session.install(ALL_EXTRAS, "pyright[nodejs]", *group("types"), *group("test"))
     session.install("--force-reinstall", "--no-deps", ".")  # built anew, where uv would reuse it
     session.run("pyright", "tests/typing")
     session.chdir(session.create_tmp())  # away from the sources, of which pyright finds no marker
@@ -247,7 +247,7 @@ def pyright(session: nox.Session) -> None:
 @nox.session
 def quick(session: nox.Session) -> None:
     """Check in less than a minute: style, types, and all tests that need no real server."""
-    session.install("-e", ALL_EXTRAS, *group("lint"), *group("types"))
+    session.install("-e", ALL_EXTRAS, *group("lint"), *group("types"), *group("test"))
     check_style(session)
     session.run("mypy")
     chosen = session.posargs or ["tests/unit", "tests/behaviour", "-m", "not real_server"]
@@ -387,7 +387,7 @@ def bench(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation; a warning is an error."""
-    session.install("-e", ".", *group("docs"))
+    session.install("-e", ".", *group("docs"), *group("lint"))
     if session.posargs:
         session.run("mkdocs", *session.posargs)
     else:
@@ -410,7 +410,7 @@ def site(session: nox.Session) -> None:
     browser = next(filter(None, map(shutil.which, names)), None)
     if browser is None:
         session.skip("there is no browser here: install chromium, for example")
-    session.install("-e", ".", *group("docs"), *group("site"))
+    session.install("-e", ".", *group("docs"), *group("lint"), *group("site"))
     built = str(Path(session.create_tmp()).resolve() / "site")
     quiet = {"NO_MKDOCS_2_WARNING": "1"}  # an advertisement
     session.run("mkdocs", "build", "--quiet", "--strict", "--site-dir", built, env=quiet)

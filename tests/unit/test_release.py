@@ -134,3 +134,9 @@ def test_redis_py_is_one_that_runs_there(python: str, last: str, too_new: Option
     assert redis.specifier.contains("5.0.1")
     assert redis.specifier.contains(last)
     assert too_new is None or not redis.specifier.contains(too_new)
+
+
+def test_an_old_pip_reads_the_project() -> None:
+    """No list has strings and tables, which pip before 21.2, as on Ubuntu 20.04, can't read."""
+    text = (release.ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    assert "include-group" not in text
