@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Callable, List, NamedTuple, Optional, Set
 
 from .. import exceptions as exc
-from .._redis import Argument, Command, ReplyError
+from .._redis import Argument, Command
 from .._stored_jobs import Document, document_of
 from .._wire import dumps, format_timestamp, to_unix_time, utcnow
 from ..enums import JobPriority, JobStatus
@@ -18,7 +18,7 @@ from .deployment import Deployment, member_of
 from .depths import visible_routes
 from .job_facts import FINAL
 from .rewriting import rewritten
-from .rights import refusal
+from .rights import refuse_missing
 
 __all__ = ["Remover"]
 
@@ -141,10 +141,9 @@ class _Attempt:
 
     async def _read(self) -> Optional[bytes]:
         command: Command = (b"GET", self._keys.document(self._member))
-        (reply,) = await self._connection.run([command], again=True)
-        if isinstance(reply, ReplyError):
-            raise refusal(command, reply, self._task.words, self._job_id)
-        found: Optional[bytes] = reply
+        replies = await self._connection.run([command], again=True)
+        refuse_missing([command], replies, self._task.words, self._job_id)
+        found: Optional[bytes] = replies[0]
         return found
 
     async def _apply(self, job: Job, old: bytes) -> str:

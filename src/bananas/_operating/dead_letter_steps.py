@@ -6,11 +6,11 @@ import asyncio
 import uuid
 from typing import List, Optional, Sequence
 
-from .._redis import TRANSIENT, Command, ReplyError
+from .._redis import TRANSIENT, Command, Reply, ReplyError
 from .connection import HeldConnection
 from .dead_letter_script import Letter, clear_letters
 from .deployment import Deployment, granted
-from .rights import missing_right, refusal
+from .rights import refuse_missing
 
 __all__ = ["LetterSteps"]
 
@@ -85,7 +85,7 @@ class LetterSteps:
         (reply,) = await self._connection.run([command], again=True)
         self._round_trip = now() - began
         if isinstance(reply, ReplyError) and reply.code in TRANSIENT:
-            raise refusal(command, reply, self._task)
+            refuse_missing([command], [reply], self._task)
         return not isinstance(reply, ReplyError)
 
     async def _step(self, letters: Sequence[Letter]) -> Optional[List[Letter]]:
@@ -124,19 +124,15 @@ class LetterSteps:
             unchanged = await self._watch(held, letters)
             if not unchanged:
                 return []
-            begin: Command = (b"MULTI",)
+            begin: List[Command] = [(b"MULTI",)]
             # It goes alone: were it refused, the commands would be carried out one by one.
-            (reply,) = await held.run([begin])
-            if isinstance(reply, ReplyError):
-                raise refusal(begin, reply, self._task)
+            refuse_missing(begin, await held.run(begin), self._task)
             commands = [*self._commands(unchanged), (b"EXEC",)]
             replies = await held.run(commands)
         done = replies[-1]
         if done is None:
             return None
-        error = missing_right(commands, replies, self._task)
-        if error is not None:
-            raise error
+        refuse_missing(commands, replies, self._task)
         granted(done, self._task)
         if self._watches_list:
             return unchanged
@@ -157,9 +153,8 @@ class LetterSteps:
         lists: List[Command] = [(b"LLEN", target) for target in targets]
         commands = [(b"WATCH", *names), *documents, *places, *lists]
         replies = await held.run(commands)
-        for command, reply in zip(commands, replies):
-            if isinstance(reply, ReplyError) and not _is_no_document(command, reply):
-                raise refusal(command, reply, self._task)
+        other = [None if _is_no_document(*one) else one[1] for one in zip(commands, replies)]
+        refuse_missing(commands, other, self._task)
         texts = replies[1 : len(letters) + 1]
         found = replies[len(letters) + 1 :] if places else [one.member for one in letters]
         return [
@@ -189,5 +184,7 @@ class LetterSteps:
         return commands
 
 
-def _is_no_document(command: Command, reply: ReplyError) -> bool:
-    return command[0] == b"GET" and reply.code == "WRONGTYPE"
+def _is_no_document(command: Command, reply: Reply) -> bool:
+    """Whether what was read is of another type."""
+    is_refused = command[0] == b"GET" and isinstance(reply, ReplyError)
+    return is_refused and reply.code == "WRONGTYPE"

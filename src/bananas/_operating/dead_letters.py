@@ -11,13 +11,12 @@ from typing import Optional, Pattern, Tuple, Union
 from .. import exceptions as exc
 from .._argument_checks import check_routing_key, check_seconds, check_text
 from .._types import NOT_GIVEN, NotGiven, Seconds
-from .._wire import folded, loads_members, utcnow
-from ..enums import JobPriority, JobStatus
+from .._wire import utcnow
+from ..enums import JobStatus
 from ..models import Job
+from .job_facts import odd_priority
 
 __all__ = ["Kind", "LetterFilter", "read_letter"]
-
-_PRIORITIES = {priority.value for priority in JobPriority}
 
 
 class Kind(enum.Enum):
@@ -40,15 +39,9 @@ def read_letter(document: Optional[bytes]) -> Tuple[Kind, Optional[Job]]:
         return Kind.UNREADABLE, None
     if job.status is not JobStatus.FAILED:
         return Kind.STALE, job
-    if not job.name or not _has_known_priority(document):
+    if not job.name or odd_priority(document) is not None:
         return Kind.STUB, job
     return Kind.FAILED, job
-
-
-def _has_known_priority(document: bytes) -> bool:
-    """Whether a worker that takes the job keeps it: one of an unknown priority is lost."""
-    found = [value for name, value, _ in loads_members(document) if folded(name) == "priority"]
-    return bool(found) and found[-1] in _PRIORITIES
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import NamedTuple, Optional, Tuple
 
-from .. import exceptions as exc
-from .._wire import format_timestamp, from_unix_time, loads_members
-from ..enums import JobPriority, JobStatus
+from .._wire import format_timestamp, from_unix_time
+from ..enums import JobStatus
 from ..location import JobPlace
 from ..models import Job
 from ..operating import Explanation
-from .job_facts import Facts, Standing
+from .job_facts import Facts, Standing, odd_priority
 
 __all__ = ["diagnose"]
 
@@ -365,22 +364,11 @@ def _without_place(facts: Facts, job: Job) -> _Finding:
 
 def _unknown_priority(place: JobPlace, facts: Facts, why: str) -> Optional[_Finding]:
     """Return what to say of a job whose priority no worker knows."""
-    odd = _odd_priority(facts.text)
-    if odd is None:
+    odd = odd_priority(facts.text or b"{}")
+    if not odd:
         return None
     cause = f"its priority {odd!r} is none of high, normal and low{why}"
     return _Finding(place, "unknown priority", cause, f"{_AGAIN}, with one of these priorities")
-
-
-def _odd_priority(text: Optional[bytes]) -> Optional[str]:
-    """Return a priority that no worker knows, if the document has one."""
-    try:
-        members = loads_members(text or b"{}", "document")
-    except exc.SerializationError:
-        return None
-    found = [value for name, value, _ in members if name.lower() == "priority"]
-    known = {one.value for one in JobPriority}
-    return str(found[-1]) if found and found[-1] not in known else None
 
 
 def _first_line(error: str) -> str:

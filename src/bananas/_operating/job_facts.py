@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Optional, Tuple
 
+from .._wire import folded, loads_members
 from ..enums import JobPriority, JobStatus
 from ..models import Job, JobResult
 
-__all__ = ["FINAL", "Facts", "Standing"]
+__all__ = ["FINAL", "Facts", "Standing", "odd_priority"]
 
 #: The statuses of a job that has ended.
 FINAL = (JobStatus.COMPLETED, JobStatus.FAILED)
+_PRIORITIES = {priority.value for priority in JobPriority}
+
+
+def odd_priority(document: bytes) -> Optional[str]:
+    """Return the priority of a document if no worker knows it; empty where there is none.
+
+    A worker that takes such a job loses it.
+    """
+    found = [value for name, value, _ in loads_members(document) if folded(name) == "priority"]
+    if not found:
+        return ""
+    return None if found[-1] in _PRIORITIES else str(found[-1])
 
 
 class Standing(NamedTuple):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Optional, Sequence
+from typing import List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._redis import TRANSIENT, Command, Reply, ReplyError
 from .connection import OperatingConnection, was_not_sent
 
-__all__ = ["check_rights", "missing_right", "refusal"]
+__all__ = ["check_rights", "queue_and_discard", "refuse_missing"]
 
-#: What ends a probe, so that nothing of it is carried out.
+_MULTI: Command = (b"MULTI",)
 _DISCARD: Command = (b"DISCARD",)
 
 
@@ -45,40 +45,50 @@ async def check_rights(
 async def _probe(
     connection: OperatingConnection, commands: Sequence[Command], task: str, job_id: Optional[str]
 ) -> None:
-    begin: Command = (b"MULTI",)
+    replies = await queue_and_discard(connection, commands)
+    refuse_missing([_MULTI, *commands, _DISCARD], replies, task, job_id)
+
+
+async def queue_and_discard(
+    connection: OperatingConnection, commands: Sequence[Command]
+) -> List[Reply]:
+    """Have Redis queue commands in a transaction, and discard it.
+
+    Returns:
+        The replies to MULTI, to the commands and to DISCARD; where MULTI is refused, to that alone.
+    """
     async with connection.exclusive() as held:
         # It goes alone: were it refused, the commands would be carried out.
-        (reply,) = await held.run([begin])
-        if isinstance(reply, ReplyError):
-            raise refusal(begin, reply, task, job_id)
-        replies = await held.run([*commands, _DISCARD])
-        error = missing_right(commands, replies, task, job_id)
-        if error is not None:
-            raise error
+        begun = await held.run([_MULTI])
+        if isinstance(begun[0], ReplyError):
+            return begun
+        return begun + await held.run([*commands, _DISCARD])
 
 
-def missing_right(
+def refuse_missing(
     commands: Sequence[Command],
     replies: Sequence[Reply],
     task: str,
     job_id: Optional[str] = None,
-) -> Optional[exc.ServerError]:
-    """Return the error that names the command and what it was refused for; None if all is granted.
+) -> None:
+    """Raise an error that names the first command that was refused, and what it was refused for.
 
     Args:
-        commands: What was probed.
-        replies: The replies to them, and to the DISCARD.
+        commands: What was asked.
+        replies: The replies, of which there may be fewer.
         task: What was to be done, for the message, as in ``cancel job x``.
         job_id: The job, if it is one.
+
+    Raises:
+        exceptions.ServerError: One was refused.
     """
-    for command, reply in zip([*commands, _DISCARD], replies):
+    for command, reply in zip(commands, replies):
         if isinstance(reply, ReplyError):
-            return refusal(command, reply, task, job_id)
-    return None
+            raise _refusal(command, reply, task, job_id)
 
 
-def refusal(
-    command: Command, reply: ReplyError, task: str, job_id: Optional[str] = None
+def _refusal(
+    command: Command, reply: ReplyError, task: str, job_id: Optional[str]
 ) -> exc.ServerError:
     """Return the error that says that nothing was done, and for want of which right."""
     name = _text(command[0]).upper()

@@ -11,6 +11,7 @@ from ..models import Job
 from .deployment import Deployment
 from .document_pages import read_all_documents
 from .id_places import Place
+from .rights import queue_and_discard
 
 __all__ = ["READ_STATS", "ServerLook", "look_at_server", "looks_of_schedulers", "missing_commands"]
 
@@ -131,11 +132,9 @@ async def missing_commands(deployment: Deployment) -> Dict[str, List[str]]:
         tuple(names.get(part, part) if at else part for at, part in enumerate(command))
         for _, command in tasks
     ]
-    async with deployment.connection.exclusive() as held:
-        (reply,) = await held.run([(b"MULTI",)])
-        if isinstance(reply, ReplyError):
-            return {"submit jobs": ["MULTI"]}
-        replies = await held.run([*probes, (b"DISCARD",)])
+    begun, *replies = await queue_and_discard(deployment.connection, probes)
+    if isinstance(begun, ReplyError):
+        return {"submit jobs": ["MULTI"]}
     missing: Dict[str, List[str]] = {}
     for (task, command), reply in zip(tasks, replies):
         if isinstance(reply, ReplyError) and reply.code == "NOPERM":
