@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, TypeVar, Union
+from typing import Any, Awaitable, Callable, List, NamedTuple, Optional, Sequence, TypeVar, Union
 
 from . import exceptions as exc
 from ._redis import Command, Reply, ReplyError
@@ -13,9 +13,10 @@ from .models import Job, JobResult, JobStatus
 __all__ = [
     "Document",
     "document_of",
-    "read_all",
     "read_document",
     "read_end",
+    "read_many",
+    "read_result",
     "result_of",
 ]
 
@@ -23,6 +24,7 @@ T = TypeVar("T")
 
 # Of a longer document only the end is read, where Go writes all that tells how far the job is.
 _END = 4096
+_CHUNK = 500
 _TEXT = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
 # Unescaped quotes and no brackets: these are the last members of the document itself.
 _LAST_MEMBERS = re.compile(
@@ -60,6 +62,11 @@ def read_document(keys: Keys, job_id: str) -> Command:
 def read_end(keys: Keys, job_id: str) -> Command:
     """Return the command that reads the end of a document, which is the whole of most."""
     return (b"GETRANGE", keys.job(job_id), -_END, -1)
+
+
+def read_result(keys: Keys, job_id: str) -> Command:
+    """Return the command that reads a result."""
+    return (b"HGETALL", keys.result(job_id))
 
 
 def document_of(job_id: str, reply: Reply, *, whole: bool) -> Optional[Document]:
@@ -117,14 +124,26 @@ def result_of(job_id: str, reply: Reply) -> JobResult[Any]:
     return JobResult.from_hash(job_id, dict(zip(parts, parts)))
 
 
-def read_all(
+async def read_many(
+    call: Callable[[Sequence[Command]], Awaitable[Sequence[Reply]]],
+    command: Callable[[str], Command],
     read: Callable[[str, Reply], T],
     job_ids: Sequence[str],
-    replies: Sequence[Reply],
     *,
     return_exceptions: bool,
 ) -> List[Union[T, exc.BananasError]]:
-    """Read a reply for each job, and have an error in the place of one that can't be read."""
+    """Read something of each of many jobs, 500 in each round trip.
+
+    Args:
+        call: Runs commands.
+        command: Returns the command that reads it.
+        read: Reads the reply.
+        job_ids: The jobs.
+        return_exceptions: Whether an error stands in the place of what can't be read.
+    """
+    replies: List[Reply] = []
+    for start in range(0, len(job_ids), _CHUNK):
+        replies += await call([command(job_id) for job_id in job_ids[start : start + _CHUNK]])
     found: List[Union[T, exc.BananasError]] = []
     for job_id, reply in zip(job_ids, replies):
         try:

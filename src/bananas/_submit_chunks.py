@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import AsyncIterator, Callable, Iterable, Iterator, List
+from typing import AsyncIterator, Callable, Iterable, Iterator, List, Optional
 
 from . import exceptions as exc
 from ._argument_checks import kind_of
@@ -57,31 +57,31 @@ class Chunks:
     def __init__(self, new_entry: Callable[..., Entry], stamp: Callable[[], bytes]) -> None:
         self._new_entry = new_entry
         self._stamp = stamp
+        self._count = 0
+        self._begun: Optional[Chunk] = None
 
     def at_hand(self, specs: Iterable[JobSpec]) -> Iterator[Chunk]:
         """Yield the chunks of an iterable."""
-        chunk = Chunk(self._stamp())
-        for index, spec in enumerate(specs):
-            self._add(chunk, index, spec)
-            if chunk.is_full:
-                yield chunk
-                chunk = Chunk(self._stamp())
-        if chunk.ids:
-            yield chunk
+        for spec in specs:
+            full = self._add(spec)
+            if full is not None:
+                yield full
+        if self._begun is not None:
+            yield self._begun
 
     async def as_they_come(self, specs: AsyncIterator[JobSpec]) -> AsyncIterator[Chunk]:
         """Yield the chunks of an async iterator."""
-        chunk, index = Chunk(self._stamp()), 0
         async for spec in specs:
-            self._add(chunk, index, spec)
-            if chunk.is_full:
-                yield chunk
-                chunk = Chunk(self._stamp())
-            index += 1
-        if chunk.ids:
-            yield chunk
+            full = self._add(spec)
+            if full is not None:
+                yield full
+        if self._begun is not None:
+            yield self._begun
 
-    def _add(self, chunk: Chunk, index: int, spec: JobSpec) -> None:
+    def _add(self, spec: JobSpec) -> Optional[Chunk]:
+        """Add a job to the chunk that is begun; return that one once it is full."""
+        chunk, index = self._begun or Chunk(self._stamp()), self._count
+        self._begun = chunk
         if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):
             raise ValueError(f"specs[{index}] must be a JobSpec, not {kind_of(spec)}")
         try:
@@ -102,3 +102,8 @@ class Chunks:
         except ValueError as error:
             raise ValueError(f"specs[{index}]: {error}") from error.__cause__
         chunk.add(entry, fresh=spec.job_id is None)
+        self._count += 1
+        if not chunk.is_full:
+            return None
+        self._begun = None
+        return chunk

@@ -37,7 +37,14 @@ from ._event_loops import refuse_green_threads
 from ._in_process import InProcess
 from ._operating import Deployment, OperatingCalls, OperatingConnection
 from ._pipeline import AutoPipeline, Entry
-from ._redis import DEFAULT_REDIS_URL, CredentialProvider, Settings, open_link, sentinel_endpoints
+from ._redis import (
+    DEFAULT_REDIS_URL,
+    CredentialProvider,
+    Link,
+    Settings,
+    connect,
+    sentinel_endpoints,
+)
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven, Seconds
 from ._waits import AsCompleted, JobChanges, Listener, Waits
 from ._wire import Keys, format_timestamp
@@ -267,7 +274,7 @@ class AsyncClient(InProcess):
         refuse_green_threads()
         self._settings = settings
         keys = Keys(settings.key_prefix)
-        connector = functools.partial(open_link, settings)
+        connector = functools.partial(connect, settings, Link)
         self._pipeline = AutoPipeline(
             connector,
             connect_timeout=settings.connect_timeout,
@@ -1008,11 +1015,8 @@ class AsyncClient(InProcess):
 
         If you cancel the call, only this wait ends.
         """
-        return await self._waits.wait(
-            check_job_id(job_id),
-            check_timeout(timeout),
-            any_attempt=not wait_for_retries,
-            must_exist=must_exist,
+        return await self._results.wait_for_result(
+            job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist
         )
 
     def as_completed(

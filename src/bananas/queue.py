@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import (
@@ -36,7 +37,7 @@ from ._in_process import InProcess
 from ._operating import ListedJobs, OperatingCalls
 from ._pipeline import AutoPipeline, Entry, NotQueued
 from ._redis import Reply, ReplyError
-from ._stored_jobs import read_all
+from ._stored_jobs import read_document, read_many
 from ._submission import Submission, closed_after_error, raise_refusals
 from ._submit_chunks import Chunk, Chunks
 from ._types import NOT_GIVEN, IfExists, JSONValue, NotGiven
@@ -59,7 +60,6 @@ __all__ = ["ListedJobs", "RedisQueue"]
 
 # Redis takes no longer string than this, unless it is configured to.
 _LONGEST_DOCUMENT = 512 * 1024 * 1024
-_CHUNK = 500
 _CHECKED_AT_ONCE = 10_000
 
 
@@ -216,11 +216,9 @@ class RedisQueue(InProcess):
         """
         ids = check_job_ids(job_ids)
         self._pipeline.refuse_closed()
-        replies: List[Reply] = []
-        for start in range(0, len(ids), _CHUNK):
-            keys = [self._keys.job(job_id) for job_id in ids[start : start + _CHUNK]]
-            replies.extend(await self._pipeline.call([(b"GET", key) for key in keys]))
-        return read_all(_job_of, ids, replies, return_exceptions=return_exceptions)
+        command = functools.partial(read_document, self._keys)
+        call = self._pipeline.call
+        return await read_many(call, command, _job_of, ids, return_exceptions=return_exceptions)
 
     async def depths(
         self, routing_keys: Iterable[Optional[str]] = (), *, discover: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from datetime import datetime
 from typing import Any, Callable, Iterable, List, Literal, Optional, Union, overload
 
@@ -10,15 +11,13 @@ from ._argument_checks import check_job_id, check_job_ids, check_timeout
 from ._in_process import InProcess
 from ._pipeline import AutoPipeline
 from ._redis import Command, Reply, ReplyError
-from ._stored_jobs import read_all, result_of
+from ._stored_jobs import read_many, read_result, result_of
 from ._types import Seconds
 from ._waits import Waits
 from ._wire import Keys, utcnow
 from .models import JobResult
 
 __all__ = ["RedisResultBackend"]
-
-_CHUNK = 500
 
 
 class RedisResultBackend(InProcess):
@@ -146,11 +145,11 @@ class RedisResultBackend(InProcess):
         """
         ids = check_job_ids(job_ids)
         self._pipeline.refuse_closed()
-        replies: List[Reply] = []
-        for start in range(0, len(ids), _CHUNK):
-            keys = [self._keys.result(job_id) for job_id in ids[start : start + _CHUNK]]
-            replies.extend(await self._pipeline.call([(b"HGETALL", key) for key in keys]))
-        return read_all(_result_or_none, ids, replies, return_exceptions=return_exceptions)
+        command = functools.partial(read_result, self._keys)
+        call = self._pipeline.call
+        return await read_many(
+            call, command, _result_or_none, ids, return_exceptions=return_exceptions
+        )
 
     async def wait_for_result(
         self,

@@ -16,7 +16,7 @@ from .open_stream import (
     new_socket,
     resolve_here,
 )
-from .primary import connect, open_link
+from .primary import connect
 from .private_api import without_complaint
 from .protocol import TRANSIENT, Argument, Command, LinkLost, Reply, ReplyError, new_reader, pack
 from .settings import DEFAULT_REDIS_URL, Settings, sentinel_endpoints
@@ -48,7 +48,6 @@ __all__ = [
     "log_in_here",
     "new_reader",
     "new_socket",
-    "open_link",
     "pack",
     "reply_error",
     "resolve_here",

@@ -7,33 +7,27 @@ from typing import Any, List, Type, TypeVar
 
 from .. import exceptions as exc
 from .._wire import Keys
-from .async_connection import Link
 from .connection import Connection
 from .protocol import LinkLost, ReplyError
 from .settings import Settings
 from .url import Endpoint
 
-__all__ = ["connect", "open_link"]
+__all__ = ["connect"]
 
 
 C = TypeVar("C", bound=Connection[Any])
 
 
-async def open_link(settings: Settings) -> Link:
-    """Return a connected link to the primary.
+async def connect(settings: Settings, kind: Type[C]) -> C:
+    """Return a connection to the primary.
+
+    Args:
+        settings: Where the primary is.
+        kind: Makes a connection of an endpoint.
 
     Raises:
         exceptions.ConnectionError: There is none to be had now, for whatever reason; ``permanent``
             says that trying again is pointless.
-    """
-    return await connect(settings, Link)
-
-
-async def connect(settings: Settings, kind: Type[C]) -> C:
-    """Return a connection to the primary, made with what ``kind`` makes of an endpoint.
-
-    Raises:
-        exceptions.ConnectionError: As for ``open_link``.
     """
     try:
         return await _connect(settings, kind)

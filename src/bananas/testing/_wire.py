@@ -6,7 +6,7 @@ import asyncio
 from typing import List, Optional, Sequence
 
 from .. import exceptions as exc
-from .._redis import Command, Link, LinkLost, Reply, ReplyError, Settings, open_link
+from .._redis import Command, Link, LinkLost, Reply, ReplyError, Settings, connect
 from .._types import Seconds
 
 __all__ = ["Wire", "emulator_settings"]
@@ -69,7 +69,7 @@ class Wire:
         link = self._link
         if link is None or link.is_dirty:
             await self.close()
-            link = self._link = await open_link(self._settings)
+            link = self._link = await connect(self._settings, Link)
         self._link = None  # until all replies are read, nobody may use it again
         try:
             link.send(commands)
