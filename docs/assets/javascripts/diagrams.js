@@ -21,7 +21,8 @@ function narrow(sequence) {
 }
 
 // Mermaid's ids and classes are newer than the theme's rules for them: without these, arrowheads
-// do not follow the scheme, and the lines of a sequence have a colour that is not the site's, and a second case is black on dark pages.
+// do not follow the scheme, the lines of a sequence have a colour that is not the site's, and the
+// title of a second case is black on dark pages.
 const initialize = mermaid.initialize;
 mermaid.initialize = (options) =>
   initialize({
