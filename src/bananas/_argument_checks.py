@@ -117,7 +117,7 @@ def check_text(value: object, argument: str) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError as exc:
         raise ValueError(
-            f"{argument} holds a lone surrogate at position {exc.start}, which Go can't read back"
+            f"{argument} contains a lone surrogate at position {exc.start}, which Go can't read"
         ) from None
     return text
 
@@ -202,7 +202,9 @@ def due_time(
         try:
             return now + value
         except OverflowError:
-            raise ValueError(f"{argument} lies beyond the year 9999: {value!s} from now") from None
+            raise ValueError(
+                f"{argument} must be before the year 10000: {value!s} from now"
+            ) from None
     if not issubclass(kind, datetime) or value != value:  # as pandas.NaT, "not a time"
         remedy = ": write timedelta(seconds=...)" if kind_of(value) in ("int", "float") else ""
         raise ValueError(
@@ -217,7 +219,7 @@ def due_time(
     try:
         return value.astimezone(timezone.utc)
     except OverflowError:
-        raise ValueError(f"{argument} lies outside the years 1 to 9999 in UTC") from None
+        raise ValueError(f"{argument} must be in the years 1 to 9999 in UTC") from None
 
 
 def plain(value: Any) -> str:

@@ -138,8 +138,8 @@ class JobResult(Generic[T]):
             if default is not NOT_GIVEN:
                 return default
             raise ValueError(
-                f"job {self.job_id} completed without data, as its handler returns none; "
-                "use .result, which is None then, or get_result(default=...)"
+                f"job {self.job_id} completed, but its handler returned no data; "
+                "use .result, which is then None, or get_result(default=...)"
             )
         if result_type is None:
             return self.result
@@ -149,7 +149,7 @@ class JobResult(Generic[T]):
     def to_hash(self, now: datetime) -> Dict[str, str]:
         """Return the fields of the hash that a worker stores, without absent ones."""
         if self.status not in (JobStatus.COMPLETED, JobStatus.FAILED):
-            raise ValueError(f"status of a result is completed or failed, not {self.status}")
+            raise ValueError(f"status of a result must be completed or failed, not {self.status}")
         moment = now if self.completed_at is None else self.completed_at
         duration = check_integer(self.duration_ms, "duration_ms", at_least=0)
         fields = {

@@ -17,17 +17,17 @@ _FACTS_OF_THE_MODEL = frozenset(
 # Here the text is a validator's own, and may quote the value.
 _BY_A_VALIDATOR = frozenset({"assertion_error", "value_error"})
 _QUOTING = {
-    "bytes_invalid_encoding": "is no text in the encoding that the model asks for",
+    "bytes_invalid_encoding": "is not text in the encoding of the model",
     "date_from_datetime_parsing": "is not a date",
     "date_parsing": "is not a date",
-    "datetime_from_date_parsing": "is not a time with a date",
-    "datetime_parsing": "is not a time with a date",
+    "datetime_from_date_parsing": "is not a date with a time",
+    "datetime_parsing": "is not a date with a time",
     "json_invalid": "is not JSON",
     "time_delta_parsing": "is not a span of time",
     "time_parsing": "is not a time",
-    "union_tag_invalid": "has a tag that none of the union's models has",
+    "union_tag_invalid": "has a tag of none of the models",
     "url_parsing": "is not a URL",
-    "url_scheme": "has another URL scheme than the model asks for",
+    "url_scheme": "has a URL scheme that the model does not accept",
     "url_syntax_violation": "is not a URL",
     "uuid_parsing": "is not a UUID",
     "uuid_version": "is a UUID of another version",

@@ -147,11 +147,9 @@ def raise_refusals(outcomes: Sequence[NotQueued], if_exists: IfExists, ids: Sequ
         refused = tuple(entry.job_id for entry, _ in rejected)
         entry, reply = rejected[0]
         alone = len(refused) == 1
-        which, them = (
-            (f"job {refused[0]} was", "it") if alone else (f"{len(refused)} jobs were", "them")
-        )
+        which = f"job {refused[0]} was" if alone else f"{len(refused)} jobs were"
         raise exc.JobRejectedError(
-            f"{which} refused by Redis, and nothing is left of {them}: "
+            f"{which} refused by Redis, and nothing is queued: "
             f"{reply} (at {entry.target.decode()})",
             job_id=refused[0],
             job_ids=refused,
@@ -162,9 +160,9 @@ def raise_refusals(outcomes: Sequence[NotQueued], if_exists: IfExists, ids: Sequ
         which = f"job {existing[0]} exists" if len(existing) == 1 else f"{len(existing)} jobs exist"
         raise exc.JobExistsError(
             (
-                f"{which} already, and was left as it is"
+                f"{which} already, and was not changed"
                 if len(existing) == 1
-                else f"{which} already, and were left as they are"
+                else f"{which} already, and were not changed"
             ),
             job_id=existing[0],
             job_ids=tuple(existing),

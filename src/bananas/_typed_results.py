@@ -179,7 +179,7 @@ def _union(value: Any, members: Tuple[Any, ...], path: str) -> Any:
             return _convert(value, member, path)
         except _Misfit:
             pass
-    raise _Misfit(f"{path} is {_kind(value)} that fits none of {', '.join(map(_name, members))}")
+    raise _Misfit(f"{path} is {_kind(value)} that matches none of {', '.join(map(_name, members))}")
 
 
 def _literal(value: Any, choices: Iterable[Any], path: str) -> Any:
@@ -187,7 +187,7 @@ def _literal(value: Any, choices: Iterable[Any], path: str) -> Any:
         plain = choice.value if isinstance(choice, enum.Enum) else choice
         if type(plain) is type(value) and plain == value:
             return choice
-    raise _Misfit(f"{path} is {_kind(value)} that is none of {', '.join(map(repr, choices))}")
+    raise _Misfit(f"{path} is {_kind(value)} that is not one of {', '.join(map(repr, choices))}")
 
 
 def _scalar(value: Any, target: Any, path: str) -> Any:
@@ -199,7 +199,7 @@ def _scalar(value: Any, target: Any, path: str) -> Any:
     try:
         return float(value)
     except OverflowError:
-        raise _Misfit(f"{path} is a number beyond a float") from None
+        raise _Misfit(f"{path} is a number that is too large for a float") from None
 
 
 def _items(value: Any, target: Any, item_type: Any, path: str) -> List[Any]:
@@ -223,7 +223,7 @@ def _set(value: Any, target: Any, item_type: Any, path: str) -> Any:
     try:
         return (frozenset if _origin(target) is frozenset else set)(items)
     except TypeError:
-        raise _Misfit(f"{path} holds items that no set can hold") from None
+        raise _Misfit(f"{path} contains items that can't be in a set") from None
 
 
 def _dict(value: Any, target: Any, args: Tuple[Any, ...], path: str) -> Dict[str, Any]:
@@ -238,7 +238,7 @@ def _enum(value: Any, target: Any, path: str) -> Any:
     for member in target.__members__.values():
         if type(member.value) is type(value) and member.value == value:
             return member
-    raise _Misfit(f"{path} is {_kind(value)} that is no value of {_name(target)}")
+    raise _Misfit(f"{path} is {_kind(value)} that is not a value of {_name(target)}")
 
 
 def _from_text(value: Any, target: Any, path: str) -> Any:
@@ -253,7 +253,7 @@ def _from_text(value: Any, target: Any, path: str) -> Any:
     except ValueError:
         pass
     form = "strict RFC 3339 time" if target is datetime else "UUID"
-    raise _Misfit(f"{path} is a string that is no {form}")
+    raise _Misfit(f"{path} is a string that is not a {form}")
 
 
 def _dataclass(value: Any, target: Any, path: str) -> Any:

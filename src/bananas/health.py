@@ -150,5 +150,5 @@ def _stuck(client: Union[AsyncClient, Client], stats: ClientStats) -> List[str]:
         return ["the client's event loop has ended; make a new client in the next one"]
     silence = stats.last_pong_age
     if silence is not None and silence > _INTERVALS * settings.ping_interval:
-        return [f"the listener has not had its turn for {silence:.0f} s: the event loop is held up"]
+        return [f"the listener has not run for {silence:.0f} s: the event loop is blocked"]
     return []

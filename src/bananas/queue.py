@@ -365,8 +365,8 @@ class RedisQueue(InProcess):
     ) -> Entry:
         if len(document) > _LONGEST_DOCUMENT:
             raise exc.SerializationError(
-                f"the document of job {job_id} has {len(document)} bytes; Redis takes "
-                f"{_LONGEST_DOCUMENT} at most",
+                f"the document of job {job_id} has {len(document)} bytes; Redis accepts at most "
+                f"{_LONGEST_DOCUMENT}",
                 job_id=job_id,
             )
         if self._look_at is not None:

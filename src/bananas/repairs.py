@@ -142,7 +142,7 @@ class AuditReport:
         documents: The number of documents.
         results: The number of results.
         entries: The number of ids among waiting, scheduled, taken and dead jobs.
-        observed: Seconds between the two looks; 0 if there was only one.
+        observed: Seconds between the two checks; 0 if there was only one.
         placeless: The jobs without a place, each with the digest of its document.
     """
 

@@ -168,7 +168,7 @@ async def test_one_that_is_not_there_is_missing(
     assert await client.cancel(job_id) is CancelOutcome.MISSING
     assert await client.reschedule(job_id, timedelta(0)) is RescheduleOutcome.MISSING
     assert await client.delete(job_id) is DeleteOutcome.MISSING
-    with pytest.raises(exc.JobNotFoundError, match="no dead letter"):
+    with pytest.raises(exc.JobNotFoundError, match="is not a dead letter"):
         await client.requeue(job_id)
 
 
@@ -251,7 +251,7 @@ async def test_the_route_of_a_dead_letter_must_be_chosen(
     for routes, target in (("flat", "queue:low"), ("document", "route:gpu:queue:low")):
         real_broker.command("SET", "bananas:job:a", document)
         real_broker.command("LPUSH", D, "a")
-        with pytest.raises(ValueError, match="names the route 'gpu'"):
+        with pytest.raises(ValueError, match="has the route 'gpu'"):
             await client.requeue("a")
         assert real_broker.command("LLEN", D) == 1
         await client.requeue("a", routes=routes)

@@ -102,7 +102,7 @@ def test_listing_says_whether_there_are_more(run: Bananas, real_broker: Broker) 
         (["--older-than", "soon"], "--older-than must be a span of time"),
         (["--all", "--routes", "other"], "--routes must be flat or document"),
         (["--all", "--yes", "--rate", "0"], "--rate must be more than 0"),
-        (["--all", "--yes"], "say --routes document if workers of that route run it"),
+        (["--all", "--yes"], "pass --routes document if workers of that route run it"),
         (["--all"], "stdin is not a terminal, so nobody can answer: pass --yes"),
     ],
 )
@@ -144,7 +144,7 @@ def test_an_error_on_the_way_says_what_was_done(run: Bananas, real_broker: Broke
     assert done.status == 2
     assert counts(done.out)["done"] == 200
     assert "requeued before the error: 200; to go on, run it again" in done.err
-    assert "job routed names the route 'gpu'" in done.err
+    assert "job routed has the route 'gpu'" in done.err
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,7 @@ def test_dead_letters(run: Bananas, real_broker: Broker) -> None:
     assert real_broker.queued("queue:normal") == ["bad"]
     done = run("requeue", "bad", "--json")
     assert (done.status, _objects(done)) == (5, [{"job_id": "bad", "outcome": "missing"}])
-    assert run("requeue", "bad").err == "bananas: can't requeue job bad: it is no dead letter\n"
+    assert run("requeue", "bad").err == "bananas: can't requeue job bad: it is not a dead letter\n"
 
 
 def test_explain(run: Bananas, real_broker: Broker) -> None:

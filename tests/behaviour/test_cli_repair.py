@@ -76,7 +76,7 @@ def test_recover_is_told_what_it_needs(run: Bananas, real_broker: Broker) -> Non
     assert run("recover", "--idle-for", "0s", "--yes", "--quiet").status == 0
     done = run("recover", "--idle-for", "0s", "--yes")
     assert done.status == 2
-    assert "say --routes document" in done.err
+    assert "pass --routes document" in done.err
     done = run("recover", "--idle-for", "0s", "--yes", "--routes", "document")
     assert "to bananas:route:gpu:queue:normal  1" in done.out
 

@@ -100,7 +100,7 @@ async def test_each_filter(real_broker: Broker, client: AsyncClient) -> None:
     for wrong in ({}, {"all": True, "name": "a"}):
         with pytest.raises(ValueError, match="all=True"):
             await client.dead_letters.requeue(**wrong)
-    with pytest.raises(ValueError, match="names the route 'gpu'"):
+    with pytest.raises(ValueError, match="has the route 'gpu'"):
         await client.dead_letters.requeue(all=True)
     assert len(dead(real_broker)) == 4
     found = await client.dead_letters.requeue(all=True, limit=3, routes="document")

@@ -33,7 +33,7 @@ async def _nothing(seconds: float) -> None:
 
 
 def between(client: AsyncClient, act: Callable[[], object]) -> None:
-    """Have something happen between the two looks."""
+    """Have something happen between the two checks."""
 
     async def pause(seconds: float) -> None:
         act()
@@ -354,7 +354,7 @@ async def test_routes_of_jobs_without_a_place(real_broker: Broker, client: Async
     """Nothing goes to a route that nobody has chosen."""
     store(real_broker, "lost", routing_key="gpu")
     report = await client.doctor()
-    with pytest.raises(ValueError, match="names the route 'gpu'"):
+    with pytest.raises(ValueError, match="has the route 'gpu'"):
         await client.repair(report, kinds=["no place"])
     counts = await client.repair(report, kinds=["no place"], routes="document")
     assert counts.targets == {"bananas:route:gpu:queue:normal": 1}

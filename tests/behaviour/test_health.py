@@ -127,7 +127,7 @@ async def test_a_loop_that_is_held_up(url: str, monkeypatch: pytest.MonkeyPatch)
         listener = client._waits.listener
         monkeypatch.setattr(listener, "_last_read", listener._last_read - 60)
         (reason,) = liveness(client).reasons
-        assert "held up" in reason
+        assert "the event loop is blocked" in reason
         waiting.cancel()
         await asyncio.wait([waiting])
 

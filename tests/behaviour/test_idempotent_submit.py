@@ -54,7 +54,7 @@ async def test_one_that_is_further(client: Facade, broker: Broker, worker: GoWor
 async def test_raise(client: Facade, broker: Broker) -> None:
     """A caller who asks for it is told that the job exists."""
     assert await client.submit_job("work", 1, job_id="a", if_exists="raise") == "a"
-    expected = "^job a exists already, and was left as it is$"
+    expected = "^job a exists already, and was not changed$"
     with pytest.raises(JobExistsError, match=expected) as caught:
         await client.submit_job("work", 1, job_id="a", if_exists="raise")
     assert (caught.value.job_id, caught.value.job_ids) == ("a", ("a",))
@@ -124,7 +124,7 @@ async def test_raise_in_a_submit_of_many(client: Facade, broker: Broker) -> None
     """The error of a submit of many tells the jobs that exist from those that were queued."""
     await client.submit_jobs([JobSpec("work", 0, job_id=job_id) for job_id in "bd"])
     specs = [JobSpec("work", 1, job_id=job_id) for job_id in "abcd"]
-    expected = "^2 jobs exist already, and were left as they are$"
+    expected = "^2 jobs exist already, and were not changed$"
     with pytest.raises(JobExistsError, match=expected) as caught:
         await client.submit_jobs(specs, if_exists="raise")
     assert sorted(caught.value.job_ids) == ["b", "d"]

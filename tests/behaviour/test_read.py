@@ -136,7 +136,7 @@ async def test_no_data(client: Facade, worker: GoWorker) -> None:
     worker.store_success("a")
     result = await client.get_result("a")
     assert (result.is_success, result.has_data) == (True, False)
-    expected = "^job a completed without data, as its handler returns none; use .result, "
+    expected = "^job a completed, but its handler returned no data; use .result, "
     with pytest.raises(ValueError, match=expected):
         result.get_result()
 

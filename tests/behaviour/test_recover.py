@@ -285,7 +285,7 @@ async def test_routes(real_broker: Broker, client: AsyncClient) -> None:
     """Nothing goes to a list that a document names without anyone having chosen it."""
     take(real_broker, "a", routing_key="gpu")
     await client.recover(0)
-    with pytest.raises(ValueError, match="names the route 'gpu'"):
+    with pytest.raises(ValueError, match="has the route 'gpu'"):
         await client.recover(0)
     assert taken(real_broker) == ["a"]
     found = await client.recover(0, routes="document")

@@ -146,10 +146,10 @@ async def test_delete(results: RedisResultBackend, broker: Broker, async_client:
 @pytest.mark.parametrize(
     ("result", "text"),
     [
-        (JobResult("a", JobStatus.PENDING), "status of a result is completed or failed, not "),
+        (JobResult("a", JobStatus.PENDING), "status of a result must be completed or failed, not "),
         (JobResult("a:b", JobStatus.FAILED), "job_id must be 1 to 256 letters"),
         (JobResult("a", JobStatus.FAILED, duration_ms=-1), "duration_ms must be from 0 to"),
-        (JobResult("a", JobStatus.FAILED, error="\ud800"), "error holds a lone surrogate"),
+        (JobResult("a", JobStatus.FAILED, error="\ud800"), "error contains a lone surrogate"),
         (JobResult("a", JobStatus.FAILED, completed_at=WHEN.replace(tzinfo=None)),
          "completed_at must be an aware datetime, not the naive 2025-01-15T10:30:00"),
     ],

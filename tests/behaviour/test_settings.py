@@ -122,9 +122,8 @@ async def test_no_login(connect: Connect) -> None:
     with RedisServer(password="needed") as server:
         url = f"redis://127.0.0.1:{server.port}"
         expected = (
-            f"^Redis at {url}/0 wants a password, and was given none: put it into the URL, as in "
-            "redis://:password@host, or with the name of an ACL user as in "
-            "redis://user:password@host$"
+            f"^Redis at {url}/0 needs a password, but got none: put it into the URL, as in "
+            "redis://:password@host, or redis://user:password@host for an ACL user$"
         )
         with pytest.raises(AuthenticationError, match=expected) as caught:
             await connect(url)
@@ -158,7 +157,7 @@ def test_any_password(redis_server: RedisServer, password: str) -> None:
     [
         ("http://:Zq9@h", "redis_url must start with redis://, rediss:// or unix://, "
                           "such as redis://localhost:6379"),
-        ("redis://:Zq9@h:x", "redis_url has the port 'x', which is no number"),
+        ("redis://:Zq9@h:x", "redis_url has the port 'x', which is not a number"),
         ("redis://:Zq/9@h", "redis_url has an '@' behind a '/', '?' or '#'; encode those in a "
                             "password as %2F, %3F and %23, and an '@' as %40"),
         ("redis://Zq9@h", "redis_url has a user name but no password: write "

@@ -277,7 +277,7 @@ REFUSED_PAYLOADS: Dict[str, Any] = {
     "null key": ({None: 2}, "payload has a key of type NoneType; JSON keys are strings"),
     "surrogate": (
         ["ok", "a\ud800"],
-        "payload[1] holds a lone surrogate at position 1, not UTF-8",
+        "payload[1] contains a lone surrogate at position 1, not UTF-8",
     ),
     "surrogate key": (
         {"\udfff": 1},
@@ -327,12 +327,12 @@ REFUSED_ARGUMENTS = [
     ({"name": " "}, BAD_NAME),
     ({"name": None}, "name must be a string, not NoneType"),
     ({"name": ["work"]}, "name must be a string, not list"),
-    ({"name": "a\ud800"}, "name holds a lone surrogate at position 1, which Go can't read back"),
+    ({"name": "a\ud800"}, "name contains a lone surrogate at position 1, which Go can't read"),
     ({"description": 7}, "description must be a string, not int"),
     ({"description": ["x"]}, "description must be a string, not list"),
     (
         {"description": "\ud800"},
-        "description holds a lone surrogate at position 0, which Go can't read back",
+        "description contains a lone surrogate at position 0, which Go can't read",
     ),
     ({"priority": "urgent"}, "priority must be a JobPriority: high, normal or low, not 'urgent'"),
     ({"priority": 1}, "priority must be a JobPriority: high, normal or low, not 1"),
@@ -383,9 +383,9 @@ async def test_arguments_that_are_refused(
         (datetime(2030, 1, 1), NAIVE),
         (timedelta(seconds=-1), "scheduled_for must not be a negative timedelta, not "
                                 "-1 day, 23:59:59"),
-        (timedelta.max, f"scheduled_for lies beyond the year 9999: {timedelta.max} from now"),
+        (timedelta.max, f"scheduled_for must be before the year 10000: {timedelta.max} from now"),
         (datetime.max.replace(tzinfo=timezone(timedelta(hours=-1))),
-         "scheduled_for lies outside the years 1 to 9999 in UTC"),
+         "scheduled_for must be in the years 1 to 9999 in UTC"),
         (
             60,
             "scheduled_for must be an aware datetime or a timedelta, not int: "
@@ -477,7 +477,7 @@ async def test_list_of_the_wrong_type(client: Facade, broker: Broker, job_id: An
         await client.submit_job("work", {"secret": 1}, job_id=job_id)
     error = caught.value
     assert str(error) == (
-        f"job {error.job_id} was refused by Redis, and nothing is left of it: "
+        f"job {error.job_id} was refused by Redis, and nothing is queued: "
         f"{WRONG_TYPE} (at bananas:queue:normal)"
     )
     assert (error.code, error.job_ids, error.submitted) == ("WRONGTYPE", (error.job_id,), ())
@@ -501,7 +501,7 @@ async def test_some_of_many(client: Facade, broker: Broker, chosen: bool) -> Non
         for number, priority in enumerate([JobPriority.HIGH, JobPriority.LOW, "high"] * 2)
     ]
     with pytest.raises(
-        JobRejectedError, match="^4 jobs were refused by Redis, and nothing is left of them: "
+        JobRejectedError, match="^4 jobs were refused by Redis, and nothing is queued: "
     ) as caught:
         await client.submit_jobs(specs)
     refused, submitted = caught.value.job_ids, caught.value.submitted

@@ -329,9 +329,9 @@ async def test_failure_beside_a_document_that_may_not_be_read(
     store = functools.partial(real_worker.store_failure, job_id, "boom")
     wait = await store_meanwhile(real_broker, proxy, job_id, call, store, publish=publish)
     expected = (
-        f"^an attempt of job {job_id} has failed, and whether it will be retried is not known: "
+        f"^an attempt of job {job_id} failed, but the client can't know whether a retry follows: "
         r"Redis refuses to show its document \(NOPERM .*\); "
-        "wait_for_retries=False returns the failure$"
+        "grant GET, or pass wait_for_retries=False$"
     )
     for waiting in (wait, client.wait_for_result(job_id)):
         with pytest.raises(ServerError, match=expected) as caught:
@@ -444,8 +444,8 @@ async def test_taken(client: Facade, worker: GoWorker) -> None:
     worker.take()
     text = await late(client, job_id, "taken")
     assert text == (
-        "a worker has taken it (attempt 1 of 3): it runs, or was lost with its worker, "
-        "and the queue can't tell which"
+        "a worker has taken it (attempt 1 of 3): it runs, or its worker was killed; "
+        "the queue can't know which"
     )
 
 
@@ -479,7 +479,7 @@ async def test_unreadable(client: Facade, broker: Broker) -> None:
     """It says that a document can't be read."""
     broker.command("SET", "bananas:job:bad", "{")
     text = await late(client, "bad", "unreadable")
-    assert text == "its document can't be read; a worker will dead-letter it"
+    assert text == "its document can't be read; a worker will make it a dead letter"
 
 
 async def test_ended(client: Facade, worker: GoWorker) -> None:
@@ -488,7 +488,7 @@ async def test_ended(client: Facade, worker: GoWorker) -> None:
     worker.store_failure(job_id, "boom")
     worker.complete(job_id)
     text = await late(client, job_id, "completed")
-    assert text == "it has completed, and its result is not to be had"
+    assert text == "it has completed, and its result is gone"
 
 
 async def test_no_right_to_look_at_what_workers_hold(real_broker: Broker, connect: Connect) -> None:

@@ -279,7 +279,7 @@ async def test_time_out_while_the_server_refuses_to_read(
     async with AsyncClient(own_server.url(), read_timeout=2) as client:
         own_server.command("CONFIG", "SET", "replica-serve-stale-data", "no")
         own_server.command("REPLICAOF", "127.0.0.1", "1")
-        with pytest.raises(exc.TimeoutError, match="can't be found out: Redis refuses: MASTERDOWN"):
+        with pytest.raises(exc.TimeoutError, match="is unknown: Redis refuses: MASTERDOWN"):
             await client.wait_for_result("job", timeout)
         with pytest.raises(exc.ServerError, match="MASTERDOWN"):
             await client.get_job("job")

@@ -214,7 +214,7 @@ CONDITIONS: Dict[str, Optional[Callable[[RedisServer, FaultProxy], object]]] = {
     "is gone": lambda server, proxy: server.stop(),
     "refuses": _unplug,
     "is silent": lambda server, proxy: proxy.go_silent(),
-    "accepts and says nothing": _swallow,
+    "accepts and does not answer": _swallow,
     "drips": lambda server, proxy: proxy.drip(0.02),
     "loses each subscription": _reset_often,
 }

@@ -337,7 +337,7 @@ async def test_long_document_of_another_make(redis_server: RedisServer) -> None:
 async def test_reason_why_redis_can_not_be_reached(redis_server: RedisServer) -> None:
     """A time-out without an answer says what stands in the way."""
     client = AsyncClient("redis://127.0.0.1:1/0", connect_timeout=0.5)
-    expected = "can't be found out: can't reach Redis at redis://127.0.0.1:1/0: "
+    expected = "is unknown: can't reach Redis at redis://127.0.0.1:1/0: "
     for timeout in (0, 0.1, 1.5):
         with pytest.raises(exc.TimeoutError, match=expected) as caught:
             await client.wait_for_result("a", timeout)

@@ -112,7 +112,7 @@ def test_names() -> None:
         (" \t", "name must not be empty: it tells the worker which handler to run"),
         (None, "name must be a string, not NoneType"),
         (["send_email"], "name must be a string, not list"),
-        ("ab\ud800", "name holds a lone surrogate at position 2, which Go can't read back"),
+        ("ab\ud800", "name contains a lone surrogate at position 2, which Go can't read"),
     ],
 )
 def test_bad_names(value: Any, expected: str) -> None:
@@ -229,7 +229,7 @@ def test_due_times() -> None:
         ),
         (
             timedelta.max,
-            "scheduled_for lies beyond the year 9999: 999999999 days, 23:59:59.999999 from now",
+            "scheduled_for must be before the year 10000: 999999999 days, 23:59:59.999999 from now",
         ),
         (
             datetime(2025, 1, 15),
@@ -244,11 +244,11 @@ def test_due_times() -> None:
         ("2025-01-15T10:30:00Z", "scheduled_for must be an aware datetime or a timedelta, not str"),
         (
             datetime.min.replace(tzinfo=timezone(timedelta(hours=14))),
-            "scheduled_for lies outside the years 1 to 9999 in UTC",
+            "scheduled_for must be in the years 1 to 9999 in UTC",
         ),
         (
             datetime.max.replace(tzinfo=timezone(timedelta(hours=-14))),
-            "scheduled_for lies outside the years 1 to 9999 in UTC",
+            "scheduled_for must be in the years 1 to 9999 in UTC",
         ),
     ],
 )

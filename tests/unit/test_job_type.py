@@ -177,7 +177,7 @@ def test_results() -> None:
     assert RESIZE.load_result(completed({"width": 1, "height": 2})) == Size(1, 2)
     with pytest.raises(SerializationError, match="result has no field 'height', which Size needs"):
         RESIZE.load_result(completed({"width": 1}))
-    with pytest.raises(ValueError, match="without data"):
+    with pytest.raises(ValueError, match="its handler returned no data"):
         RESIZE.load_result(completed(has_data=False))
     silent = JobType("x", payload=int)
     assert silent.load_result(completed(has_data=False)) is None

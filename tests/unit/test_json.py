@@ -104,7 +104,7 @@ def circle() -> List[Any]:
         "pass str(value), which keeps every digit"),
         ([{SECRET}], "payload[0] is of type set, which JSON has no form for: "
         "pass sorted(value) or list(value)"),
-        ("ab\ud800", "payload holds a lone surrogate at position 2, not UTF-8"),
+        ("ab\ud800", "payload contains a lone surrogate at position 2, not UTF-8"),
         ({"a\udfff": 1}, "payload has a key with a lone surrogate, which Go can't read"),
         (circle(), "payload[1].again refers to itself"),
         pytest.param([10**5000], "payload[0] is a number of more than 4,000 digits", id="huge"),
@@ -213,9 +213,9 @@ def test_white_space_around_a_value_is_left_out(text: str) -> None:
     ("data", "expected"),
     [
         ("", "document is not JSON: expecting value at character 0"),
-        ("NaN", "document is not JSON: NaN is no JSON value"),
-        ("[Infinity]", "document is not JSON: Infinity is no JSON value"),
-        ('{"a":-Infinity}', "document is not JSON: -Infinity is no JSON value"),
+        ("NaN", "document is not JSON: NaN is not a JSON value"),
+        ("[Infinity]", "document is not JSON: Infinity is not a JSON value"),
+        ('{"a":-Infinity}', "document is not JSON: -Infinity is not a JSON value"),
         ("\ufeff{}", "document is not JSON: expecting value at character 0"),
         (b"\xef\xbb\xbf{}", "document is not JSON: expecting value at character 0"),
         ("{} {}", "document is not JSON: extra data at character 3"),

@@ -170,7 +170,7 @@ def test_default_converts(value: Any, text: str) -> None:
          "a client's json_default does that for every submit (json_default does not convert it)"),
         ({"a": {1: Item()}}, "payload.a has a key of type int; JSON keys are strings"),
         ([{float("nan")}], "payload[0][0] is not a finite number; JSON has no NaN or Infinity"),
-        ([Item("\ud800")], "payload[0].price holds a lone surrogate at position 0, not UTF-8"),
+        ([Item("\ud800")], "payload[0].price contains a lone surrogate at position 0, not UTF-8"),
     ],
 )  # fmt: skip
 def test_default_is_checked(value: Any, expected: str) -> None:

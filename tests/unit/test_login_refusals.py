@@ -89,9 +89,9 @@ async def test_password_missing(name: str) -> None:
     """Who gives no password to a server that wants one is told so, and how to give it."""
     async with _server(_SERVERS[name]) as port:
         assert str(await _refusal(port)) == (
-            f"Redis at redis://127.0.0.1:{port}/0 wants a password, and was given none: put it "
-            "into the URL, as in redis://:password@host, or with the name of an ACL user as in "
-            "redis://user:password@host"
+            f"Redis at redis://127.0.0.1:{port}/0 needs a password, but got none: put it "
+            "into the URL, as in redis://:password@host, or redis://user:password@host for an "
+            "ACL user"
         )
 
 
@@ -100,7 +100,7 @@ async def test_password_missing_for_a_sentinel(name: str) -> None:
     """The same holds for a sentinel."""
     async with _server(_SERVERS[name]) as port:
         client = AsyncClient.from_sentinel([("127.0.0.1", port)], "primary")
-        expected = "wants a password, and was given none: put it into the URL"
+        expected = "needs a password, but got none: put it into the URL"
         with pytest.raises(exc.AuthenticationError, match=expected) as caught:
             await client.connect()
         await client.close()

@@ -144,7 +144,7 @@ def test_a_span_is_counted_from_now() -> None:
         ),
         (
             {"scheduled_for": datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))},
-            "scheduled_for lies outside the years 1 to 9999 in UTC",
+            "scheduled_for must be in the years 1 to 9999 in UTC",
         ),
         (
             {"payload": {"a": b""}},
@@ -209,8 +209,8 @@ def test_the_short_way_writes_the_same_document(job: Job) -> None:
         ({"name": " "}, "name must not be empty: it tells the worker which handler to run"),
         ({"name": ["n"]}, "name must be a string, not list"),
         ({"description": {}}, "description must be a string, not dict"),
-        ({"description": "\udc00"}, "description holds a lone surrogate at position 0, which Go "
-                                    "can't read back"),
+        ({"description": "\udc00"}, "description contains a lone surrogate at position 0, which Go "
+                                    "can't read"),
         ({"payload": {1: 2}}, "payload has a key of type int; JSON keys are strings"),
     ],
 )  # fmt: skip
@@ -386,7 +386,7 @@ def test_lone_surrogates_are_read_as_go_reads_them() -> None:
         ({"attempts": True}, "attempts must be a whole number, not True"),
         ({"max_retries": 1.0}, "max_retries must be a whole number, not 1.0"),
         ({"payload": float("nan")}, "payload is not a finite number; JSON has no NaN or Infinity"),
-        ({"name": "\ud800"}, "document.name holds a lone surrogate at position 0, not UTF-8"),
+        ({"name": "\ud800"}, "document.name contains a lone surrogate at position 0, not UTF-8"),
         ({"created_at": datetime(2025, 1, 1)},
          "created_at must be an aware datetime, not the naive 2025-01-01T00:00:00: "
          "give it a time zone, such as datetime.now(timezone.utc)"),
@@ -603,8 +603,8 @@ def test_a_success_without_data() -> None:
     result = JobResult.from_hash("a", stored(status="completed"))
     assert (result.is_success, result.result, result.has_data) == (True, None, False)
     expected = (
-        "job a completed without data, as its handler returns none; "
-        "use .result, which is None then, or get_result(default=...)"
+        "job a completed, but its handler returned no data; "
+        "use .result, which is then None, or get_result(default=...)"
     )
     with pytest.raises(ValueError, match=message(expected)) as caught:
         result.get_result()
@@ -756,7 +756,7 @@ def test_the_fields_of_a_stored_result() -> None:
     [
         (
             JobResult("a", JobStatus.PENDING),
-            "status of a result is completed or failed, not pending",
+            "status of a result must be completed or failed, not pending",
         ),
         (
             JobResult("a", JobStatus.FAILED, duration_ms=-1),
@@ -764,7 +764,7 @@ def test_the_fields_of_a_stored_result() -> None:
         ),
         (
             JobResult("a", JobStatus.FAILED, error="\ud800"),
-            "error holds a lone surrogate at position 0, which Go can't read back",
+            "error contains a lone surrogate at position 0, which Go can't read",
         ),
         (
             JobResult("a", JobStatus.COMPLETED, [object()]),

@@ -79,7 +79,7 @@ def test_nobody_asked(data: bytes) -> None:
     """What arrives while nothing is expected costs the connection."""
     ends = Ends()
     ends.feed(data)
-    assert ends.lost == ["it has a reply that nobody asked for"]
+    assert ends.lost == ["it has an unexpected reply"]
 
 
 def test_not_redis() -> None:
@@ -87,7 +87,7 @@ def test_not_redis() -> None:
     ends = Ends()
     ends.protocol.expect(1, ends.got.append)
     ends.feed(b"HTTP/1.1 400 a-secret\r\n")
-    assert ends.lost == ["it does not speak the protocol of Redis (ProtocolError)"]
+    assert ends.lost == ["it does not speak the Redis protocol (ProtocolError)"]
     ends.feed(b"+OK\r\n")
     assert ends.got == []
 
@@ -213,7 +213,7 @@ async def test_a_cancelled_read_leaves_nothing(redis_server: RedisServer) -> Non
         reading = asyncio.ensure_future(link.read_replies(1))
         await asyncio.sleep(0)
         reading.cancel()
-        assert str(await lost) == "it has a reply that nobody asked for"
+        assert str(await lost) == "it has an unexpected reply"
         assert reading.cancelled()
 
 

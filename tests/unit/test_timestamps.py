@@ -187,7 +187,7 @@ def test_a_zone_without_an_offset_counts_as_naive() -> None:
 )
 def test_moments_outside_the_calendar_are_refused(moment: datetime) -> None:
     """A moment that leaves the years 1 to 9999 in UTC is refused."""
-    with pytest.raises(ValueError, match="^due lies outside the years 1 to 9999 in UTC$"):
+    with pytest.raises(ValueError, match="^due must be in the years 1 to 9999 in UTC$"):
         format_timestamp(moment, "due")
 
 

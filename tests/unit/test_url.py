@@ -83,7 +83,7 @@ USER = (
     "for a password alone, redis://user:@... for a user without one"
 )
 QUOTED = "begins with a quotation mark"
-UNFILLED = "which is no host name (an unfilled placeholder?)"
+UNFILLED = "which is not a host name (an unfilled placeholder?)"
 TIMES = "time-outs are arguments of the client: connect_timeout, submit_timeout, read_timeout"
 VARIABLE = "must be the URL alone, without a variable's name and '='"
 UNKNOWN = (
@@ -172,19 +172,20 @@ REFUSED = {
         "is the URL of a Redis Cluster, which is not supported: use a single primary (redis://) "
         "or Sentinel (from_sentinel)",
     # Hosts.
-    "redis://cache..example": "has a host that is no host name",
+    "redis://cache..example": "has a host that is not a host name",
     "redis://:s3cr3t@cache..example:6379/0":
-        "has the host 'cache..example', which is no host name",
-    f"redis://:pw@{'a' * 64}.example": f"has the host '{'a' * 64}.example', which is no host name",
-    "redis://:pw@.example": "has the host '.example', which is no host name",
-    "redis://:pw@a$b": "has the host 'a$b', which is no host name",
-    "redis://:pw@a<b": "has the host 'a<b', which is no host name",
-    "redis://:pw@a%2Fb": "has the host 'a/b', which is no host name",
-    "redis://:pw@a%b": "has the host 'a%b', which is no host name",
-    "redis://:pw@a%00b": "has the host 'a\\x00b', which is no host name",
-    "redis://:pw@a\u200bb": "has the host 'a\\u200bb', which is no host name",
-    "redis://:pw@a\xa0b": "has the host 'a\\xa0b', which is no host name",
-    "redis://s3cr3t$word:1": "has a host that is no host name",
+        "has the host 'cache..example', which is not a host name",
+    f"redis://:pw@{'a' * 64}.example":
+        f"has the host '{'a' * 64}.example', which is not a host name",
+    "redis://:pw@.example": "has the host '.example', which is not a host name",
+    "redis://:pw@a$b": "has the host 'a$b', which is not a host name",
+    "redis://:pw@a<b": "has the host 'a<b', which is not a host name",
+    "redis://:pw@a%2Fb": "has the host 'a/b', which is not a host name",
+    "redis://:pw@a%b": "has the host 'a%b', which is not a host name",
+    "redis://:pw@a%00b": "has the host 'a\\x00b', which is not a host name",
+    "redis://:pw@a\u200bb": "has the host 'a\\u200bb', which is not a host name",
+    "redis://:pw@a\xa0b": "has the host 'a\\xa0b', which is not a host name",
+    "redis://s3cr3t$word:1": "has a host that is not a host name",
     "redis://${REDIS_HOST}:6379/0": f"has the host '${{REDIS_HOST}}', {UNFILLED}",
     "redis://:pw@${REDIS_HOST}": f"has the host '${{REDIS_HOST}}', {UNFILLED}",
     "redis://$REDIS_HOST:6379": f"has the host '$REDIS_HOST', {UNFILLED}",
@@ -201,19 +202,20 @@ REFUSED = {
     "redis://::1": COLONS,
     "redis://:pw@a:b:c": f"{COLONS}, and {ENCODE}",
     # Ports and databases.
-    "redis://h:s3cr3t": "has a port that is no number",
-    "redis://user:s3cr3t": "has a port that is no number",
-    "redis://:pw@h:port": "has the port 'port', which is no number",
-    "redis://h:{port}": "has a port that is no number (an unfilled placeholder?)",
-    "redis://user:<s3cr3t>": "has a port that is no number (an unfilled placeholder?)",
-    "redis://:$S3CR3T": "has a port that is no number (an unfilled placeholder?)",
-    "redis://:pw@h:{port}": "has the port '{port}', which is no number (an unfilled placeholder?)",
+    "redis://h:s3cr3t": "has a port that is not a number",
+    "redis://user:s3cr3t": "has a port that is not a number",
+    "redis://:pw@h:port": "has the port 'port', which is not a number",
+    "redis://h:{port}": "has a port that is not a number (an unfilled placeholder?)",
+    "redis://user:<s3cr3t>": "has a port that is not a number (an unfilled placeholder?)",
+    "redis://:$S3CR3T": "has a port that is not a number (an unfilled placeholder?)",
+    "redis://:pw@h:{port}":
+        "has the port '{port}', which is not a number (an unfilled placeholder?)",
     "redis://:pw@h:${PORT}/0":
-        "has the port '${PORT}', which is no number (an unfilled placeholder?)",
+        "has the port '${PORT}', which is not a number (an unfilled placeholder?)",
     "redis://h:0": PORT,
     "redis://h:65536": PORT,
-    "redis://h:-1": "has a port that is no number",
-    "redis://h:\u0661": "has a port that is no number",
+    "redis://h:-1": "has a port that is not a number",
+    "redis://h:\u0661": "has a port that is not a number",
     "redis://h/one": DATABASE,
     "redis://h/-1": DATABASE,
     "redis://h/0/1": DATABASE,
@@ -380,9 +382,9 @@ WRONG_SENTINELS: List[Tuple[Any, str]] = [
     ([("h", 0)], "sentinels[0] must have a port from 1 to 65535"),
     ([("h", "port")], "sentinels[0] must have a port from 1 to 65535"),
     ([("h", True)], "sentinels[0] must have a port from 1 to 65535"),
-    ([("a,b", 1)], "sentinels[0] has the host 'a,b', which is no host name"),
+    ([("a,b", 1)], "sentinels[0] has the host 'a,b', which is not a host name"),
     ([("${HOST}", 1)], f"sentinels[0] has the host '${{HOST}}', {UNFILLED}"),
-    ([("u:secret@h", 1)], "sentinels[0] has a host that is no host name"),
+    ([("u:secret@h", 1)], "sentinels[0] has a host that is not a host name"),
 ]  # fmt: skip
 
 

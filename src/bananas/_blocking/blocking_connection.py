@@ -183,7 +183,7 @@ class Line(Connection[SocketOpening]):
                     reply = reader.gets()
             except Exception as error:
                 name = type(error).__name__
-                raise LinkLost(f"it does not speak the protocol of Redis ({name})") from None
+                raise LinkLost(f"it does not speak the Redis protocol ({name})") from None
             self._limit_waits(line, _left(until, silence))
 
     def _limit_waits(self, line: socket.socket, limit: float) -> None:

@@ -346,7 +346,7 @@ class LinePool:
         commands += [*outcomes.undo, (b"ECHO", _MARKER), (b"HELLO", 2)]
         *replies, echo, hello = self._exchange(use, commands)
         if not _is_in_order(echo, hello):
-            raise LinkLost("it has a reply that nobody asked for")
+            raise LinkLost("it has an unexpected reply")
         if outcomes.undo and any(map(is_passing, replies)):
             raise LinkLost("what was refused could not be undone yet")
 

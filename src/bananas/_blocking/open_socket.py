@@ -82,7 +82,7 @@ class SocketOpening(Opening):
 
     def _connect_to_any(self, addresses: Sequence[Address]) -> socket.socket:
         """Connect to the first address that answers; each has a head start on the next."""
-        left, failures = list(addresses), [OSError("the name has no address")]
+        left, failures = list(addresses), [OSError("the host name has no address")]
         with selectors.DefaultSelector() as pending:
             try:
                 while left or pending.get_map():

@@ -72,7 +72,7 @@ def answer_to(
         show_errors: Whether the answer has the text that the worker recorded of a failure.
     """
     if isinstance(error, exc.OutcomeUnknownError):
-        detail = "queued once or not at all, which its location will tell"
+        detail = "the job was queued once or not at all; its location shows which"
         return _waiting(error, None, detail=detail)
     if isinstance(error, exc.TimeoutError) and error.job_ids and not _has_ended(error):
         return _waiting(error, error.whereabouts)
@@ -146,7 +146,7 @@ def _problem(error: exc.BananasError) -> _Problem:
     if isinstance(error, exc.ServerError):
         return problem._replace(may_retry=error.code in _PASSING)
     if isinstance(error, exc.ConnectionError) and error.sent:
-        detail = "the queue can't be reached; what was asked for may have been done"
+        detail = "the queue can't be reached; the request may have been carried out"
         return _Problem(503, "outcome-unknown", detail)
     if isinstance(error, exc.ConnectionError) and error.permanent:
         return problem._replace(may_retry=False)
@@ -173,7 +173,7 @@ _PROBLEMS: Tuple[Tuple[type, _Problem], ...] = (
     ),
     (exc.JobCancelledError, _Problem(409, "job-cancelled", "the job was cancelled")),
     (exc.JobFailedError, _Problem(502, "job-failed", "the job failed")),
-    (exc.JobExistsError, _Problem(409, "job-exists", "there is a job with this id")),
+    (exc.JobExistsError, _Problem(409, "job-exists", "a job with this id exists already")),
     (
         exc.JobRejectedError,
         _Problem(503, "job-rejected", "the queue refused the job; nothing is queued"),
@@ -181,7 +181,7 @@ _PROBLEMS: Tuple[Tuple[type, _Problem], ...] = (
     (exc.ServerError, _Problem(503, "refused", "the queue refused the request")),
     (
         exc.SerializationError,
-        _Problem(502, "unreadable", "what is stored of the job can't be read"),
+        _Problem(502, "unreadable", "the stored data of the job can't be read"),
     ),
     (
         exc.ConnectionError,

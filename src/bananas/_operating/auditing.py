@@ -43,7 +43,7 @@ class Audit:
     Args:
         deployment: What is audited.
         places: Where an id may stand.
-        observe: Seconds between the two looks; 0 looks once.
+        observe: Seconds between the two checks; 0 looks once.
         taken_for: Seconds after which a taken job is reported.
         pause: Waits between the looks.
         progress: Called with what is being done, in words.
@@ -188,7 +188,7 @@ class Audit:
             tally.finding(
                 "expired dead letter" if place.kind == "dead" else "no document",
                 counted(tally.count, "id", "ids") + f" without a document in {place.words}",
-                "submit the jobs again if they still matter: name and payload are gone",
+                "submit the jobs again if you need them; their names and payloads are gone",
                 where=place.name,
                 repair="remove the ids",
             )
@@ -197,12 +197,12 @@ class Audit:
         ]
         if self._suspects:
             tally = Tally(list(self._suspects))
-            ended = ("job has not ended, and stands", "jobs have not ended, and stand")
+            ended = ("job has not ended, and is", "jobs have not ended, and are")
             found.append(
                 tally.finding(
                     "no place",
-                    counted(tally.count, *ended) + " in no place, out of reach of workers",
-                    "find out what took them away; then have them repaired, or submit them again",
+                    counted(tally.count, *ended) + " in no list that a worker reads",
+                    "find out what removed them; then repair them, or submit them again",
                     repair="queue the jobs again, or schedule those that have a time",
                     is_offer=True,
                 )
@@ -213,8 +213,8 @@ class Audit:
                     "result without job",
                     counted(self._orphans.count, "result", "results")
                     + f" without a document, {self._lasting} of which never expire",
-                    "nothing need be done: results that expire go by themselves",
-                    repair="let those that never expire expire" if self._lasting else "",
+                    "nothing to do: Redis deletes results that expire",
+                    repair="give those that never expire a time to live" if self._lasting else "",
                 )
             )
         return [*found, *self._taken.findings()]

@@ -122,8 +122,8 @@ class _Attempt:
             job = document.job
             if job is None:
                 raise exc.SerializationError(
-                    f"can't {self._task.words}: its document can't be read, by a worker neither, "
-                    "which makes a dead letter of it",
+                    f"can't {self._task.words}: its document can't be read; the worker that takes "
+                    "it makes it a dead letter",
                     job_id=self._job_id,
                 )
             if document.is_cancelled and self._task.done == "cancelled":
@@ -135,7 +135,7 @@ class _Attempt:
             if outcome is not None:
                 return outcome
         raise exc.TimeoutError(
-            f"can't {self._task.words}: its document changes all the time; nothing was done",
+            f"can't {self._task.words}: its document kept changing; nothing was done, try again",
             job_id=self._job_id,
         )
 

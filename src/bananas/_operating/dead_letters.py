@@ -80,17 +80,17 @@ class LetterFilter:
             try:
                 before = datetime.fromtimestamp(utcnow().timestamp() - seconds, utcnow().tzinfo)
             except (OverflowError, ValueError, OSError):
-                raise ValueError("older_than reaches back too far") from None
+                raise ValueError("older_than is too long") from None
         if error is not None and not isinstance(error, re.Pattern):
             check_text(error, "error")
         if not isinstance(routing_key, NotGiven):
             check_routing_key(routing_key)
         made = cls(None if name is None else check_text(name, "name"), error, before, routing_key)
         if all and not made.is_open:
-            raise ValueError("say all=True, or which dead letters, but not both")
+            raise ValueError("pass all=True or filters, not both")
         if all is False and made.is_open:
             raise ValueError(
-                "say which dead letters: name, error, older_than or routing_key, or all=True"
+                "choose the dead letters: pass name, error, older_than or routing_key, or all=True"
             )
         return made
 

@@ -46,7 +46,7 @@ def diagnose(
     job, standing = facts.job, facts.standing
     failure = facts.result.error if facts.result is not None and facts.result.is_failed else ""
     due = None if facts.score is None else from_unix_time(facts.score)
-    refused = tuple(f"Redis refuses some of what was asked: {one}" for one in facts.refusals)
+    refused = tuple(f"Redis refuses a command: {one}" for one in facts.refusals)
     if facts.result_problem:
         refused += (f"its stored result can't be read: {facts.result_problem}",)
     return Explanation(
@@ -77,7 +77,7 @@ def _find(facts: Facts, earlier: Optional[Facts], observed: float) -> _Finding:
         place = JobPlace.DEAD if facts.is_dead else JobPlace.FAILED
         return _Finding(
             place, "unreadable",
-            "a worker found its document missing or unreadable, and left this note of it: "
+            "a worker found its document missing or unreadable, and left this message: "
             f"{job.error or 'no reason'}",
             f"{_AGAIN}; its name and payload are gone",
             missing=("document",),
@@ -109,14 +109,13 @@ def _without_document(facts: Facts) -> _Finding:
         return _Finding(
             JobPlace.QUEUED, "no document",
             f"its id is queued in {facts.standing.words}, but its document {_GONE}",
-            f"{_AGAIN}; the worker that takes this id makes a dead letter of it",
+            f"{_AGAIN}; the worker that takes this id makes it a dead letter",
             missing=missing,
         )  # fmt: skip
     if facts.score is not None:
         return _Finding(
             JobPlace.SCHEDULED, "no document",
-            f"its id is scheduled, but its document {_GONE}: the scheduler leaves the id there for "
-            "ever",
+            f"its id is scheduled, but its document {_GONE}: the scheduler will never queue it",
             f"{_AGAIN}; bananas doctor --repair, or client.repair(), removes such ids",
             missing=missing,
         )  # fmt: skip
@@ -137,8 +136,8 @@ def _without_document(facts: Facts) -> _Finding:
         )  # fmt: skip
     return _Finding(
         JobPlace.MISSING, "missing",
-        "nothing is stored under this id: the job has expired, or it never existed; nothing in "
-        "Redis tells the two apart",
+        "nothing is stored under this id: the job expired, or it never existed; the queue can't "
+        "know which",
         "check the id, the database and key_prefix; documents expire 24 h after a success and 7 "
         "days after a final failure",
         missing=("document", "place", "result"),
@@ -146,20 +145,20 @@ def _without_document(facts: Facts) -> _Finding:
 
 
 def _unreadable(facts: Facts) -> _Finding:
-    where = "it stands nowhere"
+    where = "it is in no list"
     if facts.is_taken:
         where = "a worker has taken it"
     elif facts.standing is not None:
         where = f"it is queued in {facts.standing.words}"
     elif facts.score is not None:
-        where = "it is scheduled; the scheduler leaves it there for ever"
+        where = "it is scheduled, but the scheduler will never queue it"
     elif facts.is_dead:
         where = "it is a dead letter"
     return _Finding(
         JobPlace.UNREADABLE, "unreadable",
-        f"its document can't be read, by Go workers either: {facts.problem}",
-        f"correct what writes such documents, then {_AGAIN}; a worker that takes this one makes a "
-        "dead letter of it without running it",
+        f"its document can't be read, not even by a Go worker: {facts.problem}",
+        f"correct the program that writes such documents, then {_AGAIN}; a worker that takes this "
+        "one makes it a dead letter without running it",
         known=(where,),
     )  # fmt: skip
 
@@ -173,14 +172,14 @@ def _failed(facts: Facts, job: Job) -> _Finding:
             JobPlace.CANCELLED,
             "cancelled",
             "it was cancelled",
-            f"{_AGAIN} if it is to run after all",
+            f"{_AGAIN} if it should run",
         )
     place = JobPlace.DEAD if facts.is_dead else JobPlace.FAILED
     if job.error.startswith(_NO_HANDLER):
         return _no_handler(place, job)
     return _Finding(
         place, "failed",
-        f'it has failed for good, after {job.attempts} of {job.max_retries} attempts: "'
+        f'it failed for good after {job.attempts} of {job.max_retries} attempts: "'
         f'{_first_line(job.error)}"',
         "fix the cause, then requeue the job (bananas requeue, client.requeue()), or submit it "
         "again",
@@ -197,7 +196,7 @@ def _no_handler(place: JobPlace, job: Job) -> _Finding:
 
 
 def _taken(facts: Facts, job: Job, earlier: Optional[Facts], observed: float) -> _Finding:
-    why = ": the worker that took it has dropped it, and it stays taken for ever"
+    why = ": the worker that took it dropped it, and it stays taken"
     odd = _unknown_priority(JobPlace.TAKEN, facts, why)
     if odd is not None:
         return odd
@@ -206,8 +205,8 @@ def _taken(facts: Facts, job: Job, earlier: Optional[Facts], observed: float) ->
         known = (f"a worker has taken it at least {observed:g} s ago",)
     return _Finding(
         JobPlace.TAKEN, "taken",
-        "it runs, or its worker was killed: nothing in Redis tells the two apart",
-        "look at the logs of the workers; if its worker was killed, recover its jobs: bananas "
+        "it runs, or its worker was killed; the queue can't know which",
+        "read the logs of the workers; if its worker was killed, recover its jobs: bananas "
         "recover, or client.recover()",
         is_guess=True,
         known=known,
@@ -227,7 +226,7 @@ def _queued(
         f"it is queued in {standing.words}, {others if ahead else 'next to be taken'}",
         *_failures(job),
     )
-    why = ": the worker that takes it drops it, and it stays taken for ever"
+    why = ": the worker that takes it drops it, and it stays taken"
     odd = _unknown_priority(place, facts, why)
     if odd is not None:
         return odd._replace(known=known)
@@ -272,8 +271,8 @@ def _failures(job: Job) -> Tuple[str, ...]:
 def _routing_hint(standing: Standing, job: Job) -> str:
     if standing.route is None and job.routing_key not in (None, "", "default"):
         return (
-            f"; its document names the route {job.routing_key!r}, but it stands in a flat list: no "
-            "worker of that route finds it there, unless the server has no routing"
+            f"; its document names the route {job.routing_key!r}, but it is in a flat list: "
+            "workers of that route do not find it, unless they ignore routes"
         )
     if standing.route == "default":
         return "; newer servers read the flat lists, not those of the route 'default'"
@@ -287,7 +286,7 @@ def _scheduled(
 ) -> _Finding:
     place = JobPlace.RETRYING if job.attempts else JobPlace.SCHEDULED
     moment = from_unix_time(score)
-    when = f"at {format_timestamp(moment)}" if moment else f"at {score:g}, which is no time"
+    when = f"at {format_timestamp(moment)}" if moment else f"at {score:g} , which is not a time"
     known: Tuple[str, ...] = (f"it is due {when}", *_failures(job))
     late = facts.now - score
     if late <= _OVERDUE:
@@ -315,14 +314,14 @@ def _overdue(
     if looks:
         return _Finding(
             place, "overdue",
-            "a scheduler runs, but leaves this job: it is that of another deployment, or far "
-            "behind",
+            "a scheduler runs, but does not queue this job: it belongs to another deployment, or "
+            "is far behind",
             "check the scheduler's log, its key_prefix and its database",
             is_guess=True,
-            known=(*known, f"due jobs were asked for {looks} times in {observed:g} s"),
+            known=(*known, f"a scheduler asked for due jobs {looks} times in {observed:g} s"),
         )  # fmt: skip
     if looks == 0:
-        known += (f"nobody has asked for due jobs in {observed:g} s",)
+        known += (f"no scheduler asked for due jobs in {observed:g} s",)
     return _Finding(
         place, "overdue",
         "no scheduler is running",
@@ -342,20 +341,20 @@ def _without_place(facts: Facts, job: Job) -> _Finding:
     if facts.is_dead:
         return _Finding(
             JobPlace.DEAD, "failed", "it is a dead letter, but its document does not say so",
-            "it may have been moved at this moment: look again", is_guess=True,
+            "it may be moving: check again", is_guess=True,
         )  # fmt: skip
     place = JobPlace.RETRYING if job.attempts else JobPlace.QUEUED
     if job.status is JobStatus.SCHEDULED and not job.attempts:
         place = JobPlace.SCHEDULED
-    why = ", and its id stands in none of their lists: no worker looks into others"
+    why = ", and its id is in none of their lists: workers read no others"
     odd = _unknown_priority(place, facts, why)
     if odd is not None:
         return odd._replace(is_guess=True, missing=("place",))
     return _Finding(
         place, "no place",
-        "its document is there, but its id stands in no list that was looked at, and is neither "
-        "scheduled nor taken: it was lost, or was moving at this moment",
-        f"look again in a few seconds; if it is still so, {_AGAIN}, or have it queued again by "
+        "its document exists, but its id is in no list that was checked, and is neither scheduled "
+        "nor taken: it was lost, or it was just moving",
+        f"check again in a few seconds; if nothing changes, {_AGAIN}, or queue it again with "
         "bananas doctor --repair, or client.repair()",
         is_guess=True,
         missing=("place",),
@@ -367,7 +366,7 @@ def _unknown_priority(place: JobPlace, facts: Facts, why: str) -> Optional[_Find
     odd = odd_priority(facts.text or b"{}")
     if not odd:
         return None
-    cause = f"its priority {odd!r} is none of high, normal and low{why}"
+    cause = f"its priority {odd!r} is not high, normal or low{why}"
     return _Finding(place, "unknown priority", cause, f"{_AGAIN}, with one of these priorities")
 
 

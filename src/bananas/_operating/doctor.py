@@ -81,7 +81,7 @@ class Doctor:
     ) -> RepairCounts:
         """Carry out what a report plans."""
         if not isinstance(report, AuditReport):
-            raise ValueError(f"report must be what doctor() returned, not {kind_of(report)}")
+            raise ValueError(f"report must be the report of doctor(), not {kind_of(report)}")
         known = {finding.kind for finding in report.findings if finding.repair}
         wanted: Set[str] = {finding.kind for finding in report.plan}
         if kinds is not None:
@@ -90,7 +90,7 @@ class Doctor:
             check_iterable(kinds, "kinds", "kinds of findings")
             wanted = set(kinds)
             for kind in sorted(wanted - known, key=str):
-                raise ValueError(f"the report has nothing of the kind {shown(kind)} to repair")
+                raise ValueError(f"the report has no finding of the kind {shown(kind)} to repair")
         mending = Mending(
             self._deployment,
             await self._places([]),

@@ -104,7 +104,7 @@ def _facts(job_id: str, look: _Look, replies: Sequence[Reply]) -> Facts:
     wrong_type = isinstance(replies[1], ReplyError) and replies[1].code == "WRONGTYPE"
     job, problem = _read(text)
     if isinstance(replies[1], ReplyError):
-        problem = "it is no text" if wrong_type else f"Redis refuses to show it ({replies[1]})"
+        problem = "it is not a string" if wrong_type else f"Redis refuses to show it ({replies[1]})"
     standings = []
     for at, (route, priority, _) in enumerate(look.lists):
         place, length, head = clean[6 + 3 * at : 9 + 3 * at]

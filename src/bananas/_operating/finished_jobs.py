@@ -104,7 +104,7 @@ class FinishedJob:
                 if outcome is not None:
                     return outcome
         raise exc.TimeoutError(
-            f"can't {self._task}: its document changes all the time; nothing was done",
+            f"can't {self._task}: its document kept changing; nothing was done, try again",
             job_id=self._job_id,
         )
 
@@ -163,7 +163,7 @@ class FinishedJob:
         """Return the job of a dead letter that can be given another try."""
         if place is None:
             raise exc.JobNotFoundError(
-                f"can't {self._task}: it is no dead letter", job_id=self._job_id
+                f"can't {self._task}: it is not a dead letter", job_id=self._job_id
             )
         if old is None:
             raise exc.JobNotFoundError(

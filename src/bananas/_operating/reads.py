@@ -69,7 +69,7 @@ class OperatingReads:
             found = await discover_routes(self._deployment)
         except exc.ServerError as error:
             raise exc.ServerError(
-                f"{error}; name the routes, or leave discover out", code=error.code
+                f"{error}; pass the routes, without discover", code=error.code
             ) from error
         if now - self._discovered_at < _ROUTES_KEPT:
             found = sorted({*found, *self._discovered})
@@ -84,7 +84,7 @@ class OperatingReads:
         if 0 < seconds < _SHORTEST_OBSERVATION:
             raise ValueError(
                 f"observe must be 0, or {_SHORTEST_OBSERVATION:g} seconds or more, not "
-                f"{seconds:g}: an idle worker may need 5 s to come round"
+                f"{seconds:g}: an idle worker may need 5 s to take its next job"
             )
         return await explain(self._deployment, job_id, seconds)
 

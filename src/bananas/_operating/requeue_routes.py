@@ -38,7 +38,7 @@ class Routes:
         named = job.routing_key
         if named is not None and self._routing_key is None and self._routes is None:
             raise ValueError(
-                f"job {job.id} names the route {named!r}, and this client has none: say "
+                f"job {job.id} has the route {named!r}, but this client has none: pass "
                 "routes='document' if workers of that route run it, or routes='flat' if your "
                 "workers ignore routes"
             )

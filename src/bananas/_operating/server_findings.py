@@ -36,7 +36,7 @@ def server_findings(
             Finding(
                 "missing right",
                 f"the user of this connection may not use {', '.join(commands)}",
-                f"grant them, or use another user, to {task}",
+                f"grant them or use another user, to {task}",
                 len(commands),
             )
         )
@@ -68,9 +68,9 @@ def _lists(places: Sequence[Place], first: ServerLook, second: ServerLook) -> Li
         found.append(
             Finding(
                 "not drained",
-                f"nothing has left {place.words} between the two looks; "
+                f"no job left {place.words} between the two checks; "
                 + counted(after[1], "job waits there", "jobs wait there"),
-                "start workers for it; workers that are busy with long jobs, or with lists of "
+                "start workers for it; workers that are busy with long jobs or with lists of "
                 "higher priority, look the same",
                 after[1],
                 place.name,
@@ -91,7 +91,7 @@ def _scheduler(first: ServerLook, second: ServerLook) -> List[Finding]:
         return [
             Finding(
                 "no scheduler",
-                f"nobody has looked for due jobs between the two looks{more}",
+                f"no scheduler asked for due jobs between the two checks{more}",
                 "start the scheduler: without it no scheduled job runs, and no retry",
                 max(1, overdue.count),
                 examples=overdue.examples,
@@ -102,9 +102,9 @@ def _scheduler(first: ServerLook, second: ServerLook) -> List[Finding]:
         return [
             overdue.finding(
                 "no scheduler",
-                "overdue at both looks, and queued by nobody: "
+                "overdue at both checks, but not queued: "
                 + counted(overdue.count, "job or more", "jobs or more"),
-                "look whether the scheduler runs, and whether it keeps up",
+                "check whether the scheduler runs and keeps up",
                 is_guess=True,
             )
         ]

@@ -19,8 +19,8 @@ from .tally import Tally, counted
 __all__ = ["TakenAge"]
 
 _ADVICE = (
-    "look whether their workers live; if not, recover them: bananas recover --idle-for TIME, where "
-    "TIME is longer than any job runs"
+    "check whether their workers run; if not, recover the jobs: bananas recover --idle-for TIME, "
+    "where TIME is longer than any job runs"
 )
 
 
@@ -77,13 +77,13 @@ class TakenAge:
         found: List[Finding] = []
         if self._noted.count:
             message = counted(self._noted.count, "job has", "jobs have") + (
-                f" stood among the taken ones, unchanged, for {span} or more"
+                f" been among the taken jobs, unchanged, for {span} or more"
             )
             found.append(self._noted.finding("taken long", message, _ADVICE))
         if self._written.count:
             message = counted(self._written.count, "taken job was", "taken jobs were") + (
-                f" last written {span} ago or earlier: a job that runs or waited that long looks "
-                "like one whose worker was killed"
+                f" last written {span} ago or earlier: its worker was killed, or it runs or waited "
+                "for so long"
             )
             found.append(self._written.finding("taken long", message, _ADVICE, is_guess=True))
         return found

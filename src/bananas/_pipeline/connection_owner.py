@@ -131,7 +131,7 @@ class ConnectionOwner:
         self._received = 0
         try:
             if link is None or link.is_dirty:
-                raise LinkLost("it has a reply that nobody asked for, or was closed")
+                raise LinkLost("it has an unexpected reply, or was closed")
             link.send(commands)
             link.expect(len(commands), self._on_replies)
         except LinkLost as error:

@@ -115,7 +115,7 @@ class RoundTrip:
                 self.is_to_be_confirmed = True
                 return None
         is_sure = not self._is_marked or self._is_marker(echo)
-        return None if is_sure else "it has a reply that nobody asked for"
+        return None if is_sure else "it has an unexpected reply"
 
     def _is_marker(self, reply: Reply) -> bool:
         """Whether a reply is the one to the last marker.

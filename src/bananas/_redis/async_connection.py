@@ -58,7 +58,7 @@ class Link(Connection[StreamOpening]):
         if reader.at_eof() or self._writer.transport.is_closing():
             raise LinkLost("the connection was closed by the server")
         if has_unread(reader):
-            raise LinkLost("it has a reply that nobody asked for")
+            raise LinkLost("it has an unexpected reply")
         self._protocol = ReplyProtocol(self._lost)
         self._writer.transport.set_protocol(self._protocol)
 
@@ -107,7 +107,7 @@ class Link(Connection[StreamOpening]):
 
         def arrived(replies: List[Reply]) -> None:
             if future.done():  # cancelled this very moment
-                protocol.lose(LinkLost("it has a reply that nobody asked for"))
+                protocol.lose(LinkLost("it has an unexpected reply"))
             else:
                 future.set_result(replies)
 

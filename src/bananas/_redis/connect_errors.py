@@ -100,9 +100,9 @@ def login_refusal(opening: Opening, reply: ReplyError) -> exc.AuthenticationErro
     if endpoint.password is None and reply.code in ("", "NOAUTH"):
         host = "/path" if endpoint.scheme == "unix" else "host"
         text = (
-            "wants a password, and was given none: put it into the URL, as in "
-            f"{endpoint.scheme}://:password@{host}, or with the name of an ACL user as in "
-            f"{endpoint.scheme}://user:password@{host}"
+            "needs a password, but got none: put it into the URL, as in "
+            f"{endpoint.scheme}://:password@{host}, or {endpoint.scheme}://user:password@{host} "
+            "for an ACL user"
         )
     return exc.AuthenticationError(f"{where} {text}", permanent=True)
 
@@ -144,7 +144,7 @@ def _broken(opening: Opening, error: Exception) -> str:
         error = inner
     lost = isinstance(error, (LinkLost, ConnectionError, redis_errors.ConnectionError))
     if isinstance(error, redis_errors.InvalidResponse):
-        return "it answers, but not as Redis does"
+        return "it answers, but it is not Redis"
     if opening.step is Step.TALK and not opening.heard and lost:
         return _closed_early(opening)
     if "Connection closed by server" in str(error):

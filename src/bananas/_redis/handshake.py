@@ -37,7 +37,7 @@ class _Trapped(Exception):
     """The server lets us into a transaction and not out of it: the connection is of no use."""
 
     def __init__(self, reply: ReplyError) -> None:
-        super().__init__(f"knows no way out of MULTI: {reply}")
+        super().__init__(f"can't leave a MULTI: {reply}")
         self.reply = reply
 
 
@@ -91,8 +91,7 @@ class Handshake(ABC):
             (exists,) = await self._ask_ready(("EXISTS", *two_slots))
             if isinstance(exists, ReplyError):
                 raise Permanent(
-                    "is a Redis Cluster, which is not supported: the queue's keys live in many "
-                    "slots; use a single primary or Sentinel"
+                    "is a Redis Cluster, which is not supported; use a single primary or Sentinel"
                 )
         self.client_id = client_id if isinstance(client_id, int) else None
         self.run_id = _found(rb"^run_id:(\S+)", info)

@@ -77,7 +77,7 @@ async def _ask_sentinels(settings: Settings, kind: Type[Connection[Any]]) -> End
         except exc.AuthenticationError:
             raise
         except (exc.ConnectionError, LinkLost, TimeoutError) as error:
-            failures.append(str(error) or f"the sentinel at {sentinel} says nothing")
+            failures.append(str(error) or f"the sentinel at {sentinel} does not answer")
             continue
         finally:
             await link.aclose()

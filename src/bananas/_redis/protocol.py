@@ -170,10 +170,10 @@ class ReplyProtocol(asyncio.Protocol):
                 replies.append(reply)
                 reply = gets()
         except Exception as error:
-            self.lose(LinkLost(f"it does not speak the protocol of Redis ({type(error).__name__})"))
+            self.lose(LinkLost(f"it does not speak the Redis protocol ({type(error).__name__})"))
             return
         if self._receiver is None:
-            self.lose(LinkLost("it has a reply that nobody asked for"))
+            self.lose(LinkLost("it has an unexpected reply"))
             return
         if replies:
             self._hand_over()

@@ -237,17 +237,17 @@ def check_host(host: str, *, shown: bool) -> None:
     """
     template = placeholder(host)
     if template and (shown or template == host):
-        raise Refused(f"has the host {host[:80]!r}, which is no host name {UNFILLED}")
+        raise Refused(f"has the host {host[:80]!r}, which is not a host name {UNFILLED}")
     if not _is_host(host):
         what = f"the host {host[:80]!r}, which" if shown else "a host that"
-        raise Refused(f"has {what} is no host name")
+        raise Refused(f"has {what} is not a host name")
 
 
 def _port(port: str, shown: bool) -> int:
     if not re.fullmatch("[0-9]+", port):
         hint = f" {UNFILLED}" if placeholder(port) == port else ""
         what = f"the port {port[:60]!r}, which" if shown else "a port that"
-        raise Refused(f"has {what} is no number{hint}")
+        raise Refused(f"has {what} is not a number{hint}")
     if len(port) > 5 or not 0 < int(port) < 65536:
         raise Refused("must have a port from 1 to 65535")
     return int(port)

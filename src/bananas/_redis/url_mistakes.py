@@ -173,7 +173,7 @@ def _refuse_blank(url: str, place: int) -> None:
         raise Refused(f"must be the URL alone: it holds {what}, and a comment behind it")
     template = placeholder(url.rpartition("@")[2])
     if any(map(is_invisible, template)):
-        raise Refused(f"has the host {template!r}, which is no host name {UNFILLED}")
+        raise Refused(f"has the host {template!r}, which is not a host name {UNFILLED}")
     if "," in before.rpartition("@")[2]:
         raise Refused(MANY_HOSTS)
     raise Refused(f"must be the URL alone: it holds {what}")

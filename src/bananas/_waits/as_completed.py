@@ -173,7 +173,7 @@ class AsCompleted(WaitIterator):
         self, missing: Sequence[Wait], places: Dict[str, int], reason: str
     ) -> exc.TimeoutError:
         where = ", ".join(f"{count} {place}" for place, count in places.items())
-        text = where or f"where they are can't be found out: {reason}"
+        text = where or f"their places are unknown: {reason}"
         return exc.TimeoutError(
             f"{len(missing)} of {len(self._job_ids)} jobs have no final result "
             f"within {self._timeout:g} s: {text}",

@@ -173,7 +173,7 @@ class JobChanges(WaitIterator):
 
     def _too_late(self) -> exc.TimeoutError:
         place = None if self._seen is None else self._seen.place
-        text = "it is not known where it is" if place is None else f"it is {place}"
+        text = "its place is unknown" if place is None else f"it is {place}"
         return timed_out(self._job_id, self._timeout or 0.0, place, text)
 
 

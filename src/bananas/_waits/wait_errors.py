@@ -62,9 +62,8 @@ def result_gone(job_id: str) -> exc.ResultNotFoundError:
 def retry_unknown(job_id: str, reply: ReplyError) -> exc.ServerError:
     """Return the error of a wait that can't tell a final failure from one to be retried."""
     text = (
-        f"an attempt of job {job_id} has failed, and whether it will be retried is not "
-        f"known: Redis refuses to show its document ({reply}); "
-        "wait_for_retries=False returns the failure"
+        f"an attempt of job {job_id} failed, but the client can't know whether a retry follows: "
+        f"Redis refuses to show its document ({reply}); grant GET, or pass wait_for_retries=False"
     )
     return exc.ServerError(text, job_id=job_id, code=reply.code)
 
@@ -75,13 +74,13 @@ def describe(location: Location, known: Known, now: datetime) -> str:
     job, place = document.job, location.place
     if place is JobPlace.TAKEN:
         return (
-            f"a worker has taken it{_attempt(job)}: it runs, or was lost with its worker, "
-            "and the queue can't tell which"
+            f"a worker has taken it{_attempt(job)}: it runs, or its worker was killed; the queue "
+            "can't know which"
         )
     if document.refusal is not None:
         return f"Redis refuses to show its document: {document.refusal}"
     if place is JobPlace.UNREADABLE:
-        return "its document can't be read; a worker will dead-letter it"
+        return "its document can't be read; a worker will make it a dead letter"
     if job is None:
         return f"there is no such job: {_NOWHERE}"
     if place is JobPlace.SCHEDULED:
@@ -95,7 +94,7 @@ def describe(location: Location, known: Known, now: datetime) -> str:
             return f"{text}{_attempt(job)}, queued again"
         return text
     if place is not JobPlace.QUEUED:
-        return f"it has {job.status}, and its result is not to be had"
+        return f"it has {job.status}, and its result is gone"
     route = "" if job.routing_key is None else f" of route {job.routing_key}"
     taken = ", or a worker has taken it" if known.is_taken is None else "; no worker has taken it"
     return f"it is queued with priority {job.priority}{route}{taken}"
@@ -103,7 +102,7 @@ def describe(location: Location, known: Known, now: datetime) -> str:
 
 def _due(due: Optional[datetime], now: datetime) -> str:
     if due is None:
-        return "due at a time that is not known"
+        return "due at an unknown time"
     late = now - due
     if late <= _OVERDUE:
         return f"due at {format_timestamp(due)}"

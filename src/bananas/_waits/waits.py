@@ -191,7 +191,7 @@ class Waits:
         job_id = wait.job_id
         (known,), reason = await self.last_looks([job_id], timeout, looked=wait.looked)
         if known is None:
-            text = f"where the job is can't be found out: {reason}"
+            text = f"its place is unknown: {reason}"
             raise wait_errors.timed_out(job_id, timeout, None, text)
         result = final_result(job_id, known, any_attempt=wait.any_attempt)
         if result is not None:

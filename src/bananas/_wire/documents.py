@@ -29,7 +29,7 @@ class Fields:
 
     def __init__(self, data: Mapping[str, Any], what: str) -> None:
         if not isinstance(data, Mapping):
-            raise exc.SerializationError(f"{what} is no object but a {type(data).__name__}")
+            raise exc.SerializationError(f"{what} is not an object but a {type(data).__name__}")
         if not data.keys() <= JOB_FIELDS:
             named = {folded(key): value for key, value in data.items() if isinstance(key, str)}
             data = {name: value for name, value in named.items() if name in JOB_FIELDS}

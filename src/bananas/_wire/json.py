@@ -257,7 +257,7 @@ class _NotJSON(ValueError):
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise _NotJSON(f"{name} is no JSON value")
+    raise _NotJSON(f"{name} is not a JSON value")
 
 
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)

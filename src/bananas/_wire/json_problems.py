@@ -119,7 +119,7 @@ def _problem(item: Any, open_containers: Set[int]) -> Optional[str]:
         return f"is of type {type_name(item)}, which JSON has no form for: {_remedy(item)}"
     if issubclass(kind, str):
         at = _lone_surrogate(item)
-        return None if at is None else f"holds a lone surrogate at position {at}, not UTF-8"
+        return None if at is None else f"contains a lone surrogate at position {at}, not UTF-8"
     if issubclass(kind, float):
         finite = item - item == 0
         return None if finite else "is not a finite number; JSON has no NaN or Infinity"

@@ -117,4 +117,4 @@ def format_timestamp(moment: datetime, field: str = "timestamp") -> str:
     try:
         return (moment.replace(tzinfo=None) - offset).isoformat() + "Z"
     except OverflowError:
-        raise ValueError(f"{field} lies outside the years 1 to 9999 in UTC") from None
+        raise ValueError(f"{field} must be in the years 1 to 9999 in UTC") from None

@@ -40,7 +40,7 @@ _OPTIONS = {
     "taken_for": "--taken-for",
     "timeout": "--timeout",
 }
-_ARGUMENT = re.compile(rf"\A(?:{'|'.join(_OPTIONS)})(?= (?:holds|lies|must|reaches) )")
+_ARGUMENT = re.compile(rf"\A(?:{'|'.join(_OPTIONS)})(?= (?:contains|is too|must) )")
 
 
 @dataclass(frozen=True)

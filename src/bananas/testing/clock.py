@@ -85,7 +85,7 @@ class ManualClock:
         """
         delta = span if isinstance(span, timedelta) else timedelta(seconds=span)
         if delta < timedelta(0):
-            raise ValueError(f"span must be 0 or more, not {span!s}: a clock goes forwards")
+            raise ValueError(f"span must be 0 or more, not {span!s}: a clock only moves forward")
         with self._lock:
             return self._move_to(self._now + delta)
 

@@ -62,7 +62,7 @@ def said(found: Known, now: datetime = DUE) -> Tuple[JobPlace, str]:
         (RETRIED, (JobPlace.RETRYING, 'retrying after "boom" (attempt 2 of 3), queued again')),
         (
             replace(QUEUED, status=JobStatus.COMPLETED),
-            (JobPlace.COMPLETED, "it has completed, and its result is not to be had"),
+            (JobPlace.COMPLETED, "it has completed, and its result is gone"),
         ),
         (
             None,
@@ -109,8 +109,8 @@ def test_taken_by_a_worker(job: Job, attempt: str) -> None:
     """A job that a worker has taken may run or be lost, and nothing else is claimed."""
     assert said(known(job, is_taken=True)) == (
         JobPlace.TAKEN,
-        f"a worker has taken it{attempt}: it runs, or was lost with its worker, "
-        "and the queue can't tell which",
+        f"a worker has taken it{attempt}: it runs, or its worker was killed; "
+        "the queue can't know which",
     )
 
 
@@ -155,7 +155,7 @@ def test_unreadable_document() -> None:
     """A document that can't be read is told from one that is not there, and from a refusal."""
     unreadable = Known(Document(is_there=True), is_taken=True)
     assert said(unreadable) == (
-        JobPlace.UNREADABLE, "its document can't be read; a worker will dead-letter it",
+        JobPlace.UNREADABLE, "its document can't be read; a worker will make it a dead letter",
     )  # fmt: skip
     refused = Document(is_there=True, refusal=ReplyError("NOPERM", "no"))
     text = "Redis refuses to show its document: NOPERM no"
