@@ -32,7 +32,6 @@ from ._http import (
 )
 from ._types import Seconds
 from .client import AsyncClient
-from .location import JobPlace
 from .models import JobResult
 
 __all__ = [
@@ -166,7 +165,7 @@ def accepted(request: web.Request, job_id: str, *, job_route: Optional[str] = No
         job_route: The name of the route that reads one job, with ``{job_id}`` in its path. None
             uses the one of ``error_middleware``.
     """
-    return _response(request, waiting_answer(job_id, JobPlace.QUEUED), job_route)
+    return _response(request, waiting_answer(job_id), job_route)
 
 
 def _response(

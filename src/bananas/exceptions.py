@@ -150,9 +150,11 @@ class TimeoutError(BananasError, builtins.TimeoutError):
     Attributes:
         whereabouts: Where the job is, or where all of several jobs are. None if this is not known,
             if several jobs are in different places, or if the call was not a wait.
+        not_done: True if a call that changes one job gave up, and changed nothing.
     """
 
     whereabouts: Optional[JobPlace] = None
+    not_done: bool = False
 
 
 class ServerError(BananasError):

@@ -13,6 +13,8 @@ import pytest
 
 from bananas import AsyncClient, JobCancelledError, JobPlace, JobSpec, JobStatus
 from bananas import exceptions as exc
+from bananas._http import answer_to
+from bananas._operating import cancelling, finished_jobs
 from bananas.operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
 from bananas.testing import SchedulerEmulator, WorkerEmulator
 from tests.behaviour.broker import Broker
@@ -42,6 +44,23 @@ async def test_a_cancelled_job_does_not_run(real_broker: Broker, connect: Connec
     assert (await client.locate(job_id)).place is JobPlace.CANCELLED
     assert await client.cancel(job_id) is CancelOutcome.CANCELLED
     assert real_broker.command("LLEN", D) == 0
+
+
+@pytest.mark.parametrize("call", ["cancel", "delete"])
+async def test_a_document_that_never_holds_still(
+    call: str, real_broker: Broker, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call that gives up says that it did nothing; a web application answers to come back."""
+    monkeypatch.setattr(cancelling, "_LIMIT", 0.0)
+    monkeypatch.setattr(finished_jobs, "_TRIES", 0)
+    client = await connect(real_broker.url)
+    job_id = await client.submit_job("work", 1)
+    with pytest.raises(exc.TimeoutError, match="changes all the time; nothing was done") as caught:
+        await getattr(client, call)(job_id)
+    assert (caught.value.job_id, caught.value.not_done) == (job_id, True)
+    answer = answer_to(caught.value)
+    assert (answer.status, answer.headers) == (503, {"Retry-After": "5"})
+    assert (answer.body["error"], answer.body["job_id"]) == ("busy", job_id)
 
 
 async def test_whoever_waits_is_told_at_once(real_broker: Broker, connect: Connect) -> None:

@@ -331,7 +331,7 @@ def test_one_client_serves_threads_and_loops(broker: Broker) -> None:
         assert broker.queued("route:eu:queue:normal") == [routed]
 
 
-def test_a_client_is_made_without_redis() -> None:
+def test_a_client_is_made_without_redis(site: object) -> None:
     """Commands that need no queue need no Redis; the first call says what is wrong."""
     with override_settings(BANANAS=NOBODY):
         client = get_client()

@@ -28,6 +28,7 @@ ANSWERS: Dict[str, Any] = {
     "a wait for no job": (over(JobPlace.MISSING), 404, False),
     "cancelled in the end": (over(JobPlace.CANCELLED), 504, False),
     "a slow read": (exc.TimeoutError("m"), 503, True),
+    "a cancel that gives up": (exc.TimeoutError("m", job_id="j", not_done=True), 503, True),
     "no such job": (exc.JobNotFoundError("m", job_id="j"), 404, False),
     "result gone": (exc.ResultNotFoundError("m", job_id="j"), 410, False),
     "failed": (exc.JobFailedError("m", job_id="j", error="geheim"), 502, False),
@@ -61,6 +62,7 @@ def test_answers(name: str) -> None:
     kind = "application/json" if status == 202 else "application/problem+json"
     assert answer.media_type == kind
     assert answer.location_of == ("j" if status == 202 else None)
+    assert answer.body.get("place") == (str(JobPlace.TAKEN) if "wait that is" in name else None)
 
 
 def test_several_jobs() -> None:

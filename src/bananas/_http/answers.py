@@ -74,7 +74,7 @@ def answer_to(
     if isinstance(error, exc.OutcomeUnknownError):
         detail = "the job was queued once or not at all; its location shows which"
         return _waiting(error, None, detail=detail)
-    if isinstance(error, exc.TimeoutError) and error.job_ids and not _has_ended(error):
+    if isinstance(error, exc.TimeoutError) and error.job_ids and _goes_on(error):
         return _waiting(error, error.whereabouts)
     problem = _problem(error)
     body: Dict[str, Any] = {
@@ -92,9 +92,11 @@ def answer_to(
     return Answer(problem.status, body, headers)
 
 
-def waiting_answer(job_id: Optional[str], place: Optional[JobPlace]) -> Answer:
-    """Return the answer about a job that has not ended: 202, with its place if that is known."""
-    body = {"job_id": job_id, "place": None if place is None else str(place)}
+def waiting_answer(job_id: Optional[str], place: Optional[JobPlace] = None) -> Answer:
+    """Return the answer about a job that may not have ended: 202, with its place if it is known."""
+    body = {"job_id": job_id}
+    if place is not None:
+        body["place"] = str(place)
     return Answer(202, body, {}, job_id)
 
 
@@ -121,9 +123,9 @@ def _waiting(error: exc.BananasError, place: Optional[JobPlace], **members: str)
     return answer._replace(body={**answer.body, **_ids(error), **members})
 
 
-def _has_ended(error: exc.TimeoutError) -> bool:
-    """Whether the job will not end any more: it is missing, or was cancelled."""
-    return error.whereabouts in (JobPlace.MISSING, JobPlace.CANCELLED)
+def _goes_on(error: exc.TimeoutError) -> bool:
+    """Whether a wait is over for a job that may still end, since it is there and not cancelled."""
+    return not error.not_done and error.whereabouts not in (JobPlace.MISSING, JobPlace.CANCELLED)
 
 
 def _ids(error: exc.BananasError) -> Dict[str, Any]:
@@ -152,6 +154,8 @@ def _problem(error: exc.BananasError) -> _Problem:
         return problem._replace(may_retry=False)
     if isinstance(error, exc.ClientClosedError) and error.job_ids:
         return problem._replace(may_retry=False)  # it may be queued: the id is the way to find out
+    if isinstance(error, exc.TimeoutError) and error.not_done:
+        return _Problem(503, "busy", "the job changes all the time; nothing was done", True)
     if isinstance(error, exc.TimeoutError) and error.whereabouts is JobPlace.MISSING:
         return _NOT_FOUND
     if isinstance(error, exc.TimeoutError) and error.whereabouts is JobPlace.CANCELLED:

@@ -137,6 +137,7 @@ class _Attempt:
         raise exc.TimeoutError(
             f"can't {self._task.words}: its document kept changing; nothing was done, try again",
             job_id=self._job_id,
+            not_done=True,
         )
 
     async def _read(self) -> Optional[bytes]:

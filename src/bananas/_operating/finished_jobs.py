@@ -106,6 +106,7 @@ class FinishedJob:
         raise exc.TimeoutError(
             f"can't {self._task}: its document kept changing; nothing was done, try again",
             job_id=self._job_id,
+            not_done=True,
         )
 
     async def _try_to_delete(self, held: HeldConnection) -> Optional[str]:

@@ -11,7 +11,6 @@ from starlette.websockets import WebSocket
 
 from .. import exceptions as exc
 from .._http import Answer, answer_to, log_answer, waiting_answer
-from ..location import JobPlace
 
 __all__ = ["accepted", "install_error_handlers"]
 
@@ -61,7 +60,7 @@ def accepted(request: Request, job_id: str, *, job_route: Optional[str] = None) 
         job_route: The name of the route that reads one job, with the path parameter ``job_id``.
             None uses the one of ``install_error_handlers``.
     """
-    return _response(request, waiting_answer(job_id, JobPlace.QUEUED), job_route)
+    return _response(request, waiting_answer(job_id), job_route)
 
 
 def _response(
