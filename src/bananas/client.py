@@ -129,7 +129,7 @@ class AsyncClient(InProcess):
             reply is lost.
         read_timeout: Limit in seconds for a read, or for storing or deleting a result.
         ping_interval: After this many seconds without data the listener sends a ping. It reconnects
-            before twice this time has passed in silence.
+            after at most twice this time.
         safety_interval: Seconds between reads of a result whose notification may be lost. It is
             longer if thousands wait, because the client reads at most 400 jobs a second.
         json_default: A function like the ``default`` of ``json.dumps``. It gets each value that
@@ -230,7 +230,7 @@ class AsyncClient(InProcess):
                 if a reply is lost.
             read_timeout: Limit in seconds for a read, or for storing or deleting a result.
             ping_interval: After this many seconds without data the listener sends a ping. It
-                reconnects before twice this time has passed in silence.
+                reconnects after at most twice this time.
             safety_interval: Seconds between reads of a result whose notification may be lost. It is
                 longer if thousands wait, because the client reads at most 400 jobs a second.
             json_default: A function like the ``default`` of ``json.dumps``. It gets each value that
@@ -347,7 +347,7 @@ class AsyncClient(InProcess):
     # -- life ------------------------------------------------------------------------------------
 
     async def connect(self) -> None:
-        """Connect with one attempt, or more attempts while the server is busy or loading.
+        """Connect to Redis. It tries once, or more often while the server is busy or loading.
 
         Examples:
             ```python
@@ -955,7 +955,7 @@ class AsyncClient(InProcess):
         Args:
             job_id: The job. Any text is allowed, because Redis may contain unusual ids.
             observe: How long to watch whether jobs of this list are taken and whether a scheduler
-                works: 6 seconds or more, or a timedelta. 0 looks once.
+                works: 6 seconds or more, or a timedelta. 0 checks once.
 
         Returns:
             The explanation. Use ``str()`` for people and ``to_dict()`` for programs.
@@ -1097,9 +1097,10 @@ class AsyncClient(InProcess):
 
         A cancelled job does not run. Callers that wait for it get a failed result at once; its
         ``get_result()`` raises ``JobCancelledError``. A job that a worker has taken is not changed.
-        This needs the right to run scripts (EVAL). It is only true with one scheduler whose clock
-        differs from the server's by less than 5 s, if this scheduler does not pause for seconds
-        between its read and its write, and if no failover loses writes.
+
+        There are conditions. The user may run scripts (EVAL). There is one scheduler, and its clock
+        differs from the server's by less than 5 s. It does not pause for seconds between its read
+        and its write. No failover loses writes.
 
         Examples:
             ```python
@@ -1282,8 +1283,8 @@ class AsyncClient(InProcess):
         keys in short steps, and needs about 50 MB of memory for any number of jobs.
 
         Args:
-            observe: Time between two looks: 10 seconds or more, or a timedelta. 0 looks once. Then
-                it can't find jobs without a place, or problems of workers and the scheduler.
+            observe: Time between two checks: 10 seconds or more, or a timedelta. 0 checks once;
+                then it can't find jobs without a place, or problems of workers and the scheduler.
             taken_for: Report jobs that were taken longer ago: seconds, or a timedelta.
             routing_keys: More routes to check. Routes with jobs are found automatically.
             progress: Called with a text that says what is being done, in the thread of the event

@@ -111,27 +111,27 @@ class Bananas:
         with_result: bool = False,
         show_errors: bool = False,
     ) -> Response:
-        """Return a stream of server-sent events that tell what becomes of a job, until its end.
+        """Return the changes of a job as a stream of server-sent events, until it has ended.
 
-        For a view that blocks; the stream takes a thread of the server as long as it lasts. Each
-        event has as its name what ``watch`` says has changed (``queued``, ``taken``,
-        ``attempt-failed``, ``finished`` …), and as data the change as JSON. A browser that connects
-        again goes on where it was, and after the end it is told to stop (204). When the caller
-        goes, the watch ends with the next event or comment.
+        It is for blocking views. The stream uses a thread of the server until it ends. The name of
+        each event is the kind of a change from ``watch`` (``queued``, ``taken``,
+        ``attempt-failed``, ``finished`` …). Its data is the change as JSON. A browser that connects
+        again continues where it stopped; after the last event it gets a 204 and stops. When the
+        caller disconnects, the watch ends with the next event or comment.
 
         Args:
             job_id: The job.
-            timeout: Limit in seconds, or a timedelta, after which the stream ends with the event
-                ``timeout``; None is no limit.
-            keep_alive: Seconds of silence after which a comment is sent, for proxies, and to learn
-                that the caller has gone.
-            with_result: Whether the event ``finished`` has the result of a success; a number beyond
-                a double is null there.
-            show_errors: Whether events have what the worker recorded of failures.
+            timeout: Limit in seconds, or a timedelta. Then the stream ends with the event
+                ``timeout``. None is no limit.
+            keep_alive: After this many seconds of silence a comment is sent, so that proxies keep
+                the connection, and to find out whether the caller has disconnected.
+            with_result: True adds the result of a success to the event ``finished``. A number that
+                is too large for a double becomes null.
+            show_errors: True adds the worker's error text to events.
 
         Raises:
             JobNotFoundError: There is no such job.
-            BananasError: Whatever else ``watch`` raises, before the stream begins.
+            BananasError: All other errors of ``watch``, before the stream begins.
             RuntimeError: There is no current request, or its application has no client.
         """
         events = BlockingJobEvents(

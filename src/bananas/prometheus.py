@@ -107,7 +107,7 @@ def _of_stats(stats: ClientStats) -> Iterator[Metric]:
     yield _gauge("waits", "Jobs that are waited for.", stats.waits)
     yield _gauge("listening", "Whether the listener has a connection.", stats.listening)
     if stats.last_pong_age is not None:
-        text = "Seconds since the listener last heard of Redis."
+        text = "Seconds since the listener last received data from Redis."
         yield _gauge("last_pong_age_seconds", text, stats.last_pong_age)
     results = CounterMetricFamily(
         "bananas_results", "Waits that ended with a result, by what found it.", labels=["found_by"]

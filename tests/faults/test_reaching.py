@@ -145,8 +145,8 @@ GREETINGS: Dict[str, Tuple[bytes, str]] = {
     "http": (b"HTTP/1.1 400 Bad Request\r\nServer: a-secret\r\n\r\n", OTHER),
     "alert": (b"\x15\x03\x01\x00\x02\x02\x46", OTHER),
     "protected mode": (b"-DENIED Redis is running in protected mode a-secret\r\n", "DENIED: it is "
-                       "in protected mode, and takes connections from its own host only, until it "
-                       "has a password or protected-mode is off"),
+                       "in protected mode, and accepts only local connections: give it a "
+                       "password, or set protected-mode no"),
     "clients": (b"-ERR max number of clients reached\r\n",
                 "the server has reached its maximum number of clients"),
     "nothing": (b"", "the connection was closed by the server during the handshake: is it a TLS "

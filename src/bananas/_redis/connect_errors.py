@@ -131,8 +131,8 @@ def _heard(opening: Opening) -> Optional[str]:
         return "the server has reached its maximum number of clients"
     if reply.code == "DENIED":
         return (
-            "DENIED: it is in protected mode, and takes connections from its own host only, "
-            "until it has a password or protected-mode is off"
+            "DENIED: it is in protected mode, and accepts only local connections: give it a "
+            "password, or set protected-mode no"
         )
     return f"it refuses: {without_arguments(str(reply))}"
 

@@ -22,10 +22,10 @@ __all__ = ["forget_client", "get_async_client", "get_client", "load_settings"]
 
 
 def load_settings() -> ClientSettings:
-    """Return what the setting ``BANANAS`` says.
+    """Return the setting ``BANANAS``, checked.
 
     Raises:
-        ImproperlyConfigured: It is refused.
+        ImproperlyConfigured: It is not valid.
     """
     try:
         return ClientSettings(getattr(settings, "BANANAS", {}))

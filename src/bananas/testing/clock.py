@@ -21,15 +21,15 @@ class Clock(Protocol):
         """Return the current time, aware."""
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Return once ``now()`` has reached a moment; at once when it has already."""
+        """Return when ``now()`` reaches a moment, or at once if the moment is past."""
 
 
 class SystemClock:
-    """The time of this machine, or one that begins there and runs faster.
+    """The time of this machine, or a faster clock that begins at this time.
 
     Args:
-        speed: How many seconds pass in one second of this machine, from the first look on. With
-            100, a retry that is due after 2 s takes 20 ms.
+        speed: How many seconds pass in one second of this machine. With 100, a retry that is due
+            after 2 s takes 20 ms.
     """
 
     def __init__(self, speed: float = 1) -> None:
@@ -48,7 +48,7 @@ class SystemClock:
         return self._start + (now - self._start) * self._speed
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Return once ``now()`` has reached a moment; at once when it has already."""
+        """Return when ``now()`` reaches a moment, or at once if the moment is past."""
         left = (moment - self.now()).total_seconds() / self._speed
         await asyncio.sleep(max(0.0, left))
 
@@ -115,7 +115,7 @@ class ManualClock:
         return now
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Return once the test has moved the clock to a moment, or beyond it."""
+        """Return when the test has moved the clock to a moment, or past it."""
         event = asyncio.Event()
         sleeper = (moment, asyncio.get_running_loop(), event)
         with self._lock:

@@ -19,7 +19,7 @@ _POLL_INTERVAL = 0.05
 
 
 class EmbeddedBroker:
-    """fakeredis behind a real port; all that the queue needs works, except Lua scripts.
+    """fakeredis behind a real port. Everything that the queue needs works, except Lua scripts.
 
     It keeps its data in memory, has no password, and is reachable only from this machine. Use it as
     a context manager, or call ``start`` and ``stop``. You can start it again: it is then empty and

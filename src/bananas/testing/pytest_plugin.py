@@ -28,14 +28,14 @@ __all__ = [
 ]
 
 _URL_HELP = (
-    "run the tests that use bananas_queue on this Redis in place of the embedded broker; "
-    "the first process of xdist takes the database of the URL, each further one the next"
+    "run the tests that use bananas_queue on this Redis, not on the embedded broker; "
+    "with xdist, each process uses the next database"
 )
 _NOTHING_RAN = (
-    "no job has run: with background=False, jobs run in run_until_idle(), and a wait before it "
-    "finds nothing; code that waits needs background=True"
+    "no job has run: with background=False, jobs run only in run_until_idle(); call it before the "
+    "wait, or use background=True"
 )
-_MARKER = "bananas(**settings): what LocalQueue takes, for the bananas_queue of a test"
+_MARKER = "bananas(**settings): the arguments of LocalQueue for the bananas_queue of a test"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -73,8 +73,8 @@ class RealBroker:
         [marked] = await self._wire.call(("EXISTS", self._keys.of_tests))
         if not marked and await self._names():
             raise RuntimeError(
-                "the database of bananas_redis_url holds jobs that no test has left there: give "
-                "a Redis, or a database of it, for tests alone"
+                "the database of bananas_redis_url has jobs that are not from tests: use a Redis, "
+                "or one of its databases, only for tests"
             )
         await self._wire.call(("SET", self._keys.of_tests, "1"))
 

@@ -28,7 +28,7 @@ _AFTER_AN_ERROR = 0.5
 
 
 class SchedulerEmulator:
-    """Looks for due jobs, scheduled ones and retries, once a second of its clock.
+    """Queues the scheduled jobs and retries that are due, once in each second of its clock.
 
     To run it in the background, write ``async with scheduler``, or call ``start()`` and ``stop()``.
     With a ``ManualClock`` it looks again when the test has moved the clock by a second. To look

@@ -28,7 +28,7 @@ __all__ = [
 
 
 class ScriptedFailure(Exception):
-    """What ``fail()`` raises in place of a handler; it is not logged, since it is meant."""
+    """The error from ``fail()``. The test intends it, so it is not logged."""
 
 
 @dataclass

@@ -9,7 +9,7 @@ __all__ = ["UnknownJobError", "no_handler", "similar"]
 
 
 class UnknownJobError(AssertionError):
-    """In strict mode, a job was submitted or taken that has no handler."""
+    """In strict mode, a job without a handler was submitted or taken."""
 
 
 def no_handler(name: str, names: Collection[str]) -> str:
