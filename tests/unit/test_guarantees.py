@@ -11,12 +11,14 @@ import pytest
 
 TESTS = Path(__file__).resolve().parents[1]
 PAGE = TESTS.parent / "docs" / "explanation" / "guarantees.md"
+# A file of Markdown that is read on a git host too: there the tests are folded as on the site.
 _CARD = re.compile(
-    r'^### (?P<title>.+)\n\n!!! success ""\n\n'
-    r"(?P<promise>(?:    \S.*\n)+)\n"
-    r"(?P<limits>(?:    \S.*\n)+)\n"
-    r'    \?\?\? abstract "Tests \((?P<count>\d+)\)"\n\n'
-    r"(?P<tests>(?:        - `[\w/]+\.py::\w+`\n)+)",
+    r'^### (?P<title>.+)\n\n<div class="site-card" markdown>\n\n'
+    r"(?P<promise>(?:\S.*\n)+)\n"
+    r"(?P<limits>(?:\S.*\n)+)\n"
+    r"<details markdown>\n<summary>Tests \((?P<count>\d+)\)</summary>\n\n"
+    r"(?P<tests>(?:- `[\w/]+\.py::\w+`\n)+)\n"
+    r"</details>\n</div>\n",
     re.MULTILINE,
 )
 
