@@ -192,3 +192,11 @@ def test_the_go_handler_reads_what_the_service_submits() -> None:
     assert re.findall(r'json:"(\w+)"', go) == re.findall(r'"(\w+)":', spec[1])
     assert f'the job "{spec[0]}"' in go
     assert go.count("{") == go.count("}")
+
+
+def test_the_go_handler_imports_what_it_uses() -> None:
+    """A package that is not imported, or not used, is an error to Go."""
+    go = (SERVICE / "worker" / "report.go").read_text(encoding="utf-8")
+    (imports,) = re.findall(r"^import \((.*?)^\)", go, re.DOTALL | re.MULTILINE)
+    packages = {path.rpartition("/")[2] for path in re.findall(r'"([^"]+)"', imports)}
+    assert set(re.findall(r"\b([a-z]+)\.[A-Z]", go)) - {"j", "order"} == packages
