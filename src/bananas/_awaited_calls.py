@@ -34,7 +34,8 @@ from ._waits import AsCompleted, JobChanges, Waits
 from ._wire import Keys
 from .client import AsyncClient, ClientStats
 from .dead_letters import DeadLetters
-from .operating import JobEntry
+from .models import JobResult
+from .operating import JobChange, JobEntry
 from .queue import RedisQueue
 from .result_backend import RedisResultBackend
 from .sync import Client
@@ -220,17 +221,15 @@ class AwaitedClient(AsyncClient):
         """Iterate over results; see ``AsyncClient.as_completed``."""
         ids, limit = check_job_ids(job_ids), check_timeout(timeout)
         self._calls.refuse_closed()
-        steps = _Steps(
+        return _CompletedSteps(
             self._calls,
             lambda client: client.as_completed(ids, limit, wait_for_retries=wait_for_retries),
         )
-        return cast(AsCompleted, steps)
 
     def watch(self, job_id: str, timeout: Optional[Seconds] = None) -> JobChanges:
         """Iterate over the changes of a job; see ``AsyncClient.watch``."""
         checked, limit = check_job_id(job_id), check_timeout(timeout)
-        steps = _Steps(self._calls, lambda client: client.watch(checked, limit))
-        return cast(JobChanges, steps)
+        return _ChangeSteps(self._calls, lambda client: client.watch(checked, limit))
 
     def stats(self) -> ClientStats:
         """Return counters and states of the blocking client."""
@@ -292,6 +291,17 @@ class _Steps(InProcess, Generic[T]):
         traceback: Optional[TracebackType],
     ) -> None:
         await self.aclose()
+
+    def _left(self) -> List[Any]:
+        return []  # the waits are those of the inner iterator
+
+
+class _CompletedSteps(_Steps[JobResult[Any]], AsCompleted):
+    """The results of many jobs; of its second base it has the type alone."""
+
+
+class _ChangeSteps(_Steps[JobChange], JobChanges):
+    """The changes of a job; of its second base it has the type alone."""
 
 
 class _Pages(InProcess):

@@ -24,6 +24,7 @@ from bananas import (
     TimeoutError,
 )
 from bananas._awaited_calls import AwaitedClient
+from bananas.client import AsCompleted, JobChanges
 from bananas.dead_letters import DeadLetters
 from bananas.queue import RedisQueue
 from bananas.result_backend import RedisResultBackend
@@ -54,11 +55,13 @@ async def _first(steps: Any) -> Any:
 
 async def _watched(client: AsyncClient) -> str:
     async with client.watch("a", 5) as changes:
+        assert isinstance(changes, JobChanges)
         return [change.kind async for change in changes][-1]
 
 
 async def _completed(client: AsyncClient) -> List[str]:
     async with client.as_completed(iter(["a"]), 5) as results:
+        assert isinstance(results, AsCompleted)
         return [result.job_id async for result in results]
 
 

@@ -29,7 +29,9 @@ from bananas import (
     TimeoutError,
 )
 from bananas._awaited_calls import AwaitedClient
+from bananas.client import AsCompleted, JobChanges
 from bananas.opentelemetry import instrument, uninstrument
+from bananas.sync import BlockingJobChanges, CompletedResults
 from bananas.testing import LocalQueue
 from tests.behaviour.broker import Broker
 from tests.support import wait_until
@@ -369,6 +371,9 @@ async def test_iterators(kind: str, queue: LocalQueue, recorded: Recorded) -> No
         submits = {span.context.span_id for span in recorded.spans() if span.context}
         assert recorded.spans() == []
         unused = await run(client.as_completed, ids)
+        assert isinstance(unused, CompletedResults if kind == "blocking" else AsCompleted)
+        followed = await run(client.watch, ids[0])
+        assert isinstance(followed, BlockingJobChanges if kind == "blocking" else JobChanges)
         results = await _listed(run, await run(client.as_completed, iter(ids), timeout=30))
         assert {result.job_id for result in results} == set(ids)
         changes = await _listed(run, await run(client.watch, ids[0], timeout=30))

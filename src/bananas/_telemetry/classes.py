@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Dict, Tuple, TypeVar
 
+from .iteration import Iteration
 from .recording import Recorder
 
-__all__ = ["class_before", "view_of"]
+__all__ = ["class_before", "recorded_steps", "view_of"]
 
 Part = TypeVar("Part")
+Steps = TypeVar("Steps")
 
 #: What was made, by the traced class and the own one.
 _made: Dict[Tuple[type, type], type] = {}
@@ -31,3 +33,11 @@ def view_of(part: Part, traced: type, recorder: Recorder) -> Part:
     view._recorder = recorder
     found: Part = view
     return found
+
+
+def recorded_steps(steps: Steps, traced: type, record: Iteration) -> Steps:
+    """Have an iterator recorded from now on, and return it."""
+    made: Any = steps
+    made._record = record
+    made.__class__ = class_before(type(steps), traced)
+    return steps

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import CancelledError
-from types import TracebackType
-from typing import Any, Callable, Optional, Type, TypeVar
+from typing import Any, Callable, Optional
 
 from .. import exceptions as exc
-from .._in_process import InProcess
 from ..models import JobResult
 from .recording import Call
 
 __all__ = ["Iteration", "RecordedBlockingSteps", "RecordedSteps"]
-
-Steps = TypeVar("Steps", bound="RecordedSteps")
-BlockingSteps = TypeVar("BlockingSteps", bound="RecordedBlockingSteps")
 
 
 class Iteration:
@@ -66,25 +61,16 @@ class Iteration:
         self.end()  # left early and forgotten
 
 
-class RecordedSteps(InProcess):
-    """An async iterator that is recorded.
+class RecordedSteps:
+    """The class of an async iterator in front of its own."""
 
-    Args:
-        inner: The iterator.
-        record: Its record.
-    """
-
-    def __init__(self, inner: Any, record: Iteration) -> None:
-        self._inner = inner
-        self._record = record
-
-    def __aiter__(self: Steps) -> Steps:
-        return self
+    _record: Iteration
 
     async def __anext__(self) -> Any:
+        own: Any = super()
         self._record.begin()
         try:
-            item = await self._inner.__anext__()
+            item = await own.__anext__()
         except StopAsyncIteration:
             self._record.end()
             raise
@@ -96,42 +82,23 @@ class RecordedSteps(InProcess):
 
     async def aclose(self) -> None:
         """End it."""
+        own: Any = super()
         try:
-            await self._inner.aclose()
+            await own.aclose()
         finally:
             self._record.end()
 
-    async def __aenter__(self: Steps) -> Steps:
-        return self
 
-    async def __aexit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        await self.aclose()
+class RecordedBlockingSteps:
+    """The class of a blocking iterator in front of its own."""
 
-
-class RecordedBlockingSteps(InProcess):
-    """A blocking iterator that is recorded.
-
-    Args:
-        inner: The iterator.
-        record: Its record.
-    """
-
-    def __init__(self, inner: Any, record: Iteration) -> None:
-        self._inner = inner
-        self._record = record
-
-    def __iter__(self: BlockingSteps) -> BlockingSteps:
-        return self
+    _record: Iteration
 
     def __next__(self) -> Any:
+        own: Any = super()
         self._record.begin()
         try:
-            item = next(self._inner)
+            item = own.__next__()
         except StopIteration:
             self._record.end()
             raise
@@ -141,20 +108,9 @@ class RecordedBlockingSteps(InProcess):
         self._record.gave(item)
         return item
 
-    def close(self) -> None:
-        """End it."""
+    def _end(self) -> None:
+        own: Any = super()
         try:
-            self._inner.close()
+            own._end()
         finally:
             self._record.end()
-
-    def __enter__(self: BlockingSteps) -> BlockingSteps:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: Optional[Type[BaseException]],
-        exc_value: Optional[BaseException],
-        traceback: Optional[TracebackType],
-    ) -> None:
-        self.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, AsyncIterable, Iterable, List, Optional, Union, cast
+from typing import Any, AsyncIterable, Iterable, List, Optional, Union
 
 from .._argument_checks import check_job_ids
 from .._types import JSONValue, Seconds
@@ -16,7 +16,7 @@ from ..queue import RedisQueue
 from ..repairs import AuditReport, RecoveryCounts, RepairCounts
 from ..result_backend import RedisResultBackend
 from .carried_context import async_specs_with_context, options_of, specs_with_context
-from .classes import view_of
+from .classes import recorded_steps, view_of
 from .iteration import Iteration, RecordedSteps
 from .recording import Recorder
 from .traced_parts import TracedDeadLetters, TracedQueue, TracedResults
@@ -129,13 +129,13 @@ class TracedAsyncClient(AsyncClient):
         ids = check_job_ids(job_ids)
         results = super().as_completed(ids, *args, **options)
         record = Iteration(lambda: self._recorder.start_jobs("as_completed", ids))
-        return cast(AsCompleted, RecordedSteps(results, record))
+        return recorded_steps(results, RecordedSteps, record)
 
     def watch(self, job_id: str, *args: Any, **options: Any) -> JobChanges:
         """Follow a job, recorded from the first step to the end."""
         changes = super().watch(job_id, *args, **options)
         record = Iteration(lambda: self._recorder.start_job("watch", None, job_id))
-        return cast(JobChanges, RecordedSteps(changes, record))
+        return recorded_steps(changes, RecordedSteps, record)
 
     async def cancel(self, job_id: str, **options: Any) -> CancelOutcome:
         """Cancel a job, recorded."""

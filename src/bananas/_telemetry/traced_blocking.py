@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterable, List, Optional, cast
+from typing import Any, Iterable, List, Optional
 
 from .._argument_checks import check_job_ids
 from .._blocking_calls import BlockingJobChanges, CompletedResults
@@ -14,7 +14,7 @@ from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
 from ..repairs import AuditReport, RecoveryCounts, RepairCounts
 from ..sync import Client
 from .carried_context import options_of, specs_with_context
-from .classes import view_of
+from .classes import recorded_steps, view_of
 from .iteration import Iteration, RecordedBlockingSteps
 from .recording import Recorder
 from .traced_blocking_parts import (
@@ -124,13 +124,13 @@ class TracedClient(Client):
         ids = check_job_ids(job_ids)
         results = super().as_completed(ids, *args, **options)
         record = Iteration(lambda: self._recorder.start_jobs("as_completed", ids))
-        return cast(CompletedResults, RecordedBlockingSteps(results, record))
+        return recorded_steps(results, RecordedBlockingSteps, record)
 
     def watch(self, job_id: str, *args: Any, **options: Any) -> BlockingJobChanges:
         """Follow a job, recorded from the first step to the end."""
         changes = super().watch(job_id, *args, **options)
         record = Iteration(lambda: self._recorder.start_job("watch", None, job_id))
-        return cast(BlockingJobChanges, RecordedBlockingSteps(changes, record))
+        return recorded_steps(changes, RecordedBlockingSteps, record)
 
     def cancel(self, job_id: str, **options: Any) -> CancelOutcome:
         """Cancel a job, recorded."""
