@@ -31,8 +31,8 @@ _RUNNER = str(Path(__file__).with_name("blocks.py"))
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 # What a page shows right below a block is what the block prints.
 _SHOWN_OUTPUT = re.compile(
-    r"^```python\n(.*?)^```\n+(?:<!-- fmt: on -->\n+)?```text\n(.*?)^```$",
-    re.DOTALL | re.MULTILINE,
+    r"^```python\n((?:(?!```).*\n)+)```\n+(?:<!-- fmt: on -->\n+)?```text\n((?:(?!```).*\n)+)```$",
+    re.MULTILINE,
 )
 # In the README, a comment beside a print says it.
 _PRINTED = re.compile(r"^ *print\(.*\)  # (.*)$", re.MULTILINE)
@@ -88,6 +88,7 @@ def test_every_block_runs(real_broker: Broker, tmp_path: Path) -> None:
     trouble = [(written[path], found["stderr"]) for path, found in outcomes.items()]
     assert [(block, error) for block, error in trouble if error] == []
     printed = {block: _lines(outcomes[path]["stdout"]) for path, block in written.items()}
+    assert set(_OUTPUT) <= set(_RUN)  # each output belongs to one block
     shown = {block: _lines(output) for block, output in _OUTPUT.items() if block in printed}
     assert {block: printed[block] for block in shown} == shown
     commented = {block: _PRINTED.findall(block[1]) for block in printed if block[0] == "README.md"}
