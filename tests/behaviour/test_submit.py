@@ -268,13 +268,22 @@ def cyclic() -> Any:
 
 
 REFUSED_PAYLOADS: Dict[str, Any] = {
-    "NaN": (float("nan"), "payload is not a finite number; JSON has no NaN or Infinity"),
+    "NaN": (
+        float("nan"),
+        "payload is not a finite number; JSON has no NaN or Infinity: pass None or a string",
+    ),
     "infinity": (
         {"a": [0, float("-inf")]},
-        "payload.a[1] is not a finite number; JSON has no NaN or Infinity",
+        "payload.a[1] is not a finite number; JSON has no NaN or Infinity: pass None or a string",
     ),
-    "integer key": ({"a": {1: 2}}, "payload.a has a key of type int; JSON keys are strings"),
-    "null key": ({None: 2}, "payload has a key of type NoneType; JSON keys are strings"),
+    "integer key": (
+        {"a": {1: 2}},
+        "payload.a has a key of type int; JSON keys are strings: pass str(key)",
+    ),
+    "null key": (
+        {None: 2},
+        "payload has a key of type NoneType; JSON keys are strings: pass str(key)",
+    ),
     "surrogate": (
         ["ok", "a\ud800"],
         "payload[1] contains a lone surrogate at position 1, not UTF-8",

@@ -91,11 +91,14 @@ def circle() -> List[Any]:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (float("nan"), "payload is not a finite number; JSON has no NaN or Infinity"),
+        (float("nan"),
+         "payload is not a finite number; JSON has no NaN or Infinity: pass None or a string"),
         ({"a": [0, float("inf")]},
-         "payload.a[1] is not a finite number; JSON has no NaN or Infinity"),
-        ({"a": {1: SECRET}}, "payload.a has a key of type int; JSON keys are strings"),
-        ({None: SECRET}, "payload has a key of type NoneType; JSON keys are strings"),
+         "payload.a[1] is not a finite number; JSON has no NaN or Infinity: pass None or a string"),
+        ({"a": {1: SECRET}},
+         "payload.a has a key of type int; JSON keys are strings: pass str(key)"),
+        ({None: SECRET},
+         "payload has a key of type NoneType; JSON keys are strings: pass str(key)"),
         ([{"a b": b"s3cr3t"}], "payload[0]['a b'] is of type bytes, which JSON has no form for: "
         "pass value.decode(), or base64.b64encode(value).decode()"),
         ({"when": datetime(2025, 1, 1)},

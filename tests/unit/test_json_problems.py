@@ -168,8 +168,11 @@ def test_default_converts(value: Any, text: str) -> None:
         ({"a": [{"b c": object()}]},
          "payload.a[0]['b c'] is of type object, which JSON has no form for: convert it first; "
          "a client's json_default does that for every submit (json_default does not convert it)"),
-        ({"a": {1: Item()}}, "payload.a has a key of type int; JSON keys are strings"),
-        ([{float("nan")}], "payload[0][0] is not a finite number; JSON has no NaN or Infinity"),
+        ({"a": {1: Item()}},
+         "payload.a has a key of type int; JSON keys are strings: pass str(key)"),
+        ([{float("nan")}],
+         "payload[0][0] is not a finite number; JSON has no NaN or Infinity: "
+         "pass None or a string"),
         ([Item("\ud800")], "payload[0].price contains a lone surrogate at position 0, not UTF-8"),
     ],
 )  # fmt: skip

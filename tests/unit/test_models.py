@@ -211,7 +211,8 @@ def test_the_short_way_writes_the_same_document(job: Job) -> None:
         ({"description": {}}, "description must be a string, not dict"),
         ({"description": "\udc00"}, "description contains a lone surrogate at position 0, which Go "
                                     "can't read"),
-        ({"payload": {1: 2}}, "payload has a key of type int; JSON keys are strings"),
+        ({"payload": {1: 2}},
+         "payload has a key of type int; JSON keys are strings: pass str(key)"),
     ],
 )  # fmt: skip
 def test_the_short_way_names_bad_arguments_too(arguments: Dict[str, Any], expected: str) -> None:
@@ -385,7 +386,8 @@ def test_lone_surrogates_are_read_as_go_reads_them() -> None:
                               " 9223372036854775808"),
         ({"attempts": True}, "attempts must be a whole number, not True"),
         ({"max_retries": 1.0}, "max_retries must be a whole number, not 1.0"),
-        ({"payload": float("nan")}, "payload is not a finite number; JSON has no NaN or Infinity"),
+        ({"payload": float("nan")},
+         "payload is not a finite number; JSON has no NaN or Infinity: pass None or a string"),
         ({"name": "\ud800"}, "document.name contains a lone surrogate at position 0, not UTF-8"),
         ({"created_at": datetime(2025, 1, 1)},
          "created_at must be an aware datetime, not the naive 2025-01-01T00:00:00: "

@@ -93,7 +93,7 @@ def _children(path: str, item: Any) -> List[Tuple[str, Any]]:
     found: List[Tuple[str, Any]] = []
     for key, child in item.items():
         if not issubclass(type(key), str):
-            reason = f"has a key of type {type_name(key)}; JSON keys are strings"
+            reason = f"has a key of type {type_name(key)}; JSON keys are strings: pass str(key)"
             found.append((path, _BadKey(reason)))
         elif _lone_surrogate(key) is not None:
             found.append((path, _BadKey("has a key with a lone surrogate, which Go can't read")))
@@ -122,7 +122,11 @@ def _problem(item: Any, open_containers: Set[int]) -> Optional[str]:
         return None if at is None else f"contains a lone surrogate at position {at}, not UTF-8"
     if issubclass(kind, float):
         finite = item - item == 0
-        return None if finite else "is not a finite number; JSON has no NaN or Infinity"
+        return (
+            None
+            if finite
+            else "is not a finite number; JSON has no NaN or Infinity: pass None or a string"
+        )
     if issubclass(kind, int):
         return None if abs(item) < 10**4000 else "is a number of more than 4,000 digits"
     if issubclass(kind, _CONTAINERS):
