@@ -61,13 +61,14 @@ async def test_twice_the_same(client: Facade) -> None:
         await client.as_completed(["a", "b", "a"])
 
 
-async def test_errors(client: Facade, broker: Broker, worker: GoWorker) -> None:
+@pytest.mark.parametrize("limit", [timedelta(seconds=20), timedelta(0)], ids=["waits", "looks"])
+async def test_errors(client: Facade, broker: Broker, worker: GoWorker, limit: timedelta) -> None:
     """A job whose wait fails raises at its step, and iterating on gives the others."""
     job_id = await client.submit_job("work", 1)
     worker.complete(job_id)
     broker.command("HSET", "bananas:result:bad", "status", "odd")
     worker.store_success("good", "7")
-    results = await client.as_completed(["bad", job_id, "good"], timedelta(seconds=20))
+    results = await client.as_completed(["bad", job_id, "good"], limit)
     outcomes = set()
     for _ in range(3):
         try:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bananas import AsyncClient, Client, JobPlace, TimeoutError
+from bananas import AsyncClient, Client, JobPlace, SerializationError, TimeoutError
 from tests.behaviour.broker import Broker
 from tests.behaviour.go_worker import GoWorker
 from tests.support import wait_until
@@ -56,6 +56,17 @@ async def test_ends(async_client: AsyncClient, worker: GoWorker) -> None:
     ]  # fmt: skip
     assert [one[0].location.place for one in found[:2]] == [JobPlace.COMPLETED, JobPlace.DEAD]
     assert found[0][0].result is None
+    assert async_client.stats().waits == 0
+
+
+async def test_result_that_can_not_be_read(async_client: AsyncClient, broker: Broker) -> None:
+    """The step that finds it raises, and the watch has ended."""
+    broker.command("HSET", "bananas:result:bad", "status", "odd")
+    changes = async_client.watch("bad", LIMIT)
+    with pytest.raises(SerializationError, match="^stored result of job bad has no status"):
+        await changes.__anext__()
+    with pytest.raises(StopAsyncIteration):
+        await changes.__anext__()
     assert async_client.stats().waits == 0
 
 
