@@ -35,6 +35,7 @@ class AutoPipeline:
         server: What is connected to, for messages.
 
     Attributes:
+        is_closed: Whether it was closed.
         loop: The loop that it has been used in, if it has.
         process: The process that it has been used in, if it has.
     """
@@ -60,7 +61,7 @@ class AutoPipeline:
         )
         self.loop: Optional[asyncio.AbstractEventLoop] = None
         self.process: Optional[OwnProcess] = None
-        self._is_closed = False
+        self.is_closed = False
         self._main: ConnectionOwner  # made with the first call, when its loop is known
         self._owners: List[ConnectionOwner] = []  # that one, and the one for large documents
 
@@ -170,7 +171,7 @@ class AutoPipeline:
 
     def refuse_closed(self) -> None:
         """Raise ``exceptions.ClientClosedError`` if the client was closed."""
-        if self._is_closed:
+        if self.is_closed:
             raise closed()
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
@@ -223,7 +224,7 @@ class AutoPipeline:
     # -- the second connection -------------------------------------------------------------------
 
     def _large(self) -> ConnectionOwner:
-        if self._owners[-1] is self._main and not self._is_closed:
+        if self._owners[-1] is self._main and not self.is_closed:
             self._owners.append(self._new_owner(self.running_loop(), most_requests=1))
         return self._owners[-1]
 
@@ -257,7 +258,7 @@ class AutoPipeline:
 
     def let_go(self) -> None:
         """Begin to close: nothing new is taken, and what is under way fails."""
-        self._is_closed = True
+        self.is_closed = True
         for owner in self._owners:
             owner.let_go()
 
@@ -268,7 +269,7 @@ class AutoPipeline:
 
     def abandon(self) -> None:
         """End all where the loop is closed, and nobody waits any more."""
-        self._is_closed = True
+        self.is_closed = True
         for owner in self._owners:
             owner.abandon()
 

@@ -49,9 +49,6 @@ class Pacing:
         self._first.pop(job_id, None)
         self._again.pop(job_id, None)
 
-    def __len__(self) -> int:
-        return len(self._grace.keys() | self._first.keys() | self._again.keys())
-
     def take_due(self, now: float) -> List[str]:
         """Return the jobs that are to be looked at in this round, each once."""
         due = [job_id for job_id, when in self._grace.items() if when <= now][:_LOOKS_PER_TICK]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from typing import Dict, List, Optional, Sequence, Tuple
+from collections import deque
+from typing import Deque, Dict, List, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
 from .._redis import Reply
@@ -16,7 +17,7 @@ from .wait_endings import Endings
 
 __all__ = ["StateMachine"]
 
-_RESULTS_PER_READ = 500
+_JOBS_PER_READ = 500
 _DEAD_LETTERS = 100
 
 
@@ -34,7 +35,7 @@ class StateMachine:
         self._effects = effects
         self._registry = Registry()
         self._pacing = Pacing(safety_interval)
-        self._results_due: Dict[AwaitedJob, None] = {}
+        self._results_due: Deque[AwaitedJob] = deque()
         self._is_reading_results = False
         self._is_awake = False
         self._latest_dead_letter: Optional[str] = None
@@ -55,11 +56,11 @@ class StateMachine:
             self._pacing.add(wait.job_id, now)
             self._effects.subscribe(wait.job_id)
         elif job.is_confirmed:
-            self._want_results([job])
+            self._want([job], Look.RESULT)
 
     def hurried(self, job_ids: Sequence[str]) -> None:
         """Look at jobs at once: somebody waits for them only for a short while."""
-        self._want(job_ids, Look.DOCUMENT)
+        self._want(self._awaited(job_ids), Look.DOCUMENT)
 
     def left(self, wait: Wait) -> None:
         """Let a wait go whose caller has gone."""
@@ -83,7 +84,7 @@ class StateMachine:
             job.is_confirmed = True
             if job.state is State.SUBSCRIBING:
                 job.state = State.LISTENING
-        self._want_results(jobs)
+        self._want(jobs, Look.RESULT)
 
     def notified(self, job_ids: Sequence[str]) -> None:
         """Read results that may have been stored."""
@@ -92,7 +93,7 @@ class StateMachine:
             for wait in job.waits:
                 if wait.on_news is not None:
                     wait.on_news()
-        self._want_results(jobs)
+        self._want(jobs, Look.RESULT)
 
     def lost(self) -> None:
         """Note that what is published now may be missed."""
@@ -111,9 +112,7 @@ class StateMachine:
         self._effects.wake_at(now + TICK)
         if self._pacing.is_time_for_dead_letters():
             self._effects.read_dead_letters(_DEAD_LETTERS)
-        due = self._pacing.take_due(now)
-        if due:
-            self._want(due, Look.PERIODIC)
+        self._want(self._awaited(self._pacing.take_due(now)), Look.PERIODIC)
 
     # -- replies ---------------------------------------------------------------------------------
 
@@ -128,7 +127,7 @@ class StateMachine:
                 job.next_look = Look.DOCUMENT
             if self._looked(job):
                 undecided.append(job)
-        self._go_on(undecided)
+        self._look(undecided)
 
     def documents_read(
         self,
@@ -161,16 +160,16 @@ class StateMachine:
                 self.endings.conclude(job, document, stored, taken, now)
             if self._looked(job):
                 undecided.append(job)
+        self._look(undecided)
         if long:
             self._read_documents(long, whole=True)
-        self._go_on(undecided)
 
     def dead_letters_read(self, job_ids: Sequence[str]) -> None:
         """Look at the awaited ones among the latest dead letters, if there is a new one."""
         before = self._latest_dead_letter
         if job_ids and job_ids[0] != before:
             self._latest_dead_letter = job_ids[0]
-            self._want(job_ids, Look.PERIODIC)
+            self._want(self._awaited(job_ids), Look.PERIODIC)
 
     def read_failed(
         self, jobs: Sequence[AwaitedJob], error: BaseException, *, results: bool
@@ -188,7 +187,7 @@ class StateMachine:
             self.refused(error)
         for job in jobs:
             job.long_end = None  # it may have been about to be read whole
-        self._go_on([job for job in jobs if self._looked(job)])
+        self._look([job for job in jobs if self._looked(job)])
 
     # -- what to read ----------------------------------------------------------------------------
 
@@ -196,47 +195,42 @@ class StateMachine:
         found = map(self._registry.get, job_ids)
         return [job for job in found if job is not None]
 
-    def _want(self, job_ids: Sequence[str], look: Look) -> None:
-        """Read documents and results, or, where a look is under way, after that."""
-        free: List[AwaitedJob] = []
-        for job in self._awaited(job_ids):
-            if job.state is State.LOOKING:
-                job.next_look = look.joined_with(job.next_look)
-            else:
-                job.state = State.LOOKING
-                job.look = look
-                free.append(job)
-        for start in range(0, len(free), _RESULTS_PER_READ):
-            self._read_documents(free[start : start + _RESULTS_PER_READ], whole=False)
-
-    def _want_results(self, jobs: Sequence[AwaitedJob]) -> None:
-        """Read results at once, or, where a look is under way, after that."""
+    def _want(self, jobs: Sequence[AwaitedJob], look: Look) -> None:
+        """Look at jobs, some named twice; at those that are looked at, once more after that."""
+        free: Dict[AwaitedJob, None] = {}
         for job in jobs:
+            job.next_look = look.joined_with(job.next_look)
             if job.state is not State.LOOKING:
-                job.state = State.LOOKING
-                job.look = Look.RESULT
-                self._results_due[job] = None
-            elif job not in self._results_due:
-                job.next_look = Look.RESULT.joined_with(job.next_look)
+                free[job] = None
+        self._look(list(free))
+
+    def _look(self, jobs: Sequence[AwaitedJob]) -> None:
+        """Begin the next looks."""
+        for job in jobs:
+            job.state = State.LOOKING
+            job.look, job.next_look = job.next_look, None
+        # Before anything is read: a read that fails at once ends the looks that it is for.
+        documents = [job for job in jobs if job.look is not Look.RESULT]
+        self._results_due.extend(job for job in jobs if job.look is Look.RESULT)
+        for start in range(0, len(documents), _JOBS_PER_READ):
+            self._read_documents(documents[start : start + _JOBS_PER_READ], whole=False)
         self._read_results()
 
     def _read_results(self) -> None:
-        """Read the results that are due, in one batch at a time: those that come meanwhile join."""
-        if self._is_reading_results or not self._results_due:
+        """Read results that are due; the others after that, so that submits need not wait long."""
+        if self._is_reading_results:
             return
-        due = list(self._results_due)[:_RESULTS_PER_READ]
-        for job in due:
-            del self._results_due[job]
-        jobs = [job for job in due if job.state is not State.ENDED]
+        jobs: List[AwaitedJob] = []
+        while self._results_due and len(jobs) < _JOBS_PER_READ:
+            job = self._results_due.popleft()
+            if job.state is not State.ENDED:
+                jobs.append(job)
         if jobs:
             self._is_reading_results = True
             self._effects.read_results(jobs)
-        else:
-            self._read_results()
 
     def _read_documents(self, jobs: List[AwaitedJob], *, whole: bool) -> None:
         for job in jobs:
-            job.state = State.LOOKING
             for wait in job.waits:
                 wait.asked = True
         self._effects.read_documents(jobs, [job.mark is not None for job in jobs], whole=whole)
@@ -245,17 +239,8 @@ class StateMachine:
         """End a look; true if there has to be another one at once."""
         if job.state is State.ENDED:
             return False
-        job.look, job.next_look = job.next_look, None
+        job.look = None
         job.state = job.resting_state
         if job.state is State.GRACE:
             self._pacing.add_grace(job.job_id, job.since)
-        return job.look is not None
-
-    def _go_on(self, jobs: Sequence[AwaitedJob]) -> None:
-        """Begin the next looks."""
-        closely = [
-            job for job in jobs if job.look is not Look.RESULT and job.state is not State.ENDED
-        ]
-        if closely:
-            self._read_documents(closely, whole=False)
-        self._want_results([job for job in jobs if job.look is Look.RESULT])
+        return job.next_look is not None

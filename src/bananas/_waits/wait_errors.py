@@ -83,7 +83,7 @@ def describe(location: Location, known: Known, now: datetime) -> str:
         return "its document can't be read; a worker will make it a dead letter"
     if job is None:
         return f"there is no such job: {_NOWHERE}"
-    if place is JobPlace.SCHEDULED:
+    if place is JobPlace.SCHEDULED and location.due is not None:
         return f"it is scheduled, {_due(location.due, now)}"
     if place is JobPlace.RETRYING:
         reason = _first_line(location.last_error)
@@ -100,9 +100,7 @@ def describe(location: Location, known: Known, now: datetime) -> str:
     return f"it is queued with priority {job.priority}{route}{taken}"
 
 
-def _due(due: Optional[datetime], now: datetime) -> str:
-    if due is None:
-        return "due at an unknown time"
+def _due(due: datetime, now: datetime) -> str:
     late = now - due
     if late <= _OVERDUE:
         return f"due at {format_timestamp(due)}"

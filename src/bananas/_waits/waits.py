@@ -65,7 +65,6 @@ class Waits:
         self._machine = self._owner.machine
         self.listener = self._owner.listener
         self.endings = self._machine.endings
-        self._closed = False
         self.now: Callable[[], datetime] = utcnow
 
     def __len__(self) -> int:
@@ -108,8 +107,7 @@ class Waits:
 
     def register(self, job_id: str, *, any_attempt: bool, must_exist: bool = False) -> Wait:
         """Take a wait in; nothing that is stored from now on is missed."""
-        if self._closed:
-            raise exc.ClientClosedError("the client is closed; make a new one")
+        self._pipeline.refuse_closed()
         loop = self._pipeline.running_loop()
         wait = Wait(job_id, loop.create_future(), any_attempt=any_attempt, must_exist=must_exist)
         self._machine.registered(wait, loop.time())
@@ -130,7 +128,6 @@ class Waits:
 
     def let_go(self) -> None:
         """Begin to close: all waits end, and so does the listener."""
-        self._closed = True
         self._owner.let_go()
 
     async def close(self) -> None:
@@ -144,7 +141,6 @@ class Waits:
 
     def abandon(self) -> None:
         """End the listener, whose loop is closed."""
-        self._closed = True
         self.listener.abandon()
 
     # -- looking on behalf of a caller -----------------------------------------------------------
@@ -180,7 +176,7 @@ class Waits:
             found = list(await look_up(self._pipeline, self._keys, job_ids, timeout=limit))
         except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
             trouble = error  # not raised here: it would be the context of what is
-        if self._closed:
+        if self._pipeline.is_closed:
             raise exc.ClientClosedError("the client was closed during the wait", job_id=job_ids[0])
         if isinstance(trouble, exc.ConnectionError) and trouble.permanent:
             raise wait_errors.refused(trouble, job_ids[0])

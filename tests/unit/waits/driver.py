@@ -235,7 +235,8 @@ class Driver:
         awaited = {wait.job_id for wait in self.waits}
         jobs = {job.job_id: job for job in self.machine._registry}
         assert set(jobs) == awaited == set(self._wanted)
-        assert len(self.machine._pacing) == len(awaited)
+        pacing = self.machine._pacing
+        assert pacing._grace.keys() | pacing._first.keys() | pacing._again.keys() == awaited
         assert not awaited or self._wake_at is not None
         for job in jobs.values():
             assert job.state is not State.ENDED

@@ -200,13 +200,14 @@ def test_results_share_a_read(waits: Recorder) -> None:
 
 
 def test_many_results(waits: Recorder) -> None:
-    """A read is of 500 results at most."""
+    """A read is of 500 results at most, and the next one comes after it: others have their turn."""
     names = [f"{number}" for number in range(1200)]
     for name in names:
         waits.wait(name)
     waits.machine.confirmed(names)
     sizes = []
     while waits.reads:
+        assert len(waits.reads) == 1
         sizes.append(len(waits.reads[0][1]))
         waits.answer(*[None] * sizes[-1])
     assert sizes == [500, 500, 200]
@@ -517,3 +518,16 @@ def test_the_timer_ends_with_the_last_wait(waits: Recorder) -> None:
     assert waits.wake_at_time is None
     waits.wait()
     assert waits.wake_at_time is not None
+
+
+def test_read_that_fails_at_once(waits: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its look has ended then: nothing else is read for it."""
+    waits.listen()
+    waits.take()
+
+    def fail(jobs: Any) -> None:
+        waits.machine.read_failed(jobs, MemoryError(), results=True)
+
+    monkeypatch.setattr(waits, "read_results", fail)
+    waits.machine.notified(["a"])
+    assert (waits.take(), waits.state()) == ([], State.LISTENING)

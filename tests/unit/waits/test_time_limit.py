@@ -40,6 +40,10 @@ class SilentListener:
 class AbsentPipeline:
     """Stands for a connection that is not to be had: reads fail at once."""
 
+    is_closed = False
+
+    def refuse_closed(self) -> None: ...
+
     def running_loop(self) -> asyncio.AbstractEventLoop:
         return asyncio.get_running_loop()
 
