@@ -64,7 +64,6 @@ class LinePool:
         loop: What is out of the ordinary is for the loop.
         connect_timeout: How long a submit that was not sent waits for a connection, in seconds.
         submit_timeout: Limit of a submit, in seconds.
-        clock: Tells the time.
 
     Attributes:
         opened: How many lines were opened.
@@ -79,14 +78,13 @@ class LinePool:
         *,
         connect_timeout: float,
         submit_timeout: float,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._open_line = open_line
         self._loop = loop
         self._patience = min(connect_timeout, submit_timeout)
         self._submit_timeout = submit_timeout
         self._silence = _SILENCE * submit_timeout
-        self._clock = clock
+        self._clock: Callable[[], float] = time.monotonic
         self._free: Deque[Line] = deque()
         #: Lines that are open, and calls that open one. One that nobody refers to has left it.
         self._open = WeakMembers()

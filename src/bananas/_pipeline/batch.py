@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Deque, List, Optional, Sequence
 
 from .._redis import Command, Reply
-from .idempotent import Look
+from .idempotent import ExistenceCheck
 from .requests import Call, Request, Submit
 from .transaction import Entry, Outcomes, Transaction
 
@@ -24,25 +24,25 @@ class Batch:
         unwatch: Whether keys are watched that no transaction follows for.
         transactions: Submits; first those of jobs that were looked for, whose keys are watched.
         calls: Commands that may be sent again.
-        look: Looks for the jobs of idempotent submits, and watches them.
-        requests: How many requests it is for; those of a look count once more when they are queued.
+        check: Whether the jobs of idempotent submits exist; watches them.
+        requests: How many requests it is for; those of a check count again when they are queued.
         size: Bytes to be written, roughly.
         silence: For how many seconds the connection may be silent.
         outcomes: Of each transaction; None until the replies were judged.
-        found: What the look has found.
+        found: What the check has found.
         answers: The replies to each call.
         is_clean: Whether no transaction was refused, and none aborted.
         leaves_transaction: Whether the connection may still be inside a transaction.
     """
 
-    __slots__ = ("answers", "calls", "found", "is_clean", "leaves_transaction", "look", "outcomes",
+    __slots__ = ("answers", "calls", "check", "found", "is_clean", "leaves_transaction", "outcomes",
                  "requests", "silence", "size", "transactions", "unwatch")  # fmt: skip
 
     def __init__(self) -> None:
         self.unwatch = False
         self.transactions: List[Transaction] = []
         self.calls: Sequence[Call] = ()
-        self.look: Optional[Look] = None
+        self.check: Optional[ExistenceCheck] = None
         self.requests = 0
         self.size = 0
         self.silence = float("inf")
@@ -53,7 +53,7 @@ class Batch:
         self.leaves_transaction = False
 
     def __bool__(self) -> bool:
-        return bool(self.calls or self.transactions or self.look)
+        return bool(self.calls or self.transactions or self.check)
 
     # -- what goes in ----------------------------------------------------------------------------
 
@@ -98,9 +98,9 @@ class Batch:
         self.size += sum(len(entry.document) for entry in entries)
         self._count(entries)
 
-    def add_look(self, entries: Sequence[Entry]) -> None:
-        """Look for the jobs of idempotent submits."""
-        self.look = Look(entries)
+    def add_check(self, entries: Sequence[Entry]) -> None:
+        """Check whether the jobs of idempotent submits exist."""
+        self.check = ExistenceCheck(entries)
         self._count(entries)
 
     def _count(self, entries: Sequence[Entry]) -> None:
@@ -112,7 +112,7 @@ class Batch:
     @property
     def needs_marker(self) -> bool:
         """Whether its replies say nothing of what they answer; those of a transaction do."""
-        return bool(self.calls or self.look)
+        return bool(self.calls or self.check)
 
     @property
     def writes(self) -> bool:
@@ -126,8 +126,8 @@ class Batch:
             commands.extend(transaction.commands())
         for call in self.calls:
             commands.extend(call.commands)
-        if self.look is not None:
-            commands.extend(self.look.commands())
+        if self.check is not None:
+            commands.extend(self.check.commands())
         return commands
 
     # -- what came back --------------------------------------------------------------------------
@@ -156,11 +156,11 @@ class Batch:
             answers.append(replies[at:end])
             at = end
         self.answers = answers
-        if self.look is not None:
-            self.found = self.look.judge(replies[at:])
+        if self.check is not None:
+            self.found = self.check.judge(replies[at:])
         return True
 
     @property
     def has_ended_any(self) -> bool:
-        """Whether any caller was told anything, as far as a look alone does not decide."""
+        """Whether any caller was told anything, as far as a check alone does not decide."""
         return bool(self.calls or self.transactions or (self.found and self.found.existing))

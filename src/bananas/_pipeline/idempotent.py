@@ -1,4 +1,4 @@
-"""The look for jobs of idempotent submits: only those that do not exist are queued."""
+"""The existence check of idempotent submits: only jobs that do not exist are queued."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Dict, List, Sequence
 from .._redis import Command, Reply
 from .transaction import Entry, Outcomes, is_error
 
-__all__ = ["Look"]
+__all__ = ["ExistenceCheck"]
 
 
-class Look:
+class ExistenceCheck:
     """WATCH of the documents' keys, and EXISTS for each.
 
     The transaction that follows on the same connection does nothing if one of the keys has changed
-    in between. So looking and queueing are one step.
+    in between. So checking and queueing are one step.
     """
 
     def __init__(self, entries: Sequence[Entry]) -> None:

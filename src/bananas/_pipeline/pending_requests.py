@@ -77,7 +77,7 @@ class PendingRequests:
         if self._idempotent:
             group = _awaited(self._idempotent.popleft())
             if group:
-                batch.add_look(group)
+                batch.add_check(group)
         return batch
 
     def take_reads(self) -> List[Call]:
@@ -126,8 +126,8 @@ class PendingRequests:
                 call.resolve(replies)
             else:
                 self.waiting.appendleft(call)
-        if refusal is not None and batch.look is not None:
-            self._look(batch.look.entries)
+        if refusal is not None and batch.check is not None:
+            self._check_again(batch.check.entries)
         elif batch.found is not None:
             self._tell(batch.found, idempotent=True)
             passing = passing or batch.found.passing
@@ -156,7 +156,7 @@ class PendingRequests:
         for entry in outcomes.unknown:
             entry.owner.fail(entry.owner.late(None, may_be_applied=True))
         if self.undo:  # what was found may be what is taken back
-            self._look(outcomes.existing)
+            self._check_again(outcomes.existing)
         else:
             for entry in outcomes.existing:
                 entry.owner.leave_alone(entry)
@@ -176,7 +176,7 @@ class PendingRequests:
 
     def refuse_transactions(self, batch: Batch, refusal: ReplyError) -> None:
         """End the submits of a batch that was not sent: each command would be run for itself."""
-        for group in (*batch.transactions, batch.look):
+        for group in (*batch.transactions, batch.check):
             if group is not None:
                 _reject((entry, refusal) for entry in group.entries)
         self.waiting.extendleft(reversed(batch.calls))
@@ -212,15 +212,15 @@ class PendingRequests:
     def unwatch(self) -> None:
         """Have those looked for once more whose keys are watched no longer."""
         watched, self.watched = self.watched, []
-        self._look(watched)
+        self._check_again(watched)
 
     def ask_again(self, batch: Batch) -> None:
-        """Have the calls of a batch sent before all that waits, and look for its jobs again."""
+        """Have the calls of a batch sent before all that waits, and check its jobs again."""
         self.waiting.extendleft(reversed(batch.calls))
-        if batch.look is not None:
-            self._look(batch.look.entries)
+        if batch.check is not None:
+            self._check_again(batch.check.entries)
 
-    def _look(self, entries: Sequence[Entry]) -> None:
+    def _check_again(self, entries: Sequence[Entry]) -> None:
         if entries:
             self._idempotent.append(list(entries))
 

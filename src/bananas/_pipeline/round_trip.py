@@ -67,7 +67,7 @@ class RoundTrip:
         self.batch = batch
         self.batches += 1
         self._lone_batches = self._lone_batches + 1 if batch.requests <= 1 else 0
-        self.unwatch = batch.look is not None
+        self.unwatch = batch.check is not None
         self._send(batch.commands(), now, batch.silence, batch.size, is_marked=batch.needs_marker)
 
     def confirm(self, now: float) -> None:

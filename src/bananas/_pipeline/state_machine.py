@@ -125,9 +125,9 @@ class StateMachine:
         """Do what there is to be done, if nothing is on its way."""
         pending = self.pending
         while self.state is at.READY:
-            if pending.lost or pending.undo:
+            if pending.has_doubts:
                 self._settle(now)
-            elif pending.waiting or pending.has_more:
+            elif pending.has_more:
                 self._send_batch(now)
             else:
                 pending.deadlines.clear()
@@ -142,7 +142,7 @@ class StateMachine:
         if not batch:
             return
         refusal = self.facts.no_transactions
-        if refusal is not None and (batch.transactions or batch.look):
+        if refusal is not None and (batch.transactions or batch.check):
             self.pending.refuse_transactions(batch, refusal)
             # Another connection may be allowed them.
             self._lose_link("transactions are refused", now)

@@ -44,7 +44,7 @@ class Entry:
 
 
 class Outcomes:
-    """What became of the entries of a transaction, or of a look for some.
+    """What became of the entries of a transaction, or of a check.
 
     Attributes:
         queued: Those that are queued.
