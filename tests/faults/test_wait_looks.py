@@ -196,7 +196,7 @@ async def test_a_look_is_bounded(proxy: FaultProxy) -> None:
         proxy.on(command(b"LPOS"), HoldReply(Signal()), times=None)
         with MachineLag() as lag:
             start = loop.time()
-            with pytest.raises(exc.TimeoutError, match="where the job is can't be found out"):
+            with pytest.raises(exc.TimeoutError, match="its place is unknown"):
                 await client.wait_for_result("a", 0)
             assert 0.3 <= loop.time() - start <= 0.3 + TOLERANCE + lag.allowance
 
@@ -337,7 +337,7 @@ async def test_long_document_of_another_make(redis_server: RedisServer) -> None:
 async def test_reason_why_redis_can_not_be_reached(redis_server: RedisServer) -> None:
     """A time-out without an answer says what stands in the way."""
     client = AsyncClient("redis://127.0.0.1:1/0", connect_timeout=0.5)
-    expected = "is unknown: can't reach Redis at redis://127.0.0.1:1/0: "
+    expected = "(is|are) unknown: can't reach Redis at redis://127.0.0.1:1/0: "
     for timeout in (0, 0.1, 1.5):
         with pytest.raises(exc.TimeoutError, match=expected) as caught:
             await client.wait_for_result("a", timeout)
