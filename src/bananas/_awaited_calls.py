@@ -15,8 +15,6 @@ from typing import (
     Generic,
     List,
     Optional,
-    Protocol,
-    Tuple,
     Type,
     TypeVar,
     cast,
@@ -25,6 +23,7 @@ from typing import (
 from . import exceptions as exc
 from ._argument_checks import check_job_id, check_job_ids, check_timeout
 from ._blocking import ProcessConnections
+from ._blocking_calls import Source, next_item
 from ._in_process import InProcess
 from ._operating import ListedJobs, OperatingCalls
 from ._pipeline import AutoPipeline, Entry, NotQueued
@@ -43,7 +42,6 @@ from .sync import Client
 __all__ = ["AwaitedClient"]
 
 T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 F = TypeVar("F", bound=Callable[..., Any])
 Iteration = TypeVar("Iteration", bound="_Steps[Any]")
 
@@ -236,22 +234,13 @@ class AwaitedClient(AsyncClient):
         return self._calls.connections.stats()
 
 
-class _Source(Protocol[T_co]):
-    """An async iterator that can be left early."""
-
-    async def __anext__(self) -> T_co: ...
-
-    async def aclose(self) -> None:
-        """End what is left of it."""
-
-
 class _Steps(InProcess, Generic[T]):
     """Takes each item of an async iterator of the loop's thread; it is made with the first one."""
 
-    def __init__(self, calls: _Calls, make: Callable[[AsyncClient], _Source[T]]) -> None:
+    def __init__(self, calls: _Calls, make: Callable[[AsyncClient], Source[T]]) -> None:
         self._calls = calls
         self._make = make
-        self._inner: Optional[_Source[T]] = None
+        self._inner: Optional[Source[T]] = None
         self._is_closed = False
 
     def __aiter__(self: Iteration) -> Iteration:
@@ -263,15 +252,12 @@ class _Steps(InProcess, Generic[T]):
         found = await self._calls.run(self._next)
         if found is None:
             raise StopAsyncIteration
-        return found[0]
+        return found
 
-    async def _next(self, client: AsyncClient) -> Optional[Tuple[T]]:
+    async def _next(self, client: AsyncClient) -> Optional[T]:
         if self._inner is None:
             self._inner = self._make(client)
-        try:
-            return (await self._inner.__anext__(),)
-        except StopAsyncIteration:  # it can't leave a coroutine
-            return None
+        return await next_item(self._inner)
 
     async def aclose(self) -> None:
         """End it, with the steps of other consumers that are under way."""

@@ -41,6 +41,8 @@ __all__ = [
     "BlockingPart",
     "CompletedResults",
     "Run",
+    "Source",
+    "next_item",
 ]
 
 _ITERABLE = "iterable of submit_jobs: the parent submits its jobs"
@@ -205,7 +207,7 @@ class BlockingClearing(BlockingPart):
         return clearing.counts
 
 
-class _Source(Protocol[T_co]):
+class Source(Protocol[T_co]):
     """An async iterator that can be left early."""
 
     async def __anext__(self) -> T_co: ...
@@ -218,15 +220,15 @@ class _Source(Protocol[T_co]):
 class _BlockingIterator(InProcess, Generic[T]):
     """Takes each item of an async iterator in a call of its own."""
 
-    def __init__(self, run: Run, make: Callable[[AsyncClient], _Source[T]]) -> None:
+    def __init__(self, run: Run, make: Callable[[AsyncClient], Source[T]]) -> None:
         self._run = run
-        self._inner: _Source[T] = run(lambda client: _made(make, client))
+        self._inner: Source[T] = run(lambda client: _made(make, client))
 
     def __iter__(self: Iteration) -> Iteration:
         return self
 
     def __next__(self) -> T:
-        found = self._run(lambda client: _next(self._inner))
+        found = self._run(lambda client: next_item(self._inner))
         if found is None:
             raise StopIteration
         return found
@@ -285,8 +287,8 @@ async def _made(make: Callable[[AsyncClient], T], client: AsyncClient) -> T:
     return make(client)
 
 
-async def _next(source: _Source[T]) -> Optional[T]:
-    # A StopAsyncIteration can't leave a coroutine.
+async def next_item(source: Source[T]) -> Optional[T]:
+    """Return the next item; None at the end, since a StopAsyncIteration can't leave a coroutine."""
     try:
         return await source.__anext__()
     except StopAsyncIteration:

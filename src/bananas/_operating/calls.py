@@ -16,13 +16,12 @@ __all__ = ["Clearing", "OperatingCalls"]
 
 
 class Clearing(Protocol):
-    """A requeue or purge of dead letters, page by page.
+    """A requeue or purge of dead letters, page by page."""
 
-    Attributes:
-        counts: What was done so far.
-    """
-
-    counts: DeadLetterCounts
+    @property
+    def counts(self) -> DeadLetterCounts:
+        """What was done so far."""
+        ...
 
     async def run(
         self, progress: Optional[Callable[[DeadLetterCounts], None]] = None

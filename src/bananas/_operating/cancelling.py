@@ -20,7 +20,7 @@ from .job_facts import FINAL
 from .rewriting import rewritten
 from .rights import refuse_missing
 
-__all__ = ["Remover"]
+__all__ = ["cancel_job", "reschedule_job"]
 
 # For so many seconds a scheduler is given time to move a due job to its list.
 _PATIENCE = 5.0
@@ -41,52 +41,43 @@ class _Task(NamedTuple):
     change: Callable[[Job, bytes], Removal]
 
 
-class Remover:
-    """Cancels and reschedules jobs.
+async def cancel_job(deployment: Deployment, job_id: str, reason: str) -> str:
+    """Cancel a job, and return the word of a ``CancelOutcome``."""
+    text = f"cancelled: {reason}" if reason else "cancelled"
 
-    Args:
-        deployment: Where they are.
-    """
+    def change(job: Job, old: bytes) -> Removal:
+        now = utcnow()
+        result: JobResult[Any] = JobResult(
+            job_id, JobStatus.FAILED, error=text, completed_at=now, cancelled=True
+        )
+        fields: List[Argument] = [part for pair in result.to_hash(now).items() for part in pair]
+        moment = dumps(format_timestamp(now))
+        changes = {
+            "status": b'"failed"',
+            "updated_at": moment,
+            "error": dumps(text),
+            "cancelled_at": moment,
+        }
+        new = rewritten(old, changes, {"scheduled_for"})
+        return Removal(new, fields=fields, kept=deployment.failure_ttl)
 
-    def __init__(self, deployment: Deployment) -> None:
-        self._deployment = deployment
+    task = _Task(f"cancel job {job_id}", "cancelled", change)
+    return await _Attempt(deployment, job_id, task).run()
 
-    async def cancel(self, job_id: str, reason: str) -> str:
-        """Cancel a job, and return the word of a ``CancelOutcome``."""
-        text = f"cancelled: {reason}" if reason else "cancelled"
 
-        def change(job: Job, old: bytes) -> Removal:
-            now = utcnow()
-            result: JobResult[Any] = JobResult(
-                job_id, JobStatus.FAILED, error=text, completed_at=now, cancelled=True
-            )
-            fields: List[Argument] = [part for pair in result.to_hash(now).items() for part in pair]
-            moment = dumps(format_timestamp(now))
-            changes = {
-                "status": b'"failed"',
-                "updated_at": moment,
-                "error": dumps(text),
-                "cancelled_at": moment,
-            }
-            new = rewritten(old, changes, {"scheduled_for"})
-            return Removal(new, fields=fields, kept=self._deployment.failure_ttl)
+async def reschedule_job(deployment: Deployment, job_id: str, when: datetime) -> str:
+    """Have a job run at another time, and return the word of a ``RescheduleOutcome``."""
 
-        task = _Task(f"cancel job {job_id}", "cancelled", change)
-        return await _Attempt(self._deployment, job_id, task).run()
+    def change(job: Job, old: bytes) -> Removal:
+        changes = {
+            "status": b'"scheduled"' if job.attempts == 0 else b'"pending"',
+            "updated_at": dumps(format_timestamp(utcnow())),
+            "scheduled_for": dumps(format_timestamp(when)),
+        }
+        return Removal(rewritten(old, changes), score=to_unix_time(when))
 
-    async def reschedule(self, job_id: str, when: datetime) -> str:
-        """Have a job run at another time, and return the word of a ``RescheduleOutcome``."""
-
-        def change(job: Job, old: bytes) -> Removal:
-            changes = {
-                "status": b'"scheduled"' if job.attempts == 0 else b'"pending"',
-                "updated_at": dumps(format_timestamp(utcnow())),
-                "scheduled_for": dumps(format_timestamp(when)),
-            }
-            return Removal(rewritten(old, changes), score=to_unix_time(when))
-
-        task = _Task(f"reschedule job {job_id}", "rescheduled", change)
-        return await _Attempt(self._deployment, job_id, task).run()
+    task = _Task(f"reschedule job {job_id}", "rescheduled", change)
+    return await _Attempt(deployment, job_id, task).run()
 
 
 class _Attempt:

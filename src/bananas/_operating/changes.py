@@ -16,7 +16,7 @@ from .._wire import utcnow
 from ..location import JobPlace
 from ..operating import CancelOutcome, DeleteOutcome, RescheduleOutcome
 from ..repairs import RecoveryCounts
-from .cancelling import Remover
+from .cancelling import cancel_job, reschedule_job
 from .dead_letter_clearing import DeadLetterClearing
 from .dead_letters import LetterFilter
 from .deployment import Deployment
@@ -38,13 +38,14 @@ class OperatingChanges:
 
     def __init__(self, deployment: Deployment) -> None:
         self._deployment = deployment
-        self._remover = Remover(deployment)
         self._handed_over: Set[asyncio.Task[Any]] = set()
 
     async def cancel(self, job_id: str, reason: str) -> CancelOutcome:
         """Take a job out of the queue for good."""
         check_text(job_id, "job_id")
-        return CancelOutcome(await self._remover.cancel(job_id, check_text(reason, "reason")))
+        return CancelOutcome(
+            await cancel_job(self._deployment, job_id, check_text(reason, "reason"))
+        )
 
     async def cancel_overdue(self, job_id: str, error: exc.TimeoutError) -> None:
         """Cancel a job that has not ended in time; return only if it has ended by now.
@@ -54,7 +55,7 @@ class OperatingChanges:
             error: What the wait for it ended with; it is raised, or one like it.
         """
         try:
-            outcome = await self._remover.cancel(job_id, "")
+            outcome = await cancel_job(self._deployment, job_id, "")
         except exc.BananasError as trouble:
             raise exc.TimeoutError(
                 f"{error}; it was not cancelled: {trouble}",
@@ -73,7 +74,7 @@ class OperatingChanges:
     def cancel_later(self, job_id: str) -> None:
         """Cancel a job whose submitter does not wait for that, nor hears of it."""
         loop = asyncio.get_running_loop()
-        task = start_task(loop, self._remover.cancel(job_id, ""), "bananas cancel")
+        task = start_task(loop, cancel_job(self._deployment, job_id, ""), "bananas cancel")
         self._handed_over.add(task)
         task.add_done_callback(functools.partial(self._cancelled, job_id))
 
@@ -88,7 +89,7 @@ class OperatingChanges:
         """Have a job run at another time."""
         check_text(job_id, "job_id")
         due = due_time(when, utcnow(), "when")
-        return RescheduleOutcome(await self._remover.reschedule(job_id, due))
+        return RescheduleOutcome(await reschedule_job(self._deployment, job_id, due))
 
     async def delete(self, job_id: str) -> DeleteOutcome:
         """Delete a job that has finished."""

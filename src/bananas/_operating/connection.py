@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import enum
 import functools
+import random
 from typing import AsyncIterator, Awaitable, Callable, Dict, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._background_tasks import abandon, cancel_and_wait, cancel_task, start_task
+from .._backoff import Backoff
 from .._fork_safety import OwnProcess, keep_forever
 from .._redis import TRANSIENT, Argument, Command, Link, LinkLost, Reply, ReplyError
 
@@ -80,8 +82,10 @@ class OperatingConnection:
             return []
         async with self._turns():
             link = await self._ready(probe=not again)
+            is_used = self._used_at != 0.0
+            share = _SHARE_OF_THE_FIRST if again and is_used else 1.0
             try:
-                return await self._exchange(link, commands, self._limit(again))
+                return await self._exchange(link, commands, share * self._read_timeout)
             except (exc.ConnectionError, exc.TimeoutError):
                 if not again:
                     raise
@@ -133,10 +137,6 @@ class OperatingConnection:
         keep_forever((self._link, self._task, self._replies, self._turn))
         self._link = self._task = self._replies = self._turn = None
         self._process = OwnProcess()
-
-    def _limit(self, again: bool) -> float:
-        is_new = self._used_at == 0.0
-        return self._read_timeout * (_SHARE_OF_THE_FIRST if again and not is_new else 1.0)
 
     async def _exchange(self, link: Link, commands: Sequence[Command], limit: float) -> List[Reply]:
         """Send commands and return their replies; a failure of whatever kind costs the link."""
@@ -211,15 +211,15 @@ class OperatingConnection:
         """Try to connect until it is done, or ``connect_timeout`` is over."""
         assert self._loop is not None
         deadline = self._loop.time() + self._connect_timeout
-        pause = _FIRST_PAUSE
+        backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE, random.random)
         while True:
             try:
                 return await self._connect_once()
             except exc.ConnectionError as error:
+                pause = backoff.next()
                 if error.permanent or self._loop.time() + pause >= deadline:
                     raise
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
 
     async def _connect_once(self) -> Link:
         link = await self._open_link()

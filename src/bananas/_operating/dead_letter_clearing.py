@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
-from typing import Any, Callable, List, Optional, Sequence
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 from .._redis import Command
 from ..models import Job
@@ -15,6 +14,7 @@ from .dead_letter_steps import LetterSteps
 from .dead_letters import Kind, LetterFilter, read_letter
 from .deployment import Deployment, name_of
 from .document_pages import read_all_documents
+from .listing import ListPages
 from .requeue_routes import Routes
 
 __all__ = ["DeadLetterClearing"]
@@ -32,9 +32,6 @@ class DeadLetterClearing:
         limit: How many at most; None is all.
         rate: How many a second at most; None is as fast as it goes.
         dry_run: Whether only to count.
-
-    Attributes:
-        counts: What was done so far.
     """
 
     def __init__(
@@ -48,21 +45,26 @@ class DeadLetterClearing:
         dry_run: bool,
     ) -> None:
         self._deployment = deployment
-        self._keys = deployment.keys
         self._wanted = wanted
         self._routes = routes
         self._limit = limit
         self._rate = rate
         self._dry_run = dry_run
-        self.counts: DeadLetterCounts = DeadLetterCounts(dry_run=dry_run)
         verb = "delete" if routes is None else "requeue"
         self._steps = LetterSteps(deployment, f"{verb} dead letters")
+        self._numbers: Counter[str] = Counter()
         self._targets: Counter[str] = Counter()
         self._done_before = 0
-        self._passed = 0  # entries at the right end that stay
-        self._began_at = 0
-        self._anchor: Optional[bytes] = None  # the last of them
+        self._pages = self._from_oldest()
         self._began: Optional[float] = None
+
+    @property
+    def counts(self) -> DeadLetterCounts:
+        """What was done so far."""
+        return DeadLetterCounts(**self._numbers, targets=dict(self._targets), dry_run=self._dry_run)
+
+    def _from_oldest(self) -> ListPages:
+        return ListPages(self._deployment, self._deployment.keys.dead, newest_first=False)
 
     async def run(
         self, progress: Optional[Callable[[DeadLetterCounts], None]] = None
@@ -80,24 +82,25 @@ class DeadLetterClearing:
     async def advance(self) -> bool:
         """Go through one page; return whether there was one."""
         await self._keep_rate()
-        if self._is_done():
+        if self._limit is not None and self._numbers["done"] >= self._limit:
             return False
         ids = await self._next_ids()
         while not ids:
-            if self._dry_run or self.counts.done == self._done_before:
+            if self._dry_run or self._numbers["done"] == self._done_before:
                 return False
             # One more pass from the right end, where others may have left something.
-            self._begin_pass()
+            self._pages = self._from_oldest()
+            self._done_before = self._numbers["done"]
+            for name in ("expired", "unreadable", "stale", "other"):
+                self._numbers[name] = 0
             ids = await self._next_ids()
         chosen = self._choose(ids, await self._documents(ids))
         done = chosen
         if chosen and not self._dry_run:
             done = await self._steps.carry_out(chosen)
+            self._pass_by(ids, chosen, len(done))
+        self._numbers["done"] += len(done)
         self._targets.update(name_of(one.target) for one in done if one.target is not None)
-        self.counts = replace(
-            self.counts, done=self.counts.done + len(done), targets=dict(self._targets)
-        )
-        self._pass_by(ids, chosen, len(done))
         return True
 
     async def _documents(self, ids: Sequence[bytes]) -> List[Optional[bytes]]:
@@ -105,88 +108,50 @@ class DeadLetterClearing:
         gone = [at for at, document in enumerate(documents) if document is None]
         if gone and self._routes is None:
             # What is of another type is no document, and is not deleted for one that has expired.
-            keys = [self._keys.document(ids[at]) for at in gone]
-            for at, is_there in zip(gone, await self._read([(b"EXISTS", key) for key in keys])):
+            document = self._deployment.keys.document
+            asked: List[Command] = [(b"EXISTS", document(ids[at])) for at in gone]
+            for at, is_there in zip(gone, await self._deployment.read(asked)):
                 documents[at] = b"" if is_there else None
         return documents
 
-    def _begin_pass(self) -> None:
-        self._passed, self._anchor = 0, None
-        self._done_before = self.counts.done
-        self.counts = replace(self.counts, expired=0, unreadable=0, stale=0, other=0)
-
-    def _is_done(self) -> bool:
-        return self._limit is not None and self.counts.done >= self._limit
-
-    def _pass_by(self, ids: Sequence[bytes], chosen: Sequence[Letter], done: int) -> None:
-        """Remember how many entries stay at the right end, and the last of them."""
+    def _pass_by(self, ids: List[bytes], chosen: Sequence[Letter], done: int) -> None:
+        """Say which entries of a page stay."""
         if done < len(chosen):
-            self._passed, self._anchor = 0, None  # another operator is here
+            self._pages = self._from_oldest()  # another operator is here
             return
-        gone = set() if self._dry_run else {letter.place for letter in chosen}
-        left = [one for n, one in enumerate(ids) if -(self._began_at + n + 1) not in gone]
-        if left:
-            self._passed += len(left)
-            self._anchor = left[-1]
+        gone = {letter.place for letter in chosen}
+        self._pages.keep([one for place, one in self._placed(ids) if place not in gone])
+
+    def _placed(self, ids: Sequence[bytes]) -> Iterator[Tuple[int, bytes]]:
+        """Iterate over the ids of the last page, with where each stands, counted from the right."""
+        first = self._pages.reached - len(ids) + 1
+        return ((-number, member) for number, member in enumerate(ids, first))
 
     async def _next_ids(self) -> List[bytes]:
-        """Return the next ids from the right, the oldest first, and find the place again."""
+        """Return the next ids from the right, the oldest first."""
         size = self._steps.size
         if self._limit is not None:
-            size = max(1, min(size, self._limit - self.counts.done))
+            size = max(1, min(size, self._limit - self._numbers["done"]))
         if self._rate is not None:
             size = max(1, min(size, int(self._rate)))
-        k = self._passed
-        overlap = 1 if self._anchor is not None else 0
-        command: Command = (b"LRANGE", self._keys.dead, -(k + size), -(k + 1) + overlap)
-        found: List[bytes] = (await self._read([command]))[0][::-1]
-        if overlap:
-            if not found or found[0] != self._anchor:
-                # Others have taken letters away on the right: go back by as many.
-                self._passed, self._anchor = await self._found_again(), None
-                return await self._next_ids()
-            found = found[1:]
-        self._began_at = k
-        return found
-
-    async def _found_again(self) -> int:
-        """Return how many entries stand from the right end to the last that was passed."""
-        reads: List[Command] = [
-            (b"MULTI",),
-            (b"LLEN", self._keys.dead),
-            (b"LPOS", self._keys.dead, self._anchor or b"", b"RANK", -1,
-             b"MAXLEN", self._passed + 1),
-            (b"EXEC",),
-        ]  # fmt: skip
-        found = (await self._read(reads))[-1]
-        return 0 if found is None or found[1] is None else found[0] - found[1]
-
-    async def _read(self, commands: Sequence[Command]) -> List[Any]:
-        return await self._deployment.read(commands, "read the dead letters")
+        self._pages.size = size
+        return [member.id for member in await self._pages.next()]
 
     # -- which of a page -------------------------------------------------------------------------
 
     def _choose(self, ids: Sequence[bytes], documents: Sequence[Optional[bytes]]) -> List[Letter]:
         chosen: List[Letter] = []
-        stay: Counter[str] = Counter()
-        most = len(ids) if self._limit is None else self._limit - self.counts.done
-        for n, (member, document) in enumerate(zip(ids, documents)):
-            if len(chosen) >= most:
-                break
+        for (place, member), document in zip(self._placed(ids), documents):
             kind, job = read_letter(document)
             what = self._refusal(kind, job)
             if what:
-                stay[what] += 1
+                self._numbers[what] += 1
                 continue
             target = None
             if self._routes is not None and job is not None:
                 target = self._routes.target(job)  # it may refuse to choose
-            chosen.append(Letter(-(self._began_at + n + 1), member, document, target))
-        more = {**stay, "looked_at": len(chosen) + sum(stay.values())}
-        self.counts = replace(
-            self.counts,
-            **{name: getattr(self.counts, name) + number for name, number in more.items()},
-        )
+            chosen.append(Letter(place, member, document, target))
+        self._numbers["looked_at"] += len(ids)
         return chosen
 
     def _refusal(self, kind: Kind, job: Optional[Job]) -> str:
@@ -207,5 +172,5 @@ class DeadLetterClearing:
             loop = asyncio.get_running_loop()
             if self._began is None:
                 self._began = loop.time()
-            ahead = self._began + self.counts.done / self._rate - loop.time()
+            ahead = self._began + self._numbers["done"] / self._rate - loop.time()
             await asyncio.sleep(max(0.0, ahead))

@@ -44,50 +44,54 @@ class ListPages:
         deployment: Where to read.
         key: The list.
         newest_first: From the left end; else from the right one.
-        first: How many ids the first page has at most.
+
+    Attributes:
+        size: How many ids the next page has at most; 500 for each after that.
     """
 
-    def __init__(
-        self, deployment: Deployment, key: bytes, *, newest_first: bool, first: int = PAGE_IDS
-    ) -> None:
+    def __init__(self, deployment: Deployment, key: bytes, *, newest_first: bool) -> None:
         self._deployment = deployment
         self._key = key
         self._newest_first = newest_first
-        self._size = first
-        self._at = 0
-        self._last: List[bytes] = []
+        self.size = PAGE_IDS
+        self._at = 0  # entries before the page
+        self._last: List[bytes] = []  # the last of them
+        self._page: List[bytes] = []
         self._is_over = False
 
     @classmethod
     def taken(cls, deployment: Deployment) -> ListPages:
         """Return those of the list of taken jobs: a short one is one page."""
-        return cls(deployment, deployment.keys.processing, newest_first=True, first=_AT_ONCE)
+        made = cls(deployment, deployment.keys.processing, newest_first=True)
+        made.size = _AT_ONCE
+        return made
 
     @property
     def reached(self) -> int:
         """How far from its end of the list the last page reached, in entries."""
-        return self._at
+        return self._at + len(self._page)
+
+    def keep(self, ids: List[bytes]) -> None:
+        """Note which entries of the last page the caller has left in the list."""
+        self._page = ids
 
     async def next(self) -> List[Member]:
         """Return the next page; an empty one at the end."""
+        self._at += len(self._page)
+        self._last = (self._last + self._page)[-_REMEMBERED:]
+        self._page = []
         while not self._is_over:
             overlap = 1 if self._last else 0
-            ids = await self._read(self._at - overlap, self._size + overlap)
-            self._is_over = len(ids) < self._size + overlap
+            ids = await self._read(self._at - overlap, self.size + overlap)
             if overlap and ids[:1] != self._last[-1:]:
-                if not ids and self._at == 0:
-                    return []
-                self._is_over = False
-                if not await self._find_again():
+                if (not ids and self._at == 0) or not await self._find_again():
                     return []
                 continue
-            fresh = ids[overlap:]
-            self._at += len(fresh)
-            self._last = (self._last + fresh)[-_REMEMBERED:]
-            self._size = PAGE_IDS
-            if fresh:
-                return [Member(one) for one in fresh]
-        return []
+            self._is_over = len(ids) < self.size + overlap
+            self._page = ids[overlap:]
+            self.size = PAGE_IDS
+            break
+        return [Member(one) for one in self._page]
 
     async def _read(self, start: int, count: int) -> List[bytes]:
         ends = (start, start + count - 1) if self._newest_first else (-start - count, -start - 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import replace
+from collections import Counter
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence
 
 from .._redis import Argument, Command
@@ -65,11 +65,19 @@ class Recovery:
         self._limit = limit
         self._dry_run = dry_run
         self._progress = progress
-        self._counts = RecoveryCounts(dry_run=dry_run)
+        self._numbers: Counter[str] = Counter()
+        self._targets: Counter[str] = Counter()
         self._mark = f"mark of {uuid.uuid4()}".encode()
         self._expiry = int(min(max(_WEEK, 2 * idle_for), _LONGEST))
         self._began = 0
         self._next: Optional[int] = None  # when the first that is too young is old enough
+
+    @property
+    def _counts(self) -> RecoveryCounts:
+        next_at = None if self._next is None else from_unix_time(self._next / 1_000_000)
+        return RecoveryCounts(
+            **self._numbers, targets=dict(self._targets), next_at=next_at, dry_run=self._dry_run
+        )
 
     async def run(self) -> RecoveryCounts:
         """Go through all entries once."""
@@ -105,16 +113,13 @@ class Recovery:
                 continue
             else:
                 entries.append(_seen(read, note, now, "waiting"))
-            self._expect(note.first + self._idle_for)
+            old_enough = note.first + self._idle_for
+            self._next = old_enough if self._next is None else min(self._next, old_enough)
         entries += await self._idle(idle, now)
-        self._add(looked_at=len(ids))
+        self._numbers["looked_at"] += len(ids)
         await self._carry_out(entries, reached, size)
         if self._progress is not None:
             self._progress(self._counts)
-
-    def _expect(self, moment: int) -> None:
-        self._next = moment if self._next is None else min(self._next, moment)
-        self._counts = replace(self._counts, next_at=from_unix_time(self._next / 1_000_000))
 
     async def _idle(self, idle: Sequence[_Read], seen_at: int) -> List[TakenEntry]:
         """Decide on the entries that are old enough."""
@@ -162,19 +167,12 @@ class Recovery:
 
     def _count(self, step: Step, code: int) -> None:
         if code != 1:
-            self._add(**{"removed" if code == 2 else "changed": 1})
+            self._numbers["removed" if code == 2 else "changed"] += 1
             return
-        self._add(**{step.counter: 1})
+        self._numbers[step.counter] += 1
         target = self._keys.dead if step.action == "bury" else step.target
         if target is not None:
-            targets, name = self._counts.targets, name_of(target)
-            self._counts = replace(
-                self._counts, targets={**targets, name: targets.get(name, 0) + 1}
-            )
-
-    def _add(self, **more: int) -> None:
-        changes = {name: getattr(self._counts, name) + count for name, count in more.items()}
-        self._counts = replace(self._counts, **changes)
+            self._targets[name_of(target)] += 1
 
     # -- notes -----------------------------------------------------------------------------------
 
@@ -184,8 +182,8 @@ class Recovery:
         while True:
             command: Command = (b"HSCAN", self._keys.taken_notes, cursor, b"COUNT", 500)
             cursor, flat = await self._deployment.ask(command, _TASK)
-            parts = iter(flat)
-            gone = [member for member, text in zip(parts, parts) if self._is_old(text)]
+            fields = iter(flat)
+            gone = [member for member, text in zip(fields, fields) if self._is_old(text)]
             if gone:
                 await self._deployment.ask((b"HDEL", self._keys.taken_notes, *gone), _TASK)
             if cursor == b"0":
