@@ -267,7 +267,7 @@ async def wait_for_job(
     if job_route is not None:
         _job_route.set(job_route)
     client, gone = client_of(request), functools.partial(_disconnected, request)
-    stopping = request.config_dict[_STOPPING]
+    stopping = request.config_dict.get(_STOPPING)
     try:
         return await _http.wait_for_job(
             client, job_id, timeout, gone, stopping, cancel_job=cancel_job
@@ -341,7 +341,7 @@ async def job_events(
         timeout=timeout,
         keep_alive=keep_alive,
         last_event_id=request.headers.get("Last-Event-ID"),
-        stopping=request.config_dict[_STOPPING],
+        stopping=request.config_dict.get(_STOPPING),
         with_result=with_result,
         show_errors=show_errors,
         only_headers=request.method == "HEAD",

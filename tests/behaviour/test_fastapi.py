@@ -242,6 +242,30 @@ async def test_an_unknown_outcome(proxy: FaultProxy, real_broker: Broker) -> Non
 
 
 @on_the_embedded_broker
+def test_two_lifespans_at_a_time(broker: Broker) -> None:
+    """The last one that is open gives the client, whichever of them ends first."""
+    outer, inner = AsyncClient(broker.url), AsyncClient(broker.url)
+    app = FastAPI(lifespan=bananas_lifespan(lambda: outer, inner=bananas_lifespan(lambda: inner)))
+    with TestClient(app):
+        assert client_of(app) is inner
+    with contextlib.ExitStack() as first, TestClient(make_app(broker.url)) as other:
+        first.enter_context(TestClient(other.app))
+        found = client_of(other.app)  # type: ignore[arg-type]
+        first.close()
+        assert client_of(other.app) is not found  # type: ignore[arg-type]
+        assert other.post("/jobs", json={"n": 1}).status_code == 202
+
+
+@on_the_embedded_broker
+def test_no_lifespan(app: FastAPI) -> None:
+    """Every way to a client that was not opened says what to write."""
+    http = TestClient(app)
+    for method, path in (("POST", "/jobs"), ("GET", "/jobs/a"), ("GET", "/jobs/a/events")):
+        with pytest.raises(RuntimeError, match="has no open client"):
+            http.request(method, path, json={"n": 1})
+
+
+@on_the_embedded_broker
 async def test_an_unknown_job(app: FastAPI) -> None:
     """A job that does not exist is 404 at once, for waits and for events."""
     async with running(app):

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import Any, AsyncContextManager, AsyncIterator, Callable, Iterator, Optional, Union
+from typing import (
+    Any,
+    AsyncContextManager,
+    AsyncIterator,
+    Callable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Union,
+)
 
 from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
@@ -74,18 +84,17 @@ async def open_client(
             if not stopping.done():
                 stopping.set_result(None)
 
+        mine = _Open(opened, stopping)
         apps = list(_with_mounted(app))
         for each in apps:
-            each.state.bananas_client = opened
-            each.state.bananas_stopping = stopping
+            _show(each, [*_all_open(each), mine])
         try:
             with call_on_termination(stop):
                 yield opened
         finally:
             stop()
             for each in apps:
-                del each.state.bananas_client
-                del each.state.bananas_stopping
+                _show(each, [other for other in _all_open(each) if other is not mine])
     finally:
         await opened.close()
 
@@ -100,7 +109,7 @@ def client_of(source: Union[HTTPConnection, Starlette]) -> AsyncClient:
         RuntimeError: No client is open, because the lifespan did not run.
     """
     app = source if isinstance(source, Starlette) else source.app
-    client: Optional[AsyncClient] = getattr(app.state, "bananas_client", None)
+    client = _client(app)
     if client is None:
         raise RuntimeError(
             "the application has no open client: give it lifespan=bananas_lifespan(), or call "
@@ -111,9 +120,38 @@ def client_of(source: Union[HTTPConnection, Starlette]) -> AsyncClient:
 
 
 def stopping_of(connection: HTTPConnection) -> Optional[asyncio.Future[None]]:
-    """Return what is done when the server is about to stop."""
-    stopping: Optional[asyncio.Future[None]] = connection.app.state.bananas_stopping
+    """Return what is done when the server is about to stop; None for a client of your own."""
+    stopping: Optional[asyncio.Future[None]]
+    stopping = getattr(connection.app.state, "bananas_stopping", None)
     return stopping
+
+
+class _Open(NamedTuple):
+    """A client that is open, and what is done when the server is about to stop."""
+
+    client: AsyncClient
+    stopping: asyncio.Future[None]
+
+
+def _client(app: Starlette) -> Optional[AsyncClient]:
+    found: Optional[AsyncClient] = getattr(app.state, "bananas_client", None)
+    return found
+
+
+def _all_open(app: Starlette) -> List[_Open]:
+    """Return the open clients of an application: one for each of its lifespans under way."""
+    found: List[_Open] = getattr(app.state, "bananas_open", [])
+    return found
+
+
+def _show(app: Starlette, clients: List[_Open]) -> None:
+    """Have an application use the last of its open clients."""
+    state = app.state
+    if clients:
+        state.bananas_open = clients
+        state.bananas_client, state.bananas_stopping = clients[-1]
+    else:
+        del state.bananas_open, state.bananas_client, state.bananas_stopping
 
 
 def _with_mounted(app: Starlette) -> Iterator[Starlette]:
@@ -121,5 +159,5 @@ def _with_mounted(app: Starlette) -> Iterator[Starlette]:
     yield app
     for route in app.routes:
         mounted = route.app if isinstance(route, Mount) else None
-        if isinstance(mounted, Starlette) and not hasattr(mounted.state, "bananas_client"):
+        if isinstance(mounted, Starlette) and _client(mounted) is _client(app):
             yield from _with_mounted(mounted)
