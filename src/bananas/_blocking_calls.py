@@ -130,7 +130,7 @@ class BlockingCalls(InProcess):
         return self._connections.here.client._queue._new_entry(*job)
 
     def _submit(self, entry: Entry, if_exists: IfExists, *, fresh: bool) -> str:
-        run = self._connections.on_line if fresh else self._connections.on_loop
+        run = self._connections.in_this_thread if fresh else self._connections.on_loop
         return run(lambda client: client._queue._submit(entry, if_exists, fresh=fresh))
 
     def submit_jobs(

@@ -112,7 +112,9 @@ def test_64_threads_on_one_client(redis_server: RedisServer, proxy: FaultProxy) 
         for thread in threads:
             thread.join(60)
             assert not thread.is_alive()
-        assert proxy.connections_opened == 3  # a line, the loop's connection, the listener's
+        assert (
+            proxy.connections_opened == 3
+        )  # a blocking one, the loop's connection, the listener's
         assert client.stats().reconnects == 0
     for worker in workers:
         worker.close()

@@ -175,7 +175,7 @@ async def test_script_that_outlasts_a_read(server: RedisServer, script: Script, 
 @either_database
 @pytest.mark.parametrize("when", ["before", "during"])
 def test_blocking_client(server: RedisServer, script: Script, db: int, when: str) -> None:
-    """The blocking client goes on in the same way, on lines, too."""
+    """The blocking client goes on in the same way, on its pool, too."""
     ids: List[str] = []
     client = Client(server.url(db), submit_timeout=1.5, connect_timeout=1.2)
     ids += [client.submit_job("work", number) for number in range(10)]

@@ -1,4 +1,4 @@
-"""Blocking calls: lines for plain submits, and a thread with an event loop for all else."""
+"""Blocking calls: a pool for plain submits, and a thread with an event loop for all else."""
 
 from .loop_thread import LoopThread
 from .process_connections import ProcessConnections

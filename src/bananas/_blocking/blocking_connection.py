@@ -1,4 +1,4 @@
-"""A line: one blocking connection, whose coroutines never suspend."""
+"""A blocking connection, whose coroutines never suspend."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .._redis import (
 )
 from .open_socket import HandshakeSocket, SocketOpening
 
-__all__ = ["Line", "NotSent", "run_here"]
+__all__ = ["BlockingConnection", "NotSent", "run_here"]
 
 T = TypeVar("T")
 
@@ -43,10 +43,10 @@ def run_here(coroutine: Coroutine[Any, Any, T]) -> T:
         value: T = end.value
         return value
     coroutine.close()
-    raise RuntimeError("a coroutine that runs on a line has suspended")
+    raise RuntimeError("a coroutine that runs on a blocking connection has suspended")
 
 
-class Line(Connection[SocketOpening]):
+class BlockingConnection(Connection[SocketOpening]):
     """A blocking connection, used by one thread at a time.
 
     Attributes:
@@ -146,19 +146,19 @@ class Line(Connection[SocketOpening]):
             TimeoutError: The replies do not come in time.
             LinkLost: The connection was lost while they were awaited.
         """
-        line = self._socket
-        if line is None:
+        sock = self._socket
+        if sock is None:
             raise NotSent("not connected")
         if not self._process.is_current():
             raise LinkLost("a signal handler has forked during the call")
         written = 0
         try:
-            self._limit_waits(line, silence)
-            written = line.send(data)
+            self._limit_waits(sock, silence)
+            written = sock.send(data)
             while written < len(data):
-                self._limit_waits(line, _left(until, silence))
-                written += line.send(data[written:])
-            return self._read(line, count, until, silence)
+                self._limit_waits(sock, _left(until, silence))
+                written += sock.send(data[written:])
+            return self._read(sock, count, until, silence)
         except (OSError, ValueError) as error:
             if not written and self._is_plain:
                 raise NotSent(type(error).__name__) from None
@@ -166,11 +166,11 @@ class Line(Connection[SocketOpening]):
                 raise TimeoutError("no reply came in time") from None
             raise LinkLost(type(error).__name__) from None
 
-    def _read(self, line: socket.socket, count: int, until: float, silence: float) -> List[Reply]:
+    def _read(self, sock: socket.socket, count: int, until: float, silence: float) -> List[Reply]:
         reader = self._reader
         replies: List[Reply] = []
         while True:
-            data = line.recv(_MOST_AT_ONCE)
+            data = sock.recv(_MOST_AT_ONCE)
             if not data:
                 raise LinkLost("the connection was closed by the server")
             try:
@@ -184,39 +184,39 @@ class Line(Connection[SocketOpening]):
             except Exception as error:
                 name = type(error).__name__
                 raise LinkLost(f"it does not speak the Redis protocol ({name})") from None
-            self._limit_waits(line, _left(until, silence))
+            self._limit_waits(sock, _left(until, silence))
 
-    def _limit_waits(self, line: socket.socket, limit: float) -> None:
+    def _limit_waits(self, sock: socket.socket, limit: float) -> None:
         """Have no wait of the socket take longer."""
         if limit == self._limit:
             return
         if self._is_plain and _HAS_TIMEVAL:
             # The system's own limit, where Python's would cost a call of poll() before each other.
-            line.settimeout(None)
+            sock.settimeout(None)
             timeval = struct.pack("@ll", int(limit), max(1, int(limit % 1 * 1e6)))
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
-            line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, timeval)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, timeval)
         else:
-            line.settimeout(limit)
+            sock.settimeout(limit)
         self._limit = limit
 
     # -- ending it -------------------------------------------------------------------------------
 
     def abort(self) -> None:
         """Close the connection; nothing is sent for that."""
-        line = self._socket
-        if line is not None:
+        sock = self._socket
+        if sock is not None:
             self.shut_down()  # a forked child that lives would keep it open
-            line.close()
+            sock.close()
             self._socket = None
 
     def shut_down(self) -> None:
         """End the connection, also under the thread that uses it; in a forked child, do nothing."""
-        line = self._socket
-        if line is not None and self._process.is_current():
+        sock = self._socket
+        if sock is not None and self._process.is_current():
             with contextlib.suppress(OSError):
                 # Not the method of a TLS socket, which would have the thread read what is not its.
-                socket.socket.shutdown(line, socket.SHUT_RDWR)
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 def _left(until: float, silence: float) -> float:
@@ -226,11 +226,11 @@ def _left(until: float, silence: float) -> float:
     return min(left, silence)
 
 
-def _watch(line: socket.socket) -> Callable[[], bool]:
+def _watch(sock: socket.socket) -> Callable[[], bool]:
     """Return what tells whether something, or the end, has arrived on a socket."""
     if hasattr(select, "poll"):
         poll = select.poll()
-        poll.register(line, select.POLLIN)
+        poll.register(sock, select.POLLIN)
         look = poll.poll
         return lambda: bool(look(0))
-    return lambda: bool(select.select([line], [], [], 0)[0])  # pragma: no cover
+    return lambda: bool(select.select([sock], [], [], 0)[0])  # pragma: no cover

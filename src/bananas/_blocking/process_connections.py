@@ -1,4 +1,4 @@
-"""The connections of a blocking client: lines, and those of a client in the loop's thread."""
+"""The connections of a blocking client: a pool for plain submits, and those of the loop."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from .._fork_safety import OwnProcess, keep_forever
 from .._pipeline import Entry, NotQueued
 from .._redis import connect
 from ..client import AsyncClient, ClientStats
-from .blocking_connection import Line, run_here
-from .line_pool import LinePool, request_of
+from .blocking_connection import BlockingConnection, run_here
+from .connection_pool import ConnectionPool, request_of
 from .loop_thread import (
     LoopThread,
     loop_thread,
@@ -29,21 +29,21 @@ __all__ = ["ProcessConnections"]
 T = TypeVar("T")
 
 
-class _OnLines(NamedTuple):
-    """The lines of one process, and a client that submits on them."""
+class _PlainSubmits(NamedTuple):
+    """The pool of one process, and a client that submits on it."""
 
-    lines: LinePool
+    pool: ConnectionPool
     client: AsyncClient
 
 
 class ProcessConnections:
     """Runs the coroutines of ``AsyncClient`` for callers that block.
 
-    Every process has its own lines and its own loop, which are found by its number: a forked child
+    Every process has its own pool and its own loop, which are found by its number: a forked child
     leaves what it inherits alone, whether Python's hooks have told it of the fork or not.
 
     Args:
-        make: Makes a client, which is then used in one loop, or on the lines of one process.
+        make: Makes a client, which is then used in one loop, or on the pool of one process.
 
     Attributes:
         is_closed: Whether no call is made any more.
@@ -54,11 +54,11 @@ class ProcessConnections:
         self._make = make
         self._process = OwnProcess()
         self._by_loop: Dict[LoopThread, AsyncClient] = {}
-        self._by_process: Dict[int, _OnLines] = {self._process.number: self._new_lines()}
+        self._by_process: Dict[int, _PlainSubmits] = {self._process.number: self._new_pool()}
         self.is_closed = False
 
-    def on_line(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
-        """Run the coroutine of a plain submit in the caller's thread, on a line."""
+    def in_this_thread(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
+        """Run the coroutine of a plain submit in the caller's thread, on the pool."""
         self.refuse_misuse()
         return run_here(call(self.here.client))
 
@@ -79,9 +79,9 @@ class ProcessConnections:
         return thread.start_call(call(self._client_of(thread)))
 
     def connect(self) -> None:
-        """Make sure of a line, or of a connection of the loop."""
+        """Make sure of a blocking connection, or of a connection of the loop."""
         self.refuse_misuse()
-        self.here.lines.connect()
+        self.here.pool.connect()
 
     def refuse_misuse(self) -> None:
         """Refuse calls that would stop a running loop, or come after ``close``.
@@ -108,7 +108,7 @@ class ProcessConnections:
             return
         refuse_running_loop("use AsyncClient, or asyncio.to_thread")
         self.is_closed = True
-        self.here.lines.close()
+        self.here.pool.close()
         thread, client = running_loop_thread(), self.looping
         if thread is not None and client is not None:
             try:
@@ -121,44 +121,44 @@ class ProcessConnections:
             keep_forever((self._by_loop, self._by_process))
         elif not self.is_closed:
             here = self._by_process[self._process.number]
-            if here.lines.open_lines and not sys.is_finalizing():
+            if here.pool.open_connections and not sys.is_finalizing():
                 if not self._by_loop:  # which warns itself
                     warn_unclosed(here.client._life.name)
-                here.lines.close()
+                here.pool.close()
 
     def stats(self) -> ClientStats:
         """Return counters and states of the connections of this process."""
         here = self.here
-        lines, stats = here.lines, (self.looping or here.client).stats()
+        pool, stats = here.pool, (self.looping or here.client).stats()
         return dataclasses.replace(
             stats,
-            connected=lines.is_connected() or stats.connected,
-            connections=stats.connections + lines.opened,
-            reconnects=stats.reconnects + min(lines.lost, max(0, lines.opened - 1)),
-            pipelines=stats.pipelines + lines.submits,
-            open_requests=stats.open_requests + lines.in_use,
+            connected=pool.is_connected() or stats.connected,
+            connections=stats.connections + pool.opened,
+            reconnects=stats.reconnects + min(pool.lost, max(0, pool.opened - 1)),
+            pipelines=stats.pipelines + pool.submits,
+            open_requests=stats.open_requests + pool.in_use,
         )
 
     @property
-    def here(self) -> _OnLines:
-        """What this process uses of the lines."""
+    def here(self) -> _PlainSubmits:
+        """What plain submits of this process use."""
         process = os.getpid()
         found = self._by_process.get(process)
         if found is None:
-            found = self._by_process.setdefault(process, self._new_lines())
+            found = self._by_process.setdefault(process, self._new_pool())
         return found
 
-    def _new_lines(self) -> _OnLines:
+    def _new_pool(self) -> _PlainSubmits:
         client = self._make()
         settings = client._settings
-        lines = LinePool(
-            lambda: run_here(connect(settings, Line)),
+        pool = ConnectionPool(
+            lambda: run_here(connect(settings, BlockingConnection)),
             weakref.proxy(self),
             connect_timeout=settings.connect_timeout,
             submit_timeout=settings.submit_timeout,
         )
-        client._submit_over(lines)
-        return _OnLines(lines, client)
+        client._submit_over(pool)
+        return _PlainSubmits(pool, client)
 
     @property
     def inner(self) -> AsyncClient:
@@ -177,7 +177,7 @@ class ProcessConnections:
             client = self._by_loop.setdefault(thread, self._make())
         return client
 
-    # -- what lines leave to the loop: see ``LoopSide`` --------------------------------------------
+    # -- what the pool leaves to the loop: see ``LoopSide`` ----------------------------------------
 
     def connect_loop(self) -> None:
         """Make sure of a connection of the loop, for as long as the server is not ready."""
@@ -191,8 +191,10 @@ class ProcessConnections:
 
         return self.on_loop(submit)
 
-    def settle(self, entry: Entry, line: Line, since: float) -> Optional[NotQueued]:
-        """Find out what became of what was sent on a line, and send it again if need be.
+    def settle(
+        self, entry: Entry, connection: BlockingConnection, since: float
+    ) -> Optional[NotQueued]:
+        """Find out what became of what was sent on a connection; send it again if need be.
 
         Raises:
             exceptions.OutcomeUnknownError: That can't be done, or not in time.
@@ -205,7 +207,7 @@ class ProcessConnections:
                 raise request_of(entry).late(None, may_be_applied=True) from error
             pipeline = self._client_of(thread)._pipeline
             try:
-                return thread.run(pipeline.settle(entry, line, since))
+                return thread.run(pipeline.settle(entry, connection, since))
             except exc.ClientClosedError as error:
                 if error.job_id is not None:
                     raise

@@ -98,8 +98,8 @@ class Busy(Idle):
         assert self.failures == []
 
 
-class Lines(Idle):
-    """Lines have been opened, as many as threads have been submitting, and are free."""
+class Pool(Idle):
+    """As many blocking connections are free as threads have been submitting."""
 
     def start(self) -> None:
         threads = [threading.Thread(target=self._submit) for _ in range(4)]
@@ -115,7 +115,7 @@ class Lines(Idle):
 
 
 class Submitting(Idle):
-    """Threads are submitting, each on a line."""
+    """Threads are submitting, each on a blocking connection."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client)
@@ -211,7 +211,7 @@ def vanish(clients: List[Client], redis: RawClient) -> NoReturn:
     os._exit(0)
 
 
-STATES = {state.__name__: state for state in (Idle, Busy, Lines, Submitting, Starting)}
+STATES = {state.__name__: state for state in (Idle, Busy, Pool, Submitting, Starting)}
 ACTS: Mapping[str, Callable[[List[Client], RawClient], NoReturn]] = {
     act.__name__: act for act in (use, close, drop, use_and_drop, leave, vanish)
 }

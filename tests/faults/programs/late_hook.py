@@ -13,7 +13,7 @@ def hook() -> None:
     """Hooks run in the reverse order of registration: after that of the package."""
     from bananas import exceptions as exc
 
-    clients[0].submit_job("work", None)  # on a line, which needs no loop
+    clients[0].submit_job("work", None)  # on a blocking connection, which needs no loop
     try:
         clients[0].get_job("job")
     except exc.ClientClosedError:

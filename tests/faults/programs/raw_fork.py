@@ -23,10 +23,10 @@ def idle(client: Client) -> None:
     """Nothing is under way."""
 
 
-def lines(client: Client) -> None:
-    """Two lines are free."""
-    found = client._connections.here.lines
-    while found.open_lines < 2:
+def pool(client: Client) -> None:
+    """Two blocking connections are free."""
+    found = client._connections.here.pool
+    while found.open_connections < 2:
         threads = [threading.Thread(target=client.submit_job, args=("work", None)) for _ in "123"]
         for thread in threads:
             thread.start()
@@ -78,7 +78,7 @@ def leave(clients: List[Client], url: str, port: int) -> None:
     """Do nothing, and end."""
 
 
-STATES: Dict[str, State] = {"idle": idle, "lines": lines}
+STATES: Dict[str, State] = {"idle": idle, "pool": pool}
 ACTS = {act.__name__: act for act in (use, make, close, drop, leave)}
 
 

@@ -12,7 +12,7 @@ from typing import Any, Callable, Dict, List, Optional
 
 from bananas import Client
 from bananas._blocking import loop_thread
-from bananas._blocking.blocking_connection import Line
+from bananas._blocking.blocking_connection import BlockingConnection
 
 DEEDS = ("interrupts", "submits", "reads", "has another thread submit")
 
@@ -59,20 +59,20 @@ class Strike:
 
 
 class Silences(logging.Handler):
-    """Counts how often a reply was waited for in vain, by the loop or on a line."""
+    """Counts how often a reply was waited for in vain, by the loop or on a blocking connection."""
 
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
-        self._exchange = Line.exchange
+        self._exchange = BlockingConnection.exchange
 
     def emit(self, record: logging.LogRecord) -> None:
         self.count += "it is silent" in record.getMessage()
 
-    def exchange(self, line: Line, *args: Any) -> Any:
-        """Do what the line does, and count."""
+    def exchange(self, connection: BlockingConnection, *args: Any) -> Any:
+        """Do what the connection does, and count."""
         try:
-            return self._exchange(line, *args)
+            return self._exchange(connection, *args)
         except TimeoutError:
             self.count += 1
             raise
@@ -84,15 +84,15 @@ def _interrupt() -> None:
 
 def _make_ready(client: Client, call: str) -> None:
     """See to what the call is to meet."""
-    lines = client._connections.here.lines
-    if call == "opening a line":
-        lines._close_free()
+    pool = client._connections.here.pool
+    if call == "opening a blocking connection":
+        pool._close_free()
     elif call == "starting the loop":
         thread = loop_thread._threads.pop(os.getpid(), None)
         if thread is not None:
             thread.stop()
     else:
-        assert lines._free
+        assert pool._free
 
 
 def main(url: str, call: str, deed: str, stride: int, direct_url: str) -> None:
@@ -101,7 +101,7 @@ def main(url: str, call: str, deed: str, stride: int, direct_url: str) -> None:
     # A strike between the making of a socket and its first name leaves it to the collector.
     warnings.simplefilter("ignore", ResourceWarning)
     silences = Silences()
-    Line.exchange = lambda line, *args: silences.exchange(line, *args)  # type: ignore[method-assign]
+    BlockingConnection.exchange = lambda connection, *args: silences.exchange(connection, *args)  # type: ignore[method-assign]
     logging.getLogger("bananas").addHandler(silences)
     logging.getLogger("bananas").setLevel(logging.DEBUG)
     logging.getLogger("bananas").propagate = False  # they are heard, and not printed
@@ -135,13 +135,13 @@ def main(url: str, call: str, deed: str, stride: int, direct_url: str) -> None:
             if not strike.struck or silences.count:
                 break
             strikes += 1
-        carried = client._connections.here.lines.submits
+        carried = client._connections.here.pool.submits
     with Client(direct_url) as client:  # thousands of documents, which need not come in pieces
         missing = [job_id for job_id, job in zip(ids, client.get_jobs(ids)) if job is None]
     if missing or silences.count or strikes * stride < 500 or carried < strikes:
         print(
             f"{len(missing)} missing, {silences.count} silences, {strikes} strikes, "
-            f"{carried} carried by lines",
+            f"{carried} carried by the pool",
             flush=True,
         )
     print("usable", flush=True)

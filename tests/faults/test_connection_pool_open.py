@@ -1,4 +1,4 @@
-"""Which lines are opened, to where, for how long, and what goes by the loop instead."""
+"""Which connections are opened, to where, for how long, and what goes by the loop instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.support.ports import HOST
 from .inventory import Inventory, nothing_left, queued_once
 from .running import Program
 from .test_busy import Script
-from .test_lines import Caller, lines_of
+from .test_connection_pool import Caller, pool_of
 
 _MOST = 8
 PASSWORD = "hunter2-and-more"
@@ -47,10 +47,10 @@ def stopped_loop() -> Iterator[None]:
 
 def submit_on_lines(client: Client, count: int = 3) -> List[str]:
     """Submit while the loop stands still."""
-    before = lines_of(client).submits
+    before = pool_of(client).submits
     with stopped_loop():
         ids = [client.submit_job("work", number) for number in range(count)]
-    assert lines_of(client).submits - before == count
+    assert pool_of(client).submits - before == count
     return ids
 
 
@@ -76,7 +76,7 @@ async def test_tls(redis_server: RedisServer) -> None:
             ids = submit_on_lines(client)
             for task in list(relay._tasks):
                 loop.call_soon_threadsafe(task.cancel)
-            while lines_of(client)._free[0].is_quiet:
+            while pool_of(client)._free[0].is_quiet:
                 pass
             ids += submit_on_lines(client)
             assert client.stats().reconnects == 1
@@ -90,7 +90,7 @@ async def test_tls(redis_server: RedisServer) -> None:
 
 
 def test_sentinel_and_failover() -> None:
-    """A line asks the sentinels where the primary is, and after a failover asks them again."""
+    """The pool asks the sentinels where the primary is, and after a failover asks them again."""
     with RedisServer(password=PASSWORD) as primary:
         with RedisServer(password=PASSWORD, replica_of=primary) as replica:
             with SentinelServer(primary) as sentinel:
@@ -110,7 +110,7 @@ def test_sentinel_and_failover() -> None:
 
 
 def test_user_with_few_rights(own_server: RedisServer) -> None:
-    """A user that may do what a producer does, and no more, submits on lines."""
+    """A user that may do what a producer does, and no more, submits on the pool."""
     own_server.command(
         "ACL", "SETUSER", "producer", "on", ">secret", "~bananas:*",
         "+multi", "+exec", "+mset", "+lpush", "+discard",
@@ -140,7 +140,7 @@ class AsyncProvider:
 
 
 def test_credential_provider(own_server: RedisServer) -> None:
-    """Every line asks the provider anew; one that needs an event loop has the loop submit."""
+    """Every connection asks the provider anew; one that needs an event loop has the loop submit."""
     own_server.command("ACL", "SETUSER", "producer", "on", ">secret", "~*", "&*", "+@all")
     provider = Provider()
     with Client(own_server.url(), credential_provider=provider) as client:  # type: ignore[arg-type]
@@ -148,7 +148,7 @@ def test_credential_provider(own_server: RedisServer) -> None:
         assert provider.asked == 1
     with Client(own_server.url(), credential_provider=AsyncProvider()) as client:  # type: ignore[arg-type]
         ids.append(client.submit_job("work", None))
-        assert lines_of(client).submits == 0
+        assert pool_of(client).submits == 0
     queued_once(own_server, *ids)
 
 
@@ -168,46 +168,46 @@ def test_line_that_was_idle_for_a_minute(redis_server: RedisServer) -> None:
     """It is closed and not used, wherever it lies in the stack."""
     now = 1000.0
     with Client(redis_server.url()) as client:
-        lines = lines_of(client)
-        lines._clock = lambda: now
+        pool = pool_of(client)
+        pool._clock = lambda: now
         ids = [client.submit_job("work", None)]
         now += 59.9
         ids.append(client.submit_job("work", None))
-        assert lines.opened == 1
+        assert pool.opened == 1
         now += 60
         ids.append(client.submit_job("work", None))
-        assert (lines.opened, lines.open_lines) == (2, 1)
-        second = lines._open_line()
-        lines._open.add(second)
+        assert (pool.opened, pool.open_connections) == (2, 1)
+        second = pool._open_connection()
+        pool._open.add(second)
         second.used_at = now
-        lines._free.appendleft(second)
+        pool._free.appendleft(second)
         now += 59
         ids.append(client.submit_job("work", None))
-        assert lines.open_lines == 2
+        assert pool.open_connections == 2
         now += 1
         ids.append(client.submit_job("work", None))
-        assert lines.open_lines == 1
+        assert pool.open_connections == 1
         assert second._socket is None
         assert client.stats().reconnects == 0
     queued_once(redis_server, *ids)
 
 
 def test_eight_are_taken(redis_server: RedisServer, proxy: FaultProxy) -> None:
-    """While eight threads have a line each, others share the connection of the loop."""
+    """While eight threads have a connection each, others share the connection of the loop."""
     release = Signal()
     with Client(proxy.url()) as client:
-        lines = lines_of(client)
+        pool = pool_of(client)
         callers: List[Caller] = []
         for _ in range(_MOST):
             rule = proxy.on(command(b"EXEC"), HoldReply(release))
             callers.append(Caller(lambda: client.submit_job("work", 1)))
             rule.wait()
-        assert (lines.open_lines, lines.in_use) == (_MOST, _MOST)
+        assert (pool.open_connections, pool.in_use) == (_MOST, _MOST)
         ids = [client.submit_job("work", 2) for _ in range(3)]
-        assert (lines.open_lines, lines.submits) == (_MOST, 0)
+        assert (pool.open_connections, pool.submits) == (_MOST, 0)
         release.set()
         ids += [str(caller.join()) for caller in callers]
-        assert (lines.submits, lines.in_use, len(lines._free)) == (_MOST, 0, _MOST)
+        assert (pool.submits, pool.in_use, len(pool._free)) == (_MOST, 0, _MOST)
         ids += submit_on_lines(client)
         stats = client.stats()
         assert (stats.open_requests, stats.reconnects) == (0, 0)
@@ -215,15 +215,15 @@ def test_eight_are_taken(redis_server: RedisServer, proxy: FaultProxy) -> None:
 
 
 def test_other_calls_go_by_the_loop(redis_server: RedisServer) -> None:
-    """Reads, submits of many and chosen ids take no line."""
+    """Reads, submits of many and chosen ids take no connection of the pool."""
     with Client(redis_server.url()) as client:
-        lines = lines_of(client)
+        pool = pool_of(client)
         job_id = client.submit_job("work", None)
         ids = [job_id, client.submit_job("work", None, job_id="order-1")]
         ids += client.submit_jobs([JobSpec("work", None)] * 2)
         job = client.get_job(job_id)
         assert job is not None
-        assert (lines.opened, lines.submits) == (1, 1)
+        assert (pool.opened, pool.submits) == (1, 1)
         assert client.submit_job("work", None, job_id="order-1") == "order-1"
     queued_once(redis_server, *ids)
 
@@ -233,7 +233,7 @@ def test_large_document_goes_by_the_loop(redis_server: RedisServer) -> None:
     text = "x" * 3_000_000
     with Client(redis_server.url()) as client:
         job_id = client.submit_job("work", text)
-        assert lines_of(client).submits == 0
+        assert pool_of(client).submits == 0
         job = client.get_job(job_id)
         assert job is not None
         assert job.payload == text
@@ -241,7 +241,7 @@ def test_large_document_goes_by_the_loop(redis_server: RedisServer) -> None:
 
 
 def test_replies_byte_by_byte(redis_server: RedisServer, proxy: FaultProxy) -> None:
-    """Replies that come in pieces are put together on the line."""
+    """Replies that come in pieces are put together on the connection."""
     with Client(proxy.url()) as client:
         proxy.drip(0)
         queued_once(redis_server, *submit_on_lines(client))
@@ -258,14 +258,14 @@ def test_server_that_drips_for_ever(redis_server: RedisServer, proxy: FaultProxy
 
 
 def test_connecting_to_a_server_that_drips(redis_server: RedisServer, proxy: FaultProxy) -> None:
-    """The handshake of a line ends in time, however it is drawn out."""
+    """The handshake of a blocking connection ends in time, however it is drawn out."""
     proxy.drip(0.2)
     with pytest.raises(exc.ConnectionError, match="did not answer within 0.6 s"):
         Client(proxy.url(), connect_timeout=0.6)
 
 
 def test_server_restarted(own_server: RedisServer) -> None:
-    """Lines to a server that was restarted are replaced, and nothing is sent on them."""
+    """Connections to a server that was restarted are replaced, and nothing is sent on them."""
     with Client(own_server.url()) as client:
         callers = [Caller(lambda: client.submit_job("work", 1)) for _ in range(4)]
         for caller in callers:
@@ -292,8 +292,8 @@ def test_server_that_is_gone(own_server: RedisServer) -> None:
         queued_once(own_server, client.submit_job("work", None))
 
 
-def test_refusals_are_judged_on_the_line(own_server: RedisServer) -> None:
-    """What Redis refuses is undone and reported without the loop, and the line is used again."""
+def test_refusals_are_judged_on_the_pool(own_server: RedisServer) -> None:
+    """What Redis refuses is undone and reported without the loop; the connection is used again."""
     refused: Dict[str, str] = {}
     with Client(own_server.url()) as client:
         ids = submit_on_lines(client)
@@ -315,7 +315,7 @@ def test_refusals_are_judged_on_the_line(own_server: RedisServer) -> None:
             own_server.command("ACL", "SETUSER", "default", "+mset")
         ids += submit_on_lines(client)
         assert client.stats().reconnects == 0
-        assert lines_of(client).opened == 1
+        assert pool_of(client).opened == 1
     assert len(refused) == 3
     queued_once(own_server, *ids)
 
@@ -340,7 +340,7 @@ def test_demoted_in_between(own_server: RedisServer) -> None:
         ids = submit_on_lines(client)
         own_server.command("REPLICAOF", HOST, other.port)
         caller = Caller(lambda: client.submit_job("work", None))
-        while lines_of(client).open_lines:
+        while pool_of(client).open_connections:
             pass
         own_server.command("REPLICAOF", "NO", "ONE")
         ids.append(str(caller.join()))
@@ -356,7 +356,7 @@ def test_busy_server(own_server: RedisServer) -> None:
             ids = submit_on_lines(client)
             script.start()
             caller = Caller(lambda: client.submit_job("work", None))
-            while lines_of(client).open_lines:
+            while pool_of(client).open_connections:
                 pass
             script.stop()
             ids.append(str(caller.join()))
@@ -375,17 +375,17 @@ def test_cell_of_a_notebook(redis_server: RedisServer, monkeypatch: pytest.Monke
 
     with Client(redis_server.url()) as client:
         queued_once(redis_server, asyncio.run(cell()))
-        assert lines_of(client).submits == 1
+        assert pool_of(client).submits == 1
 
 
 def test_closed_client_leaves_nothing(redis_server: RedisServer) -> None:
-    """close() closes every line, and a submit after it is refused."""
+    """close() closes every connection, and a submit after it is refused."""
     with Client(redis_server.url()) as client:
-        lines = lines_of(client)
+        pool = pool_of(client)
         client.submit_job("work", None)
-        line = lines._free[0]
-    assert line._socket is None
-    assert lines.open_lines == 0
+        connection = pool._free[0]
+    assert connection._socket is None
+    assert pool.open_connections == 0
     with pytest.raises(exc.ClientClosedError):
         client.submit_job("work", None)
     redis_server.command("FLUSHALL")

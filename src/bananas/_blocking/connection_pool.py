@@ -10,10 +10,10 @@ from typing import Callable, Deque, List, Optional, Protocol, Sequence
 from .. import exceptions as exc
 from .._pipeline import LARGE, Entry, NotQueued, Outcomes, Submit, Transaction, is_passing
 from .._redis import Command, LinkLost, NeedsLoop, NotReady, Reply, ReplyError, pack
-from .blocking_connection import Line, NotSent
+from .blocking_connection import BlockingConnection, NotSent
 from .weak_members import WeakMembers
 
-__all__ = ["LinePool", "LoopSide", "request_of"]
+__all__ = ["ConnectionPool", "LoopSide", "request_of"]
 
 #: So many threads at a time submit by themselves; all others share the loop's connection.
 _MOST = 8
@@ -24,7 +24,7 @@ _MARKER = b"bananas"
 
 
 class LoopSide(Protocol):
-    """What the event loop does for the lines; the calls block."""
+    """What the event loop does for the pool; the calls block."""
 
     def connect_loop(self) -> None:
         """Make sure of a connection, for as long as the server is not ready."""
@@ -32,61 +32,63 @@ class LoopSide(Protocol):
     def submit_by_loop(self, entry: Entry, since: float) -> Optional[NotQueued]:
         """Submit what was not sent; its time has begun at ``since``."""
 
-    def settle(self, entry: Entry, line: Line, since: float) -> Optional[NotQueued]:
-        """Find out what became of what was sent on a line, and send it again if need be."""
+    def settle(
+        self, entry: Entry, connection: BlockingConnection, since: float
+    ) -> Optional[NotQueued]:
+        """Find out what became of what was sent on the connection; send it again if need be."""
 
 
 class _Use:
-    """What one call has of the lines; whatever a signal handler raises, the call drops it.
+    """What one call has of the pool; whatever a signal handler raises, the call drops it.
 
     Attributes:
         since: When the call has begun.
-        line: The line that it has taken off the stack, or opened; None before and after.
-        is_returning: Whether the line may be on the stack again.
+        connection: What it has taken off the stack, or opened; None before and after.
+        is_returning: Whether the connection may be on the stack again.
     """
 
-    __slots__ = ("__weakref__", "is_returning", "line", "since")
+    __slots__ = ("__weakref__", "connection", "is_returning", "since")
 
     def __init__(self, since: float) -> None:
         self.since = since
-        self.line: Optional[Line] = None
+        self.connection: Optional[BlockingConnection] = None
         self.is_returning = False
 
 
-class LinePool:
+class ConnectionPool:
     """Blocking connections, each used by one thread at a time, and then by the next.
 
-    Who uses a line has taken it off the stack, in one atomic step, and puts it back in another. So
-    a signal handler, or another thread, may come in between anywhere.
+    Who uses one has taken it off the stack, in one atomic step, and puts it back in another. So a
+    signal handler, or another thread, may come in between anywhere.
 
     Args:
-        open_line: Makes a connected line, or raises ``exceptions.ConnectionError``.
+        open_connection: Makes a connection, or raises ``exceptions.ConnectionError``.
         loop: What is out of the ordinary is for the loop.
         connect_timeout: How long a submit that was not sent waits for a connection, in seconds.
         submit_timeout: Limit of a submit, in seconds.
 
     Attributes:
-        opened: How many lines were opened.
+        opened: How many connections were opened.
         lost: How many of them were found dead, or were given up.
         submits: How many submits they have carried.
     """
 
     def __init__(
         self,
-        open_line: Callable[[], Line],
+        open_connection: Callable[[], BlockingConnection],
         loop: LoopSide,
         *,
         connect_timeout: float,
         submit_timeout: float,
     ) -> None:
-        self._open_line = open_line
+        self._open_connection = open_connection
         self._loop = loop
         self._patience = min(connect_timeout, submit_timeout)
         self._submit_timeout = submit_timeout
         self._silence = _SILENCE * submit_timeout
         self._clock: Callable[[], float] = time.monotonic
-        self._free: Deque[Line] = deque()
-        #: Lines that are open, and calls that open one. One that nobody refers to has left it.
+        self._free: Deque[BlockingConnection] = deque()
+        #: What is open, and calls that open one. What nobody refers to has left it.
         self._open = WeakMembers()
         self._is_closed = False
         self.opened = 0
@@ -136,19 +138,19 @@ class LinePool:
         self._loop.connect_loop()
 
     def close(self) -> None:
-        """Close the lines; a submit that is under way on one ends as if the server had ended it."""
+        """Close all; a submit that is under way ends as if the server had ended its connection."""
         self._is_closed = True
         self._close_free()
-        for line in self._open.all():
-            if isinstance(line, Line):
-                line.shut_down()
+        for connection in self._open.all():
+            if isinstance(connection, BlockingConnection):
+                connection.shut_down()
 
     def _close_free(self) -> None:
         with contextlib.suppress(IndexError):
             while True:
-                line = self._free.pop()
-                self._open.discard(line)
-                line.abort()
+                connection = self._free.pop()
+                self._open.discard(connection)
+                connection.abort()
 
     def __del__(self) -> None:
         self._close_free()
@@ -158,37 +160,37 @@ class LinePool:
         use = _Use(self._clock())
         try:
             if self._take(use):
-                line, use.line = use.line, None
-                assert line is not None
-                self._free.append(line)
+                connection, use.connection = use.connection, None
+                assert connection is not None
+                self._free.append(connection)
         except BaseException:
             self._drop(use)
             raise
-        return self.open_lines > 0
+        return self.open_connections > 0
 
     @property
-    def open_lines(self) -> int:
-        """How many lines are open."""
-        return sum(isinstance(line, Line) for line in self._open.all())
+    def open_connections(self) -> int:
+        """How many connections are open."""
+        return sum(isinstance(connection, BlockingConnection) for connection in self._open.all())
 
     @property
     def in_use(self) -> int:
         """How many of them a call has."""
-        return max(0, self.open_lines - len(self._free))
+        return max(0, self.open_connections - len(self._free))
 
-    # -- taking a line, and putting it back ------------------------------------------------------
+    # -- taking a connection, and putting it back ------------------------------------------------
 
     def _take(self, use: _Use) -> bool:
-        """Take a line off the stack; return whether there is one that can be used."""
+        """Take a connection off the stack; return whether there is one that can be used."""
         free = self._free
         while free:
             try:
-                use.line = free.pop()
+                use.connection = free.pop()
             except IndexError:  # another thread was faster
                 break
-            if use.since - use.line.used_at >= _IDLE:
+            if use.since - use.connection.used_at >= _IDLE:
                 self._drop(use)
-            elif use.line.is_quiet:
+            elif use.connection.is_quiet:
                 return True
             else:
                 self.lost += 1
@@ -196,7 +198,7 @@ class LinePool:
         return False
 
     def _open_one(self, use: _Use) -> bool:
-        """Open a line; return whether there is one now that can be used.
+        """Open a connection; return whether there is one now that can be used.
 
         Raises:
             exceptions.ConnectionError: It can't be opened.
@@ -205,66 +207,66 @@ class LinePool:
         try:
             if len(self._open) > _MOST or self._is_closed:
                 return False
-            use.line = self._open_line()
-            self._open.add(use.line)
+            use.connection = self._open_connection()
+            self._open.add(use.connection)
             self.opened += 1
         finally:
             self._open.discard(use)
-        if use.line.no_transactions is None:
+        if use.connection.no_transactions is None:
             return True
         self._drop(use)  # the loop says why
         return False
 
     def _put_back(self, use: _Use) -> None:
-        line = use.line
-        assert line is not None
-        line.used_at = use.since
-        if self._is_closed or line.has_leftovers:
+        connection = use.connection
+        assert connection is not None
+        connection.used_at = use.since
+        if self._is_closed or connection.has_leftovers:
             self._drop(use)
             return
         use.is_returning = True
-        self._free.append(line)
-        use.line = None
+        self._free.append(connection)
+        use.connection = None
         use.is_returning = False
         self._close_oldest(use)
 
     def _close_oldest(self, use: _Use) -> None:
-        """Close the line at the bottom if it is idle: it is used while many threads are busy."""
+        """Close the bottom one if it is idle: it is used while many threads are busy."""
         free = self._free
         try:
             if use.since - free[0].used_at < _IDLE:
                 return
-            use.line = free.popleft()
+            use.connection = free.popleft()
         except IndexError:
             return  # other threads have taken them all
-        if use.since - use.line.used_at >= _IDLE:
+        if use.since - use.connection.used_at >= _IDLE:
             self._drop(use)
         else:
             use.is_returning = True
-            free.append(use.line)
-            use.line = None
+            free.append(use.connection)
+            use.connection = None
 
     def _drop(self, use: _Use) -> None:
-        """Close the line of a call, if it has one that nobody else may have taken."""
+        """Close the connection of a call, if it has one that nobody else may have taken."""
         self._open.discard(use)
-        line = use.line
-        if line is None:
+        connection = use.connection
+        if connection is None:
             return
         if use.is_returning:
             try:
-                self._free.remove(line)
+                self._free.remove(connection)
             except ValueError:
                 return
-        self._open.discard(line)
-        line.abort()
-        use.line = None
+        self._open.discard(connection)
+        connection.abort()
+        use.connection = None
 
     # -- connecting ------------------------------------------------------------------------------
 
     def _connect(self, use: _Use) -> bool:
-        """Have a line; return False where the loop may have better luck."""
+        """Have a connection; return False where the loop may have better luck."""
         if self._take(use):
-            assert use.line is not None
+            assert use.connection is not None
             try:
                 self._exchange(use, [(b"PING",)])
             except (NotSent, LinkLost, TimeoutError):
@@ -305,15 +307,15 @@ class LinePool:
             return self._loop.submit_by_loop(entry, use.since)
         except (LinkLost, TimeoutError):
             self.lost += 1
-            line = use.line
-            assert line is not None
+            connection = use.connection
+            assert connection is not None
             self._drop(use)
-            return self._loop.settle(entry, line, use.since)
+            return self._loop.settle(entry, connection, use.since)
         self.submits += 1
         return self._conclude(use, entry, outcomes)
 
     def _opens(self, use: _Use, entry: Entry) -> bool:
-        """Open a line for a submit; return False where that is for the loop.
+        """Open a connection for a submit; return False where that is for the loop.
 
         Raises:
             exceptions.ConnectionError: No connection can be made, by the loop either.
@@ -328,9 +330,9 @@ class LinePool:
         return False
 
     def _exchange(self, use: _Use, commands: Sequence[Command]) -> List[Reply]:
-        assert use.line is not None
+        assert use.connection is not None
         until = use.since + self._submit_timeout
-        return use.line.exchange(pack(commands), len(commands), until, self._silence)
+        return use.connection.exchange(pack(commands), len(commands), until, self._silence)
 
     def _undo(self, use: _Use, outcomes: Outcomes) -> None:
         """Take back what a refused job left, and make sure that no reply was slipped in.
@@ -370,7 +372,7 @@ def _not_queued(outcomes: Outcomes) -> Optional[NotQueued]:
 
 
 def request_of(entry: Entry) -> Submit:
-    """Return the request that a submit on a line would be for the loop."""
+    """Return the request that a submit on a blocking connection would be for the loop."""
     return Submit(None, 0.0, 0.0, 0.0, (entry,), False)
 
 

@@ -1,4 +1,4 @@
-"""Plain submits of blocking callers go out on lines, and nothing that may happen shows it."""
+"""Plain submits of blocking callers go out on a pool, and nothing that may happen shows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from bananas import Client, JobPriority
 from bananas import exceptions as exc
-from bananas._blocking.line_pool import LinePool
+from bananas._blocking.connection_pool import ConnectionPool
 from tests.support import (
     CutReply,
     FaultProxy,
@@ -44,9 +44,9 @@ any_reply = pytest.mark.parametrize("missing", [b"MULTI", b"EXEC"])
 every_way = pytest.mark.parametrize("submit", WAYS.values(), ids=WAYS.keys())
 
 
-def lines_of(client: Client) -> LinePool:
-    """The lines of a client."""
-    return client._connections.here.lines
+def pool_of(client: Client) -> ConnectionPool:
+    """The pool of a client."""
+    return client._connections.here.pool
 
 
 class Caller:
@@ -79,7 +79,7 @@ class Caller:
 
 
 def test_jobs_keep_their_order(redis_server: RedisServer) -> None:
-    """Whether by a line or by the loop, what is submitted later stands later in its list."""
+    """Whether by the pool or by the loop, what is submitted later stands later in its list."""
     with Client(redis_server.url()) as client:
         ids = [client.submit_job("work", number) for number in range(_MANY)]
         assert client.get_job(ids[0]) is not None
@@ -219,9 +219,9 @@ def test_closing_while_a_reply_is_awaited(
 
 #: Which call is interrupted, and how many instructions lie between two strikes.
 STRUCK = {
-    "on a line": 1,
-    "on a line, in pieces": 11,
-    "opening a line": 13,
+    "on a blocking connection": 1,
+    "on a blocking connection, in pieces": 11,
+    "opening a blocking connection": 13,
     "starting the loop": 5,
 }
 
@@ -238,7 +238,7 @@ def test_signal_handler_at_any_instruction(
     stride = STRUCK[call]
     if pieces:
         proxy.drip(0)
-        url, stride = proxy.url(), STRUCK["on a line, in pieces"]
+        url, stride = proxy.url(), STRUCK["on a blocking connection, in pieces"]
     with Program("struck", url, call, deed, str(stride), redis_server.url()) as program:
         program.expect("usable")
         program.end_well()
