@@ -148,6 +148,8 @@ def test_a_call_without_a_worker(run: Bananas) -> None:
     done = run("call", "nobody", "1", "--timeout", "0.05s", "--id", "slow")
     assert (done.status, done.out) == (4, "")
     assert "job slow" in done.err
+    is_unknown = "its place is unknown" in done.err  # Redis did not answer the last question
+    assert done.err.endswith("; ask why with: bananas explain slow\n") is not is_unknown
 
 
 def test_wait(run: Bananas, worker: LocalQueue, embedded_session: Broker) -> None:
@@ -166,7 +168,7 @@ def test_wait(run: Bananas, worker: LocalQueue, embedded_session: Broker) -> Non
     done = run("wait", bad, later, "--timeout", "0.1", "--json")
     assert done.status == 4
     assert [found["job_id"] for found in _objects(done)] == [bad]
-    assert later in done.err
+    assert done.err.endswith(f"; not ended: {later}; ask why with: bananas explain {later}\n")
     done = run("wait", "none", "--must-exist")
     assert done == (5, "", "bananas: there is no job none\n")
     assert run("wait", good, "--quiet") == (0, "", "")

@@ -15,6 +15,7 @@ __all__ = [
     "NOT_FOUND",
     "TIMED_OUT",
     "USAGE",
+    "ask_why",
     "end",
     "say",
     "status_of",
@@ -31,6 +32,11 @@ INTERRUPTED = 130
 def say(message: str) -> None:
     """Write one line to stderr, after the program's name."""
     typer.echo(f"bananas: {message}", err=True)
+
+
+def ask_why(job_id: str) -> str:
+    """Return the end of a line about a job that has no result."""
+    return f"; ask why with: bananas explain {job_id}"
 
 
 def end(status: int, message: str) -> NoReturn:

@@ -12,7 +12,7 @@ from ..client import AsyncClient
 from ..location import JobPlace, Location
 from ..models import Job, JobResult
 from . import options
-from .exit_status import NOT_FOUND, end
+from .exit_status import NOT_FOUND, ask_why, end
 from .job_outcomes import result_facts, show_outcome, status_of_result
 from .output import console, facts, json_line, json_text, moment_text
 from .running import Target, run
@@ -126,9 +126,6 @@ def result(
 
     found = run(Target(redis, key_prefix), work)
     if found is None:
-        end(
-            NOT_FOUND,
-            f"no result of job {job_id} is stored; ask why with: bananas explain {job_id}",
-        )
+        end(NOT_FOUND, f"no result of job {job_id} is stored{ask_why(job_id)}")
     show_outcome(found, as_json=as_json, quiet=quiet)
     raise typer.Exit(status_of_result(found))

@@ -12,9 +12,10 @@ from typing import Any, Awaitable, Callable, Coroutine, Dict, List, Optional, Ty
 
 import typer
 
+from .. import exceptions as exc
 from ..client import AsyncClient
-from ..exceptions import BananasError
-from .exit_status import INTERRUPTED, end, say, status_of
+from ..location import JobPlace
+from .exit_status import INTERRUPTED, ask_why, end, say, status_of
 
 __all__ = ["Target", "client_maker", "interruptible", "run", "run_or_end"]
 
@@ -98,8 +99,8 @@ def run_or_end(
     """Run a coroutine; Ctrl-C cancels it, lets it clean up, and ends the command."""
     try:
         done = asyncio.run(interruptible(work))
-    except (BananasError, ValueError) as error:
-        end(status_of(error), _in_words_of_the_command(str(error), target))
+    except (exc.BananasError, ValueError) as error:
+        end(status_of(error), _in_words_of_the_command(str(error), target) + _cause(error))
     except KeyboardInterrupt:
         done = []
     if not done:
@@ -108,6 +109,13 @@ def run_or_end(
             say(message)
         raise typer.Exit(INTERRUPTED)
     return done[0]
+
+
+def _cause(error: Exception) -> str:
+    """Return how to find out why a job has not ended in time, or nothing after another error."""
+    if not isinstance(error, exc.TimeoutError) or error.job_id is None:
+        return ""
+    return "" if error.whereabouts in (None, JobPlace.CANCELLED) else ask_why(error.job_id)
 
 
 def _in_words_of_the_command(message: str, target: Target) -> str:

@@ -12,7 +12,7 @@ from ..client import AsCompleted, AsyncClient
 from ..models import JobResult
 from . import options
 from .arguments import timeout_of
-from .exit_status import JOB_FAILED, say, status_of
+from .exit_status import JOB_FAILED, ask_why, say, status_of
 from .job_outcomes import result_facts
 from .output import json_line, json_text
 from .running import Target, run
@@ -93,6 +93,8 @@ async def _without_result(
                     statuses[job_id] = status_of(error)
                 left = [job_id for job_id in error.job_ids if job_id not in str(error)]
                 more = f"; not ended: {' '.join(left)}" if left else ""
+                if isinstance(error, exc.TimeoutError):
+                    more += ask_why(error.job_ids[0])
                 aside(functools.partial(say, f"{error}{more}"))
 
 
