@@ -1,18 +1,22 @@
-// On a phone a diagram is drawn narrow: scaled down, nobody could read it.
-if (matchMedia("(max-width: 44.984375em)").matches) {
-  for (const code of document.querySelectorAll("pre.mermaid code")) {
-    code.textContent = code.textContent
-      .replace(/^flowchart LR/, "flowchart TB")
-      .replace(/^sequenceDiagram/, (kind) => narrow(code.textContent) + kind);
+// A diagram that is scaled down can't be read: on a phone it grows downwards, and the columns of a
+// sequence share the width that there is.
+const phone = matchMedia("(max-width: 44.984375em)").matches;
+
+for (const code of document.querySelectorAll("pre.mermaid code")) {
+  const text = code.textContent;
+  if (phone) {
+    code.textContent = text.replace(/^flowchart LR/, "flowchart TB");
+  }
+  if (text.startsWith("sequenceDiagram")) {
+    code.textContent = fitted(text) + text;
   }
 }
 
-// Returns what has the columns of a sequence share the width of a phone.
-function narrow(sequence) {
+// Returns the options with which a sequence is as wide as its page.
+function fitted(sequence) {
   const count = sequence.match(/^ *participant /gm).length;
-  const width = 78;
-  const actorMargin = Math.max(6, Math.floor((340 - count * width) / (count - 1)));
-  const font = "13px";
+  const [width, room, font] = phone ? [78, 340, "13px"] : [120, 690, "15px"];
+  const actorMargin = Math.max(6, Math.floor((room - count * width) / (count - 1)));
   const options = {
     width, actorMargin, wrap: true, diagramMarginX: 0, mirrorActors: false,
     actorFontSize: font, messageFontSize: font, noteFontSize: font,
