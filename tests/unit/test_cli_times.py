@@ -29,7 +29,7 @@ def test_a_time_in_a_zone(text: str, hour: int) -> None:
         assert isinstance(due, datetime)
         assert due.astimezone(timezone.utc).hour == hour
     else:
-        with pytest.raises(typer.BadParameter, match=r"from Python 3\.9 on"):
+        with pytest.raises(typer.BadParameter, match=r"needs Python 3\.9"):
             due_at(text, None)
 
 
