@@ -76,7 +76,7 @@ class BlockingCalls(InProcess):
 
     def _prepare(self, make: Callable[[], AsyncClient]) -> None:
         """Set up what the first call will connect."""
-        named = self._named  # not self: it is forgotten as soon as nobody refers to it
+        named = self._named  # not self, so that the client can be garbage collected
 
         def make_inner() -> AsyncClient:
             inner = make()

@@ -13,13 +13,13 @@ from .client import AsyncClient
 
 __all__ = ["ClientSettings", "problems_of"]
 
-#: By setting: the argument of ``from_sentinel`` that it is. The others are those of a client too.
+#: Settings that only ``from_sentinel`` has, with its arguments. The others are those of a client.
 _SENTINEL = {"SENTINELS": "sentinels", "SERVICE_NAME": "service_name"}
 _ARGUMENTS = {
     "URL" if name == "redis_url" else name.upper(): name
     for name in inspect.signature(AsyncClient.from_sentinel).parameters
 }
-#: What is named by a dotted path, and whether it is called to get the object.
+#: Settings that may be a dotted path, and whether the object at the path is called.
 _NAMED = {"JSON_DEFAULT": False, "CREDENTIAL_PROVIDER": True, "SSL_CONTEXT": True}
 
 

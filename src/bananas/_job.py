@@ -331,8 +331,8 @@ class _UndecodedPayload:
         raise exc.SerializationError(f"the payload of job {job.id} {reason}", job_id=job.id)
 
 
-# Not a data descriptor, so that it is asked only by jobs without a payload of their own; set here,
-# since a dataclass would take it for the default.
+# It has no __set__, so only jobs without their own payload use it. It is set here, because a
+# dataclass would use it as the default.
 setattr(Job, "payload", _UndecodedPayload())  # noqa: B010
 
 

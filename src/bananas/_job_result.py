@@ -185,8 +185,8 @@ class JobResult(Generic[T]):
         data = fields.get(b"result") if status is JobStatus.COMPLETED else None
         reason = fields.get(b"error", b"") if status is JobStatus.FAILED else b""
         try:
-            # Not through __init__, which sets the fields of a frozen class one by one: of all that
-            # a wait costs, that would be a tenth.
+            # Not with __init__, which sets the fields of a frozen class one by one. This would be a
+            # tenth of the cost of a wait.
             made = object.__new__(cls)
             made.__dict__.update(
                 job_id=job_id,

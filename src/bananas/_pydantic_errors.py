@@ -6,7 +6,7 @@ from typing import Any, Mapping
 
 __all__ = ["sentence"]
 
-# Facts about the model. Others may quote the value: a wrong tag, what a parser tripped over.
+# Facts about the model. Others may quote the value, such as a wrong tag or an unreadable text.
 _FACTS_OF_THE_MODEL = frozenset(
     {
         "actual_length", "class", "class_name", "decimal_places", "discriminator", "expected",

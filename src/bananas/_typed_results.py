@@ -234,7 +234,7 @@ def _dict(value: Any, target: Any, args: Tuple[Any, ...], path: str) -> Dict[str
 
 
 def _enum(value: Any, target: Any, path: str) -> Any:
-    # By hand, since the call would take True for 1; a member's value has the JSON value's type.
+    # Not by calling the enum, which would accept True for 1. The types must be equal, too.
     for member in target.__members__.values():
         if type(member.value) is type(value) and member.value == value:
             return member

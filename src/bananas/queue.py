@@ -58,7 +58,7 @@ from .operating import QueueDepths
 
 __all__ = ["ListedJobs", "RedisQueue"]
 
-# Redis takes no longer string than this, unless it is configured to.
+# The longest string that Redis accepts by default.
 _LONGEST_DOCUMENT = 512 * 1024 * 1024
 _CHECKED_AT_ONCE = 10_000
 

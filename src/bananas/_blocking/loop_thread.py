@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 _JOIN_LIMIT = 2.0
 
-#: By process: what a forked child inherits stays where it is, and is never collected there.
+#: By process: a forked child keeps the objects that it inherits, and never collects them.
 _threads: Dict[int, LoopThread] = {}
 _exiting = False
 
@@ -161,7 +161,7 @@ class LoopThread:
         self.loop.close()
 
     async def _cancel_all(self) -> None:
-        await asyncio.sleep(0)  # a task that is not begun would never be
+        await asyncio.sleep(0)  # else a task that has not started never starts
         tasks = asyncio.all_tasks() - {asyncio.current_task()}
         for task in tasks:
             task.cancel()

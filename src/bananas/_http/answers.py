@@ -153,9 +153,9 @@ def _problem(error: exc.BananasError) -> _Problem:
     if isinstance(error, exc.ConnectionError) and error.permanent:
         return problem._replace(may_retry=False)
     if isinstance(error, exc.ClientClosedError) and error.job_ids:
-        return problem._replace(may_retry=False)  # it may be queued: the id is the way to find out
+        return problem._replace(may_retry=False)  # it may be queued: use the id to find out
     if isinstance(error, exc.TimeoutError) and error.not_done:
-        return _Problem(503, "busy", "the job changes all the time; nothing was done", True)
+        return _Problem(503, "busy", "the job kept changing; nothing was done", True)
     if isinstance(error, exc.TimeoutError) and error.whereabouts is JobPlace.MISSING:
         return _NOT_FOUND
     if isinstance(error, exc.TimeoutError) and error.whereabouts is JobPlace.CANCELLED:

@@ -19,7 +19,7 @@ __all__ = ["END_OF_EVENTS", "EVENT_HEADERS", "JobEvents"]
 
 #: No proxy may keep events back, or keep them for somebody else.
 EVENT_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-#: How the id of the last event begins. Who connects again after it is told to stop.
+#: The id of the last event begins with this. A browser that connects again then gets a 204.
 END_OF_EVENTS = "end:"
 
 _KEEP_ALIVE = b": keep-alive\n\n"

@@ -52,8 +52,8 @@ end
 return done
 """
 
-# Puts jobs back that stand nowhere. What is new in the lists since they were read is looked at
-# once more; each document changes, so that nobody else who found it puts its job back too.
+# Queues jobs again that are in no list. It checks the entries that were added since the lists were
+# read. It changes each document, so that a second call that found the job does not queue it, too.
 _PLACE = """
 local scheduled, lists = KEYS[1], tonumber(ARGV[1])
 local standing, placed = {}, {}

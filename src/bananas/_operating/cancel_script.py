@@ -10,9 +10,9 @@ from .scripts import Script
 
 __all__ = ["Removal", "remove_job"]
 
-# A scheduler reads what is due, and writes later: a job that is due so soon is its own.
+# In seconds. A scheduler reads due jobs and writes later, so jobs that are due this soon are left.
 _MARGIN = 5
-# For so many seconds the document of a job that ends is kept.
+# In seconds: how long the document of a job that ends is kept.
 _EXPIRY = 7 * 24 * 3600
 
 # Takes a job away before a worker has taken it. What is compared, and what is looked at, comes

@@ -22,12 +22,12 @@ from .rights import refuse_missing
 
 __all__ = ["cancel_job", "reschedule_job"]
 
-# For so many seconds a scheduler is given time to move a due job to its list.
+# For this many seconds the call waits until a scheduler moves a due job to its list.
 _PATIENCE = 5.0
 _PAUSE = 0.07
-# So long after a scheduler moved a job, a second one may move it once more.
+# For this many seconds after a scheduler moved a job, another one may move it again.
 _SECOND_LOOK = 1.5
-# A job that moves from one place to another may stand nowhere for a moment.
+# A job that moves from one place to another may be in no list for this long.
 _MOVING = 1.0
 _LIMIT = 20.0
 _LOST_REPLIES = 2

@@ -17,9 +17,9 @@ from .._redis import TRANSIENT, Argument, Command, Link, LinkLost, Reply, ReplyE
 
 __all__ = ["HeldConnection", "OperatingConnection", "was_not_sent"]
 
-# A connection that was used before may be dead without a word: it gets this share of the time.
+# A connection that was used before may be dead and silent: it gets this share of the time.
 _SHARE_OF_THE_FIRST = 0.4
-# After so many idle seconds a connection is asked for a sign of life before it carries a write.
+# After this many idle seconds, a connection is tested with a PING before it carries a write.
 _IDLE = 5.0
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0

@@ -88,7 +88,7 @@ class DeadLetterClearing:
         while not ids:
             if self._dry_run or self._numbers["done"] == self._done_before:
                 return False
-            # One more pass from the right end, where others may have left something.
+            # One more pass from the right end, because others may have added entries there.
             self._pages = self._from_oldest()
             self._done_before = self._numbers["done"]
             for name in ("expired", "unreadable", "stale", "other"):

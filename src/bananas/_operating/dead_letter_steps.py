@@ -125,7 +125,7 @@ class LetterSteps:
             if not unchanged:
                 return []
             begin: List[Command] = [(b"MULTI",)]
-            # It goes alone: were it refused, the commands would be carried out one by one.
+            # Sent alone: if it is refused, the commands after it would run one by one.
             refuse_missing(begin, await held.run(begin), self._task)
             commands = [*self._commands(unchanged), (b"EXEC",)]
             replies = await held.run(commands)
@@ -148,7 +148,7 @@ class LetterSteps:
         if self._watches_list:
             places = [(b"LINDEX", dead, one.place) for one in letters]
             names.append(dead)
-        # A list that is none would be found in the midst of the transaction only.
+        # Otherwise a key that is not a list would fail only inside the transaction.
         targets = dict.fromkeys(one.target for one in letters if one.target is not None)
         lists: List[Command] = [(b"LLEN", target) for target in targets]
         commands = [(b"WATCH", *names), *documents, *places, *lists]

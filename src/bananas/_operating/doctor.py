@@ -24,7 +24,7 @@ from .requeue_routes import Routes
 
 __all__ = ["Doctor"]
 
-# A job that moves, or whose worker is about to end it, stands nowhere for less than this.
+# A job that moves, or that its worker is finishing, is in no list for a shorter time than this.
 _SHORTEST_OBSERVATION = 10.0
 
 

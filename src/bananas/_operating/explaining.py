@@ -42,7 +42,7 @@ async def _snapshot(deployment: Deployment, job_id: str) -> Facts:
     run = deployment.connection.run
     (text,) = await run([(b"GET", deployment.keys.document(member_of(job_id)))], again=True)
     job, _ = _read(text)
-    # Which lists to look at, the document says; all else is read at one moment.
+    # The document says which lists to read. Everything else is read at one moment.
     routes = [deployment.routing_key, None if job is None else job.routing_key, None]
     facts = await _read_facts(deployment, job_id, routes)
     if facts.job is not None and facts.job.status not in FINAL and not facts.stands:

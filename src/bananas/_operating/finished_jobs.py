@@ -25,7 +25,7 @@ _TRIES = 100
 # A worker stores the result first, and rewrites the document a moment later.
 _ENDING = 1.0
 _PAUSE = 0.02
-# After so many lost replies whoever asked is told; what is there then says what was done.
+# After this many lost replies the call raises; the data in Redis then says what was done.
 _LOST_REPLIES = 2
 
 

@@ -183,7 +183,7 @@ class SetPages:
             )
             fresh = self._behind(page)
             if start > 0 and not is_checked and len(fresh) == len(page):
-                # Some may have left before it since: what stands there is not known to be next.
+                # Entries before it may have left since: this entry may not be the next one.
                 start = max(0, start - PAGE_IDS)
                 continue
             is_checked = True

@@ -9,8 +9,8 @@ from .._wire import MAX_NESTING, loads, loads_members, scan_members
 
 __all__ = ["rewritten"]
 
-# Each byte is one character, so that places in the text are places in the document, and a
-# payload that is not UTF-8 stays what it is.
+# Each byte is one character. So positions in the text are positions in the document, and a
+# payload that is not UTF-8 does not change.
 _BYTES = "latin-1"
 
 _Member = Tuple[str, Tuple[int, int]]
@@ -64,7 +64,7 @@ def _members(text: str) -> List[_Member]:
     return [(loads(name.encode(_BYTES)), place) for name, place in scan_members(text, MAX_NESTING)]
 
 
-# What Go takes for the same when it compares a name with that of a field.
+# Characters that Go treats as equal when it compares a name with that of a field.
 _FOLDS: Dict[int, str] = {
     **{ord("A") + n: chr(ord("a") + n) for n in range(26)},
     0x17F: "s",

@@ -23,7 +23,7 @@ __all__ = ["Recovery"]
 _TASK = "recover jobs"
 _WEEK = 7 * 24 * 3600
 _LONGEST = 10 * 365 * 24 * 3600
-# A note from the future is of a server whose clock was wrong: the entry is noted anew.
+# If a note is from the future, the server's clock was wrong: note the entry again.
 _AHEAD = 60 * 1_000_000
 
 

@@ -37,10 +37,10 @@ class ExistenceCheck:
             outcomes.existing = [entry for entry in self.entries if entry.key in existing]
             outcomes.free = [entry for entry in absent if self._firsts[entry.key] is entry]
             later = [entry for entry in absent if self._firsts[entry.key] is not entry]
-            if later:  # another entry has the same id: these find what becomes of that one
+            if later:  # another entry has the same id: these get its outcome
                 outcomes.again = [later]
         elif error.code == "NOPERM" and len(self._firsts) > 1:
-            # A right to some documents only: each has to be tried for itself.
+            # The user may read only some documents: try each one alone.
             outcomes.again = [
                 [entry for entry in self.entries if entry.key == key] for key in self._firsts
             ]

@@ -146,7 +146,7 @@ def _judge(transaction: Transaction, replies: Iterator[Reply], *, is_fenced: boo
         elif isinstance(kind, ReplyError) or kind in (b"none", _kind_of(entry)):
             queued.append(entry)
         else:
-            # EXEC stored the document and could not push the id, as it does not roll back.
+            # EXEC stored the document but could not push the id. It does not roll back.
             text = f"{entry.target.decode()} holds the wrong kind of value"
             outcomes.reject([entry], ReplyError("WRONGTYPE", text))
             undo.append((b"DEL", entry.key))

@@ -14,9 +14,9 @@ from .transaction import is_passing
 
 __all__ = ["RoundTrip"]
 
-# After so many batches of one request each, the next request waits for nobody.
+# After this many batches of one request each, the next request does not wait for others.
 _LONE = 5
-# A batch of fewer bytes than this is not asked for how much of it is written.
+# For a batch of fewer bytes, the progress of the upload is not checked.
 _LONG_UPLOAD = 1 << 16
 
 

@@ -179,7 +179,7 @@ class StateMachine:
         """Callers have been told; go on, unless the server refuses for a reason that passes."""
         self._timeouts.refusal = refusal
         if refusal is not None:
-            if refusal.code != "BUSY":  # else any other connection would meet the script, too
+            if refusal.code != "BUSY":  # a new connection would wait for the script, too
                 self._lose_link(str(refusal), now)
             self._back_off(now)
             return

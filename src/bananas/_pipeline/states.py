@@ -28,6 +28,6 @@ class State(enum.Enum):
     CLOSED = "for good"
 
 
-# To look a member up in its enum would take longer than most of what follows from it.
+# Looking up a member in its enum would take longer than most of the code that uses it.
 # pylint: disable-next=invalid-name
 IDLE, CONNECTING, READY, SENT, SETTLING, BACKING_OFF, CLOSED = State

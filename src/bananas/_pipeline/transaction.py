@@ -59,7 +59,7 @@ class Outcomes:
         in_transaction: Whether the connection may still be inside the transaction.
     """
 
-    # Most transactions have nothing but queued entries: that costs no lists.
+    # Empty tuples by default: most transactions have only queued entries.
     queued: Sequence[Entry] = ()
     existing: Sequence[Entry] = ()
     free: Sequence[Entry] = ()
@@ -205,7 +205,7 @@ class Transaction:
         elif not isinstance(documents, ReplyError):
             self._blame_targets(pushes, outcomes)
         elif reason.code == "NOPERM" and len(self.entries) > 1:
-            # A right to some documents only: each entry has to be tried for itself.
+            # The user may write only some documents: try each entry alone.
             outcomes.again = [[entry] for entry in self.entries]
         else:
             outcomes.refuse(self.entries, reason)

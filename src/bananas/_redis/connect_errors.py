@@ -18,7 +18,7 @@ from .tls import TlsOptionError
 
 __all__ = ["connect_refusal", "login_refusal", "reply_error"]
 
-# redis-py takes the code off the text of the errors that it has a class for.
+# redis-py removes the code from the text of errors for which it has a class.
 _CODES: Dict[Type[BaseException], str] = {
     redis_errors.AuthenticationError: "",  # NOAUTH, WRONGPASS or ERR: it does not tell which
     redis_errors.AuthenticationWrongNumberOfArgsError: "ERR",

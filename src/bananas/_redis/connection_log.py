@@ -12,7 +12,7 @@ from .url import Endpoint
 __all__ = ["ConnectionLog"]
 
 _log = logging.getLogger("bananas")
-# What a program that sets no logging up does not ask for is not printed on its standard error.
+# Without this, a program that does not set up logging would get these records on stderr.
 _log.addHandler(logging.NullHandler())
 
 

@@ -87,7 +87,7 @@ class Handshake(ABC):
             raise self.login_refusal(client_id)
         facts = dict(zip(hello[::2], hello[1::2])) if isinstance(hello, list) else {}
         if facts.get(b"mode") == b"cluster":
-            # One that keeps the keys of one job apart; some only call themselves so.
+            # A real cluster refuses keys of two slots; some servers only say that they are one.
             (exists,) = await self._ask_ready(("EXISTS", *two_slots))
             if isinstance(exists, ReplyError):
                 raise Permanent(

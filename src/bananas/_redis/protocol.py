@@ -22,7 +22,7 @@ __all__ = [
     "without_arguments",
 ]
 
-#: Errors that pass: the server loads, runs a script, or is a replica that may be promoted.
+#: Temporary errors: the server loads, runs a script, or is a replica that may be promoted.
 TRANSIENT = frozenset({"READONLY", "LOADING", "MASTERDOWN", "BUSY", "TRYAGAIN"})
 
 Argument = Union[bytes, str, int]

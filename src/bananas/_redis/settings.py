@@ -25,7 +25,7 @@ __all__ = ["DEFAULT_REDIS_URL", "ENVIRONMENT_URL", "Settings", "sentinel_endpoin
 
 #: The variable that gives the URL where the caller passes none.
 ENVIRONMENT_URL = "BANANAS_REDIS_URL"
-#: Where a sentinel listens unless it is told otherwise.
+#: The default port of a sentinel.
 _SENTINEL_PORT = 26379
 _PAIR = "must be a (host, port) pair"
 

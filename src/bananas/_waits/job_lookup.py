@@ -17,7 +17,7 @@ from .wait_errors import result_gone
 __all__ = ["final_result", "is_listed", "look_up", "read_job"]
 
 _CHUNK = 500
-# Taken jobs stand on the left: behind so many, a look for many jobs does not search.
+# New taken jobs are on the left. A lookup of many jobs searches only this many of them.
 _TAKEN = 1000
 
 

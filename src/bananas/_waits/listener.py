@@ -24,7 +24,7 @@ _REFUSED = {"bananas_event": "notifications_refused"}
 
 _FIRST_BACKOFF = 0.05
 _LONGEST_BACKOFF = 2.0
-# UNSUBSCRIBE is in no hurry: it goes out with the next SUBSCRIBE, or after so many seconds.
+# UNSUBSCRIBE is not urgent: it is sent with the next SUBSCRIBE, or after this many seconds.
 _LINGER = 0.01
 
 

@@ -40,7 +40,7 @@ class WaitIterator(InProcess, ABC):
         await self.aclose()
 
     def __del__(self) -> None:
-        # Left early and forgotten, maybe by another thread, or after the loop has ended.
+        # The caller left it early without closing it, maybe in another thread, or after the loop.
         left = self._left()
         if left and self._loop is not None:
             with contextlib.suppress(RuntimeError):

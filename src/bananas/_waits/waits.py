@@ -25,7 +25,7 @@ from .time_limit import CANCELS_ARE_COUNTED, event_limit
 
 __all__ = ["Waits", "is_short"]
 
-# The last look of a wait may take so long, but that of a short wait longer: each looks properly.
+# Limits in seconds for the last look of a wait, and for that of a short wait, which has no other.
 _LAST_LOOK = 0.1
 _PROPER_LOOK = 1.0
 

@@ -9,7 +9,7 @@ from json import scanner
 from json.decoder import JSONDecodeError, scanstring  # type: ignore[attr-defined]
 from typing import Any, Callable, Iterable, List, NoReturn, Optional, Tuple, Union
 
-# Not in a call: an interrupt there may leave orjson half imported, and to collect that crashes.
+# Not inside a call: Ctrl-C there may leave orjson half imported, which crashes the interpreter.
 try:
     import orjson
 except ImportError:

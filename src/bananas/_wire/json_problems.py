@@ -12,7 +12,7 @@ from typing import Any, Callable, List, Optional, Set, Tuple
 
 __all__ = ["MAX_NESTING", "describe_problem", "is_native", "max_levels", "member_path", "type_name"]
 
-#: Containers inside containers that Go reads at most; the document itself is one of them.
+#: The most levels of containers that Go reads; the document itself is one of them.
 MAX_NESTING = 10_000
 
 _CONTAINERS = (dict, list, tuple)

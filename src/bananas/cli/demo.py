@@ -140,7 +140,7 @@ async def _take_back(client: AsyncClient, row: Progress) -> None:
             await client.cancel(row.job.job_id)
             row.taken_back = await client.delete(row.job.job_id) is DeleteOutcome.DELETED
     except exc.BananasError:
-        return  # that it was not taken back is said
+        return  # taken_back stays false, and the demo says so
 
 
 async def _look(client: AsyncClient, rows: Sequence[Progress]) -> None:
@@ -148,10 +148,10 @@ async def _look(client: AsyncClient, rows: Sequence[Progress]) -> None:
     try:
         documents = await client.get_jobs(row.job.job_id for row in rows)
     except exc.BananasError:
-        return  # the waits outlive a lost connection, and report what they do not outlive
+        return  # the waits survive a lost connection, and report other errors
     places = await asyncio.gather(*(_place(client, row.job.job_id) for row in rows))
     for row, document, place in zip(rows, documents, places):
-        # The document was read first: it may not yet count the failure that the place speaks of.
+        # The document was read before the place, so it may not count the last failure yet.
         stale = place is JobPlace.RETRYING and (document is None or not document.attempts)
         if row.ended_at is None and not stale:
             row.document = document

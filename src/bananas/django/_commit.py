@@ -23,7 +23,7 @@ P = TypeVar("P")
 _logger = logging.getLogger("bananas.django")
 
 #: Sent where a submit fails after the commit, with ``spec``, a ``JobSpec`` that has the job's id,
-#: and ``error``. Submitting the spec again is safe: a job that exists is left as it is.
+#: and ``error``. You can submit the spec again: a job that exists is not changed.
 submit_failed: Signal = Signal()
 
 
