@@ -137,6 +137,15 @@ def test_a_failing_test_shows_what_happened(tmp_path: Path) -> None:
     assert "payload.to: expected 'bob', found 'ada'" in shown
 
 
+def test_a_misspelled_argument_of_the_marker(tmp_path: Path) -> None:
+    """The message names it and those that there are, without a traceback through the package."""
+    marker = "import pytest\n@pytest.mark.bananas(backgroud=False)\n"
+    status, shown = run_tests(tmp_path, f"{marker}def test_it(bananas_queue):\n    pass\n")
+    assert (status, "1 error" in shown) == (1, True), shown
+    assert "the marker bananas has no argument backgroud; it has: key_prefix, " in shown
+    assert "bananas/" not in shown.replace(os.sep, "/")
+
+
 def test_a_full_trace_is_left_alone(tmp_path: Path) -> None:
     """Who asks for all frames gets them."""
     _, shown = run_tests(tmp_path, FAILING, "--full-trace", "-k", "test_a_wait")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from typing import Any, Dict, Iterator, Optional, Union
 
@@ -36,6 +37,11 @@ _NOTHING_RAN = (
     "wait, or use background=True"
 )
 _MARKER = "bananas(**settings): the arguments of LocalQueue for the bananas_queue of a test"
+_ARGUMENTS = [
+    parameter.name
+    for parameter in inspect.signature(LocalQueue).parameters.values()
+    if parameter.kind is parameter.KEYWORD_ONLY  # the broker gives the URL
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,6 +114,7 @@ def bananas_queue(
     bananas_broker.clear()
     strict = bool(request.config.getini("bananas_strict"))
     settings = {"clock": bananas_clock, "strict": strict, **_settings(request.node)}
+    _check(settings)
     with LocalQueue(bananas_broker.url, **settings) as queue:
         yield queue
     bananas_broker.clear()
@@ -119,6 +126,15 @@ def _settings(item: pytest.Item) -> Dict[str, Any]:
     for marker in reversed(list(item.iter_markers("bananas"))):
         settings.update(marker.kwargs)
     return settings
+
+
+def _check(settings: Dict[str, Any]) -> None:
+    """Fail the test if a marker has an argument that there is not."""
+    known = ", ".join(_ARGUMENTS)
+    for name in settings:
+        if name not in _ARGUMENTS:
+            text = f"the marker bananas has no argument {name}; it has: {known}"
+            pytest.fail(text, pytrace=False)
 
 
 @pytest.fixture
