@@ -17,8 +17,8 @@ from ..location import JobPlace
 from ..models import JobResult
 from .job_location import Known, locate
 from .job_lookup import final_result
+from .limit_before_python_3_11 import CANCELS_ARE_COUNTED, event_limit
 from .registry import Wait
-from .time_limit import CANCELS_ARE_COUNTED, event_limit
 from .wait_iterator import WaitIterator, let_go
 from .waits import Waits, is_short
 

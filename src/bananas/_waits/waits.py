@@ -17,11 +17,11 @@ from ..models import JobResult
 from . import wait_errors
 from .job_location import Known, locate
 from .job_lookup import final_result, look_up
+from .limit_before_python_3_11 import CANCELS_ARE_COUNTED, event_limit
 from .listener import Listener
 from .machine_owner import MachineOwner
 from .registry import Wait
 from .state_machine import StateMachine
-from .time_limit import CANCELS_ARE_COUNTED, event_limit
 
 __all__ = ["Waits", "is_short"]
 

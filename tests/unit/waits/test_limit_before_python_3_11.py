@@ -11,7 +11,7 @@ import pytest
 
 from bananas import JobResult, JobStatus
 from bananas import exceptions as exc
-from bananas._waits.time_limit import event_limit
+from bananas._waits.limit_before_python_3_11 import event_limit
 from bananas._waits.waits import Waits
 from bananas._wire.keys import Keys
 
