@@ -52,7 +52,7 @@ from tests.behaviour.broker import Broker
 from tests.behaviour.event_streams import asgi_server, check_events, wsgi_server
 from tests.behaviour.programs import ROOT
 from tests.behaviour.served import Served, ask
-from tests.support import wait_until
+from tests.support import RedisServer, SentinelServer, wait_until
 from tests.support.ports import HOST, free_port
 
 SITE = ROOT / "examples" / "django_site"
@@ -491,6 +491,22 @@ def test_the_command_knows_all_settings(broker: Broker) -> None:
         assert not Provider.asked
     with override_settings(BANANAS={"URL": broker.url, "ROUTING_KEY": "eu"}):
         assert "--route must" in command("submit", "work", "--route", "e u")[2]
+
+
+def test_a_real_sentinel(site: object) -> None:
+    """Views and the command find the primary, with the password of the URL, and the same jobs."""
+    with RedisServer(password="a-password") as primary, SentinelServer(primary) as sentinel:
+        settings = {
+            "URL": "redis://:a-password@",
+            "SENTINELS": [[HOST, free_port()], [HOST, sentinel.port]],
+            "SERVICE_NAME": sentinel.name,
+        }
+        with override_settings(BANANAS=settings):
+            status, out, err = command("submit", "work", "1", "--quiet")
+            assert (status, err) == (0, "")
+            assert get_client().queue.depths().total_queued == 1
+            found = command("job", out.strip(), "--json")
+            assert (found[0], json.loads(found[1])["place"]) == (0, "queued")
 
 
 def test_the_command_says_which_setting_is_wrong(site: object) -> None:

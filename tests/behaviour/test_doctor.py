@@ -413,3 +413,22 @@ def test_the_blocking_client_has_the_same(real_broker: Broker) -> None:
     assert json.loads(json.dumps(report.to_dict()))["findings"][0]["where"] == LIST
     assert "no document: 1 id without a document in the list bananas:queue:normal" in str(report)
     assert "reading the documents" in said
+
+
+def test_a_progress_that_raises(real_broker: Broker) -> None:
+    """Its error ends the call and reaches the caller; a call of the client in it is refused."""
+    job_id = ""
+
+    def use_the_client(_: str) -> None:
+        client.get_job(job_id)
+
+    def fail(_: str) -> None:
+        raise LookupError("mine")
+
+    with Client(real_broker.url) as client:
+        job_id = client.submit_job("work", 1)
+        with pytest.raises(LookupError, match="mine"):
+            client.doctor(observe=0, progress=fail)
+        with pytest.raises(RuntimeError, match="use AsyncClient"):
+            client.doctor(observe=0, progress=use_the_client)
+        assert client.get_job(job_id) is not None
