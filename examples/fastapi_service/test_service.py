@@ -1,4 +1,4 @@
-"""The tests of the service, without a Redis; run them with pytest."""
+"""The tests of the service, without a Redis: ``python -m pytest examples/fastapi_service``."""
 
 import pytest
 from fastapi.testclient import TestClient

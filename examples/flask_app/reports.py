@@ -20,8 +20,8 @@ def create_app(config: Optional[Mapping[str, Any]] = None) -> Flask:
         app.config["BANANAS"] = {"URL": start_local_worker()}
     bananas.init_app(app)
     app.add_url_rule("/reports", view_func=order, methods=["POST"])
-    app.add_url_rule("/reports/<job_id>", view_func=fetch)
-    app.add_url_rule("/reports/<job_id>/events", view_func=follow)
+    app.add_url_rule("/reports/<job_id:job_id>", view_func=fetch)
+    app.add_url_rule("/reports/<job_id:job_id>/events", view_func=follow)
     return app
 
 

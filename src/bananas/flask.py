@@ -16,6 +16,7 @@ from .sync import Client
 try:
     from flask import Flask, current_app, jsonify, request, url_for
     from flask.wrappers import Response
+    from werkzeug.routing import BaseConverter
 except ModuleNotFoundError as _error:
     if _error.name != "flask":
         raise
@@ -24,6 +25,12 @@ except ModuleNotFoundError as _error:
 __all__ = ["Bananas"]
 
 _NAME = "bananas"
+
+
+class _JobIdConverter(BaseConverter):
+    """Matches only valid job ids; everything else is a 404."""
+
+    regex = "[A-Za-z0-9._-]{1,256}"
 
 
 class Bananas:
@@ -63,7 +70,7 @@ class Bananas:
             self.init_app(app)
 
     def init_app(self, app: Flask) -> None:
-        """Make the client of an application.
+        """Make the client of an application, and its URL converter ``job_id``.
 
         Raises:
             ValueError: A setting is not valid.
@@ -77,6 +84,7 @@ class Bananas:
             return ClientSettings(config.get("BANANAS", {}))
 
         load()
+        app.url_map.converters.setdefault("job_id", _JobIdConverter)
         app.extensions[_NAME] = FrameworkClient(load)
         if self._handle_errors:
             app.register_error_handler(BananasError, self._answer)

@@ -142,3 +142,10 @@ def test_the_other_test_of_the_fastapi_service(
     """The same of the test that runs the jobs itself."""
     tests = load(EXAMPLES / "fastapi_service" / "test_service.py", monkeypatch)
     tests.test_a_report_is_ordered_once(bananas_queue, monkeypatch)
+
+
+def test_tests_of_examples_have_settings_of_their_own() -> None:
+    """A user runs them without the plugins that the project's own tests need."""
+    folders = {path.parent for path in EXAMPLES.glob("*/test_*.py")}
+    assert len(folders) >= 2
+    assert [folder for folder in folders if not (folder / "pytest.ini").is_file()] == []

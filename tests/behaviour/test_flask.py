@@ -76,6 +76,8 @@ def test_the_example(worker: LocalQueue, example: ModuleType) -> None:
         assert fetched.get_json() == {"report": "the report of 2025-01"}
         missing = http.get("/reports/no-such-job")
         assert (missing.status_code, missing.content_type) == (404, "application/problem+json")
+        for no_id in ("no%20id", "%00", "%C3%A4", "x" * 257, "no%20id/events"):
+            assert http.get(f"/reports/{no_id}").status_code == 404
         with app.app_context():
             job_id = example.bananas.client.submit_job("broken", {}, max_retries=1)
         failed = http.get(f"/reports/{job_id}")
