@@ -18,7 +18,7 @@ from bananas._waits.registry import State as WaitState
 
 Transitions = Set[Tuple[str, str]]
 
-_PAGE = Path(__file__).parents[2] / "docs/explanation/internals.md"
+_DOCS = Path(__file__).parents[2] / "docs/explanation"
 _STEPS = 400
 # From here on the rare ones come soon. It only saves time.
 _SEEDS = range(2230, 4230)
@@ -27,7 +27,9 @@ _SEEDS = range(2230, 4230)
 def _listed(states: Iterable[Any]) -> Transitions:
     """Return the transitions of the table that has these states."""
     names = {state.name for state in states}
-    for table in _PAGE.read_text("utf-8").split("| state | when | next state |\n")[1:]:
+    for table in (
+        (_DOCS / "internals.md").read_text("utf-8").split("| state | when | next state |\n")[1:]
+    ):
         rows = table.partition("\n\n")[0]
         found = set(
             re.findall(r"^\| (?:`(\w+)`|the start|any state) \|.*\| `(\w+)` \|$", rows, re.M)
@@ -108,3 +110,20 @@ def test_waits(seen_waits: Transitions) -> None:
         if seen_waits == listed:
             break
     assert seen_waits == listed
+
+
+@pytest.mark.parametrize("states", [PipelineState, WaitState])
+def test_the_drawings_agree_with_the_tables(states: Any) -> None:
+    """The page of the architecture draws every state, and only transitions that are listed."""
+    page = (_DOCS / "architecture.md").read_text("utf-8")
+    names = {state.name for state in states}
+    drawings = [
+        set(re.findall(r"^    (?:\[\*\]|(\w+)) --> (\w+)", text.partition("```")[0], re.M))
+        for text in page.split("stateDiagram-v2\n")[1:]
+    ]
+    (drawn,) = (
+        found for found in drawings if {state for pair in found for state in pair} <= names | {""}
+    )
+    assert {state for pair in drawn for state in pair} == names | {""}
+    listed = _listed(states)
+    assert {(old, new) for old, new in drawn if new != "CLOSED"} <= listed
