@@ -1015,8 +1015,11 @@ class AsyncClient(InProcess):
 
         If you cancel the call, only this wait ends.
         """
-        return await self._results.wait_for_result(
-            job_id, timeout, wait_for_retries=wait_for_retries, must_exist=must_exist
+        return await self._waits.wait(
+            check_job_id(job_id),
+            check_timeout(timeout),
+            any_attempt=not wait_for_retries,
+            must_exist=must_exist,
         )
 
     def as_completed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from typing import Deque, Dict, List, Optional, Sequence, Tuple
+from typing import Deque, List, Optional, Sequence, Tuple
 
 from .. import exceptions as exc
 from .._redis import Reply
@@ -197,12 +197,13 @@ class StateMachine:
 
     def _want(self, jobs: Sequence[AwaitedJob], look: Look) -> None:
         """Look at jobs, some named twice; at those that are looked at, once more after that."""
-        free: Dict[AwaitedJob, None] = {}
+        free: List[AwaitedJob] = []
         for job in jobs:
             job.next_look = look.joined_with(job.next_look)
             if job.state is not State.LOOKING:
-                free[job] = None
-        self._look(list(free))
+                job.state = State.LOOKING
+                free.append(job)
+        self._look(free)
 
     def _look(self, jobs: Sequence[AwaitedJob]) -> None:
         """Begin the next looks."""
