@@ -32,7 +32,10 @@ def check(site: Path, browser: str, url: str, chosen: List[str]) -> List[str]:
     base = f"http://127.0.0.1:{server.server_port}/"
     # The page for a wrong address is made for the address that the site is published at.
     addresses = [page_address(site, path) for path in pages(site)]
-    addresses = [one for one in addresses if not chosen or one.strip("/") in chosen]
+    wanted = {one.strip("/") for one in chosen}
+    unknown = wanted - {one.strip("/") for one in addresses}
+    found += [f"there is no page {one}" for one in sorted(unknown)]
+    addresses = [one for one in addresses if not chosen or one.strip("/") in wanted]
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=browser, args=arguments)
