@@ -12,6 +12,7 @@ import pytest
 
 from bananas import AsyncClient
 from bananas import exceptions as exc
+from bananas._operating import cancelling, finished_jobs
 from tests.support import Cut, FaultProxy, LoseReply, RedisServer, any_command, command
 
 from .letters import DEAD, QUEUE, bury
@@ -191,3 +192,32 @@ async def test_raced_with_a_scheduler_that_pauses(
     for job_id in letters:
         assert places(redis_server, job_id) == [QUEUE]
     assert all(len(places(redis_server, job_id)) == 1 for job_id in ids)
+
+
+class Once:
+    """A time limit that lets one attempt begin, however slow the machine is."""
+
+    def __init__(self) -> None:
+        self._left = 1
+
+    def __gt__(self, passed: float) -> bool:
+        self._left -= 1
+        return self._left >= 0
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_one_that_gives_up_after_a_lost_reply(
+    redis_server: RedisServer, proxy: FaultProxy, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was done, so nothing may say that it was not."""
+    monkeypatch.setattr(cancelling, "_LIMIT", Once())
+    monkeypatch.setattr(finished_jobs, "_TRIES", 1)
+    operation = OPERATIONS[name]
+    operation.make(redis_server, "job")
+    async with AsyncClient(proxy.url()) as client:
+        skip = 1 if operation.verb == b"EVAL" else 0  # the first one asks for the right
+        proxy.on(command(operation.verb), LoseReply(), skip=skip)
+        with pytest.raises(exc.TimeoutError, match="can't tell whether this was done") as caught:
+            await operation.call(client, "job")
+    check(redis_server, name, "job")
+    assert not caught.value.not_done

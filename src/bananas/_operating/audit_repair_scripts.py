@@ -41,7 +41,7 @@ if marked > 0 then redis.call('LREM', place, side == 'left' and marked or -marke
 return marked
 """
 
-# Has results expire that have no document and would stay for ever.
+# Sets an expiry for results that have no document and no expiry.
 _EXPIRE = """
 local done = 0
 for i = 1, #KEYS, 2 do

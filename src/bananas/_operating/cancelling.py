@@ -17,7 +17,7 @@ from .connection import was_not_sent
 from .deployment import Deployment, member_of
 from .depths import visible_routes
 from .job_facts import FINAL
-from .rewriting import rewritten
+from .rewriting import kept_changing, rewritten
 from .rights import refuse_missing
 
 __all__ = ["cancel_job", "reschedule_job"]
@@ -125,11 +125,7 @@ class _Attempt:
             outcome = await self._judge(answer, old)
             if outcome is not None:
                 return outcome
-        raise exc.TimeoutError(
-            f"can't {self._task.words}: its document kept changing; nothing was done, try again",
-            job_id=self._job_id,
-            not_done=True,
-        )
+        raise kept_changing(self._task.words, self._job_id, may_be_done=self._lost > 0)
 
     async def _read(self) -> Optional[bytes]:
         command: Command = (b"GET", self._keys.document(self._member))

@@ -15,7 +15,7 @@ from .connection import HeldConnection, was_not_sent
 from .deployment import Deployment, granted, member_of
 from .job_facts import FINAL
 from .requeue_routes import Routes
-from .rewriting import rewritten
+from .rewriting import kept_changing, rewritten
 
 __all__ = ["FinishedJob", "requeued"]
 
@@ -103,11 +103,7 @@ class FinishedJob:
             else:
                 if outcome is not None:
                     return outcome
-        raise exc.TimeoutError(
-            f"can't {self._task}: its document kept changing; nothing was done, try again",
-            job_id=self._job_id,
-            not_done=True,
-        )
+        raise kept_changing(self._task, self._job_id, may_be_done=self._may_be_done)
 
     async def _try_to_delete(self, held: HeldConnection) -> Optional[str]:
         """Delete it; ``ending`` is said of one that has completed and that its worker holds."""

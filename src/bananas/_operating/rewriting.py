@@ -7,7 +7,7 @@ from typing import AbstractSet, Dict, List, Mapping, Tuple
 from .. import exceptions as exc
 from .._wire import MAX_NESTING, loads, loads_members, scan_members
 
-__all__ = ["rewritten"]
+__all__ = ["kept_changing", "rewritten"]
 
 # Each byte is one character. So positions in the text are positions in the document, and a
 # payload that is not UTF-8 does not change.
@@ -70,3 +70,21 @@ _FOLDS: Dict[int, str] = {
     0x17F: "s",
     0x212A: "k",
 }
+
+
+def kept_changing(words: str, job_id: str, *, may_be_done: bool) -> exc.TimeoutError:
+    """Return the error of a call that gives up, since others change the document all the time.
+
+    Args:
+        words: What was to be done, after "can't".
+        job_id: The job.
+        may_be_done: Whether the reply to an attempt was lost, so that it may have been carried out.
+    """
+    if may_be_done:
+        message = (
+            f"can't tell whether this was done: {words}: a reply was lost, and its document kept "
+            "changing; look at the job before you try again"
+        )
+    else:
+        message = f"can't {words}: its document kept changing; nothing was done, try again"
+    return exc.TimeoutError(message, job_id=job_id, not_done=not may_be_done)

@@ -32,7 +32,7 @@ class ServerLook(NamedTuple):
         heads: Of each list of queued jobs that is not empty: the id that is taken next, and how
             many there are.
         overdue: Due jobs with a document that a scheduler can read.
-        scheduler_looks: How often anybody looked for due jobs; None where that is not to be had.
+        scheduler_looks: How often anybody looked for due jobs; None if the server does not tell.
         policy: Which keys the server evicts when its memory is full; empty where it does not tell.
         max_memory: How much memory it may use; 0 is all.
     """
