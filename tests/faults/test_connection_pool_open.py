@@ -277,7 +277,7 @@ def test_server_restarted(own_server: RedisServer) -> None:
 
 
 def test_server_that_is_gone(own_server: RedisServer) -> None:
-    """A submit that was not sent is not called doubtful, and the state tells of the loss."""
+    """No error says of a submit that was not sent that it may be queued, and the state tells of the loss."""
     with Client(own_server.url(), connect_timeout=0.5) as client:
         client.submit_job("work", None)
         own_server.stop()

@@ -92,7 +92,7 @@ async def test_cancelled_at_random_moments(
     assert len(submitted) < 1000
 
 
-async def test_cancelled_while_the_outcome_is_in_doubt(
+async def test_cancelled_while_the_outcome_is_unknown(
     redis_server: RedisServer, proxy: FaultProxy
 ) -> None:
     """A client goes on, and lets the loop go on, when nobody waits for a lost reply any more."""

@@ -28,6 +28,7 @@ from bananas._argument_checks import (
 )
 from bananas._redis.url import parse_url
 from bananas.enums import check_priority
+from tests.unit.lazy import Lazy
 from tests.unit.strategies import quickly
 
 UTC = timezone.utc
@@ -322,20 +323,6 @@ def test_a_subclass_of_str_counts_as_its_text(check: Callable[[Any], Any], value
     """What is checked is what is written: a plain string, however its class prints."""
     assert type(check(value)) is str
     assert check(value) == "reports"
-
-
-class Lazy:
-    """Says that it is its target, as lazy proxies do."""
-
-    def __init__(self, target: Any) -> None:
-        self._target = target
-
-    @property
-    def __class__(self) -> Any:
-        return type(self._target)
-
-    @__class__.setter
-    def __class__(self, value: Any) -> None: ...
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ import pytest
 
 from bananas import exceptions as exc
 from bananas._wire import json as _json
+from tests.unit.lazy import Lazy
 
 
 class Color(enum.Enum):
@@ -40,20 +41,6 @@ class Model(pydantic.BaseModel):
 
 class Attrs:
     __attrs_attrs__ = ()
-
-
-class Proxy:
-    """Says of itself that it is its target, as lazy objects do, and is none."""
-
-    def __init__(self, target: Any) -> None:
-        self._target = target
-
-    @property
-    def __class__(self) -> Any:
-        return type(self._target)
-
-    @__class__.setter
-    def __class__(self, value: Any) -> None: ...
 
 
 async def coroutine() -> None: ...
@@ -93,11 +80,11 @@ REMEDIES: List[Any] = [
     (numpy_class("int64", GENERIC)(), "numpy.int64", "pass value.item()"),
     (numpy_class("float64", GENERIC, float)(1.5), "numpy.float64", "pass value.item()"),
     (numpy_class("bool", GENERIC)(), "numpy.bool", "pass value.item()"),
-    (Proxy({"id": 1}), "Proxy", "it stands for another value: pass that value"),
-    (Proxy([1]), "Proxy", "it stands for another value: pass that value"),
-    (Proxy("a"), "Proxy", "it stands for another value: pass that value"),
-    (Proxy(1), "Proxy", "it stands for another value: pass that value"),
-    (Proxy(1.5), "Proxy", "it stands for another value: pass that value"),
+    (Lazy({"id": 1}), "Lazy", "it stands for another value: pass that value"),
+    (Lazy([1]), "Lazy", "it stands for another value: pass that value"),
+    (Lazy("a"), "Lazy", "it stands for another value: pass that value"),
+    (Lazy(1), "Lazy", "it stands for another value: pass that value"),
+    (Lazy(1.5), "Lazy", "it stands for another value: pass that value"),
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from pathlib import Path
-from typing import Any, Iterable, Set, Tuple
+from typing import Any, Callable, Iterable, Set, Tuple
 
 import pytest
 
@@ -81,35 +81,32 @@ def seen_waits(monkeypatch: pytest.MonkeyPatch) -> Transitions:
     return seen
 
 
+def _driven(make: Callable[..., Any], listed: Transitions, seen: Transitions) -> Any:
+    """Drive a state machine until it has made every listed transition; return its last driver."""
+    for seed in _SEEDS:
+        driver = make(random.Random(seed).randrange)
+        for _ in range(_STEPS):
+            driver.step()
+        driver.finish()
+        assert seen <= listed
+        if seen == listed:
+            break
+    assert seen == listed
+    return driver
+
+
 def test_pipeline(seen_pipeline: Transitions) -> None:
     """Driven by chance, the pipeline makes each transition that is listed, and no other."""
     # That it can be closed in any state is listed once.
     listed = {(old, new) for old, new in _listed(PipelineState) if new != "CLOSED"}
-    for seed in _SEEDS:
-        driver = tests.unit.pipeline.driver.Driver(random.Random(seed).randrange)
-        for _ in range(_STEPS):
-            driver.step()
-        driver.finish()
-        assert seen_pipeline <= listed
-        if seen_pipeline == listed:
-            break
-    assert seen_pipeline == listed
+    driver = _driven(tests.unit.pipeline.driver.Driver, listed, seen_pipeline)
     driver.machine.close(driver.now)
     assert driver.machine.state is PipelineState.CLOSED
 
 
 def test_waits(seen_waits: Transitions) -> None:
     """Driven by chance, waits make each transition that is listed, and no other."""
-    listed = _listed(WaitState)
-    for seed in _SEEDS:
-        driver = tests.unit.waits.driver.Driver(random.Random(seed).randrange)
-        for _ in range(_STEPS):
-            driver.step()
-        driver.finish()
-        assert seen_waits <= listed
-        if seen_waits == listed:
-            break
-    assert seen_waits == listed
+    _driven(tests.unit.waits.driver.Driver, _listed(WaitState), seen_waits)
 
 
 @pytest.mark.parametrize("states", [PipelineState, WaitState])

@@ -71,7 +71,7 @@ class AutoPipeline:
         """Make sure of a connection, with one attempt; more while the server is busy or loading.
 
         Raises:
-            exceptions.ConnectionError: There is none to be had.
+            exceptions.ConnectionError: No connection could be made.
         """
         future: asyncio.Future[List[Reply]] = self.running_loop().create_future()
         request = self._new_call(future, [(b"PING",)], self._connect_timeout)

@@ -48,7 +48,7 @@ class PendingRequests:
         return bool(self.waiting or self._again or self.watched or self._idempotent)
 
     @property
-    def has_doubts(self) -> bool:
+    def needs_settling(self) -> bool:
         """Whether anything is to be settled before something else is sent."""
         return bool(self.lost or self.undo)
 
@@ -226,7 +226,7 @@ class PendingRequests:
 
     # -- whose outcome is not known --------------------------------------------------------------
 
-    def in_doubt(self, on_its_way: Optional[Batch]) -> Set[Request]:
+    def of_unknown_outcome(self, on_its_way: Optional[Batch]) -> Set[Request]:
         """Return the submits of which nobody knows whether they were applied.
 
         Args:

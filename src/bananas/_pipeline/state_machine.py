@@ -51,7 +51,7 @@ def _event(handler: Handler) -> Handler:
 
 
 class StateMachine:
-    """Decides what to send, what a reply means, and what a lost connection leaves in doubt.
+    """Decides what to send, what a reply means, and what became of what was sent before a loss.
 
     Every event carries the time. A request is asked whether its caller has abandoned it.
 
@@ -125,14 +125,14 @@ class StateMachine:
         """Do what there is to be done, if nothing is on its way."""
         pending = self.pending
         while self.state is at.READY:
-            if pending.has_doubts:
+            if pending.needs_settling:
                 self._settle(now)
             elif pending.has_more:
                 self._send_batch(now)
             else:
                 pending.deadlines.clear()
                 return
-        if self.state is at.IDLE and (pending.has_more or pending.has_doubts):
+        if self.state is at.IDLE and (pending.has_more or pending.needs_settling):
             self._connect_or_rest(now)
 
     def _send_batch(self, now: float) -> None:
@@ -234,7 +234,7 @@ class StateMachine:
         self.facts = facts
         self._timeouts.failure = None
         self.round_trip.unwatch = False
-        if self.pending.has_doubts and is_replica(facts):
+        if self.pending.needs_settling and is_replica(facts):
             self._lose_link("a replica can't tell what its primary will apply", now)
             self._back_off(now)
             return
@@ -322,10 +322,10 @@ class StateMachine:
     @_event
     def close(self, now: float) -> None:
         """Nothing is to be done any more."""
-        doubtful = self.pending.in_doubt(self.round_trip.batch)
+        unknown = self.pending.of_unknown_outcome(self.round_trip.batch)
         self._end(at.CLOSED, now)
         for request in self.pending.deadlines:
-            request.fail(request.closed(may_be_applied=request in doubtful))
+            request.fail(request.closed(may_be_applied=request in unknown))
 
     def _end(self, state: State, now: float) -> None:
         if self.facts is not None:

@@ -54,9 +54,9 @@ class Timeouts:
         """
         self.failure, self.refusal = failure, refusal
         if failure.permanent:
-            in_doubt = self._pending.in_doubt(None)
+            unknown = self._pending.of_unknown_outcome(None)
             for request in self._pending.deadlines:
-                if request in in_doubt:
+                if request in unknown:
                     request.fail(request.late(None, may_be_applied=True))
                 else:
                     request.fail(request.unsent(failure))
@@ -75,10 +75,10 @@ class Timeouts:
             on_its_way: The batch that has no replies yet.
         """
         late = self._pending.deadlines.take_late(now)
-        in_doubt = self._pending.in_doubt(on_its_way) if late else ()
+        unknown = self._pending.of_unknown_outcome(on_its_way) if late else ()
         for request in late:
             request.reason = request.reason or self.refusal
-            request.fail(request.late(self.failure, may_be_applied=request in in_doubt))
+            request.fail(request.late(self.failure, may_be_applied=request in unknown))
         while self.patience() <= now:
             request = self._pending.waiting.popleft()
             request.fail(request.late(self.failure, may_be_applied=False))

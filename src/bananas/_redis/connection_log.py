@@ -39,7 +39,7 @@ class ConnectionLog:
             _log.warning(text, endpoint, self._purpose, reason, extra=facts)
 
     def refused(self, reason: exc.ConnectionError) -> None:
-        """Note that there is no connection to be had."""
+        """Note that no connection could be made."""
         if self._began is None:
             self._began = time.monotonic()
         if not self._reported:

@@ -271,7 +271,7 @@ def test_refused_for_good() -> None:
 
 @pytest.mark.parametrize("replies", [[OK, OK, QUEUED, QUEUED], [OK, QUEUED, QUEUED, None]])
 def test_replies_of_something_else(replies: List[Any]) -> None:
-    """Nothing is concluded from them; the connection is dropped, and the submit in doubt."""
+    """Nothing is concluded from them; the connection is dropped, and the outcome unknown."""
     pipeline = Recorder().ready()
     pipeline.ask(submit([entry("a")]))
     pipeline.machine.replies(replies, 0.0)
@@ -427,7 +427,7 @@ def test_replica_is_not_asked() -> None:
 
 
 def test_read_goes_to_a_replica() -> None:
-    """Where nothing is in doubt, a replica is as good for reads."""
+    """Where no outcome is unknown, a replica is as good for reads."""
     pipeline = Recorder()
     pipeline.ask(call(b"GET"))
     pipeline.link_up(role="slave")
