@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Optional, Tuple
 
 from .requests import Request
 
@@ -48,10 +48,15 @@ class Deadlines:
 
     def soonest(self) -> float:
         """Return the soonest deadline."""
+        request = self.first()
+        return NEVER if request is None else request.deadline
+
+    def first(self) -> Optional[Request]:
+        """Return the request with the soonest deadline, if there is one."""
         heap = self._heap
         while heap and heap[0][2].future.done():
             heappop(heap)
-        return heap[0][0] if heap else NEVER
+        return heap[0][2] if heap else None
 
     def take_late(self, now: float) -> List[Request]:
         """Remove and return the requests whose deadline is over."""

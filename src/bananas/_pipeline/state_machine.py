@@ -286,10 +286,13 @@ class StateMachine:
     def _back_off(self, now: float) -> None:
         self.state = at.BACKING_OFF
         self._retry_at = now + self._backoff.next()
-        if self._timeouts.refusal is not None:
-            deadline = self.pending.deadlines.soonest()
-            if deadline - _TOO_LATE < self._retry_at < deadline:
-                self._retry_at = deadline  # the job is refused then, and its outcome known
+        first = self.pending.deadlines.first()
+        # A read may be repeated at any time, and what is unknown is found out by another attempt.
+        is_refused = self._timeouts.refusal is not None and not self.pending.needs_settling
+        if is_refused and isinstance(first, Submit):
+            margin = min(_TOO_LATE, first.silence / 4)  # a tenth of its time, where that is short
+            if first.deadline - margin < self._retry_at < first.deadline:
+                self._retry_at = first.deadline  # it ends as refused, and its outcome is known
         self._wake(self._retry_at)
 
     # -- time, and the end -----------------------------------------------------------------------

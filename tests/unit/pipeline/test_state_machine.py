@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, Callable, List, Optional
 
 import pytest
 
@@ -15,7 +15,7 @@ from bananas import (
     ServerError,
 )
 from bananas._pipeline.recovery import LinkFacts
-from bananas._pipeline.requests import Callback
+from bananas._pipeline.requests import Callback, Submit
 from bananas._pipeline.states import State
 from bananas._redis.protocol import ReplyError
 from bananas.exceptions import ConnectionError as BananasConnectionError
@@ -242,6 +242,34 @@ def test_no_attempt_just_before_the_deadline() -> None:
     assert error.code == "READONLY"
     assert pipeline.is_at(State.CONNECTING)
     assert not second.future.done()
+
+
+def test_an_unknown_outcome_is_looked_for_until_the_deadline() -> None:
+    """That the server was busy when it was to be settled is no reason to give it up."""
+    pipeline = Recorder().ready()
+    pipeline.ask(submit([entry("a")]))
+    pipeline.lose(now=9.8)
+    pipeline.link_up(now=9.85)
+    assert pipeline.is_at(State.SETTLING)
+    pipeline.reply(BUSY, BUSY, BUSY, now=9.905)
+    assert pipeline.is_at(State.BACKING_OFF)
+    pipeline.machine.time(9.99)
+    assert pipeline.is_at(State.SETTLING)
+
+
+@pytest.mark.parametrize("request_of", [call, lambda *_, **how: submit([entry("a")], **how)])
+def test_one_with_little_time_is_tried_again(request_of: Callable[..., Any]) -> None:
+    """A read may be repeated at any time, and a short submit rests for a tenth of its time only."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(request_of(b"GET", timeout=0.09))
+    if isinstance(request, Submit):
+        pipeline.reply(OK, READONLY, READONLY, ABORTED, now=0.001)
+        pipeline.reply(now=0.002)
+    else:
+        pipeline.reply(ReplyError("LOADING", "not yet"), now=0.001)
+    assert pipeline.is_at(State.BACKING_OFF)
+    pipeline.machine.time(0.05)
+    assert pipeline.is_at(State.CONNECTING)
 
 
 def test_read_that_is_refused_for_now_is_made_again() -> None:
