@@ -242,3 +242,23 @@ def test_the_blocking_client_has_the_same(real_broker: Broker) -> None:
             client.dead_letters.purge(all=True, progress=1)
         assert client.dead_letters.purge(all=True).done == 1
     assert dead(real_broker) == []
+
+
+async def test_another_operator_takes_away_most_of_what_was_passed(
+    real_broker: Broker, client: AsyncClient
+) -> None:
+    """What is meant is still found, though nothing that was passed is left to find the place by."""
+    for number in range(1500):
+        bury(real_broker, f"passed{number}", name="other")
+    for number in range(300):
+        bury(real_broker, f"meant{number}")
+    interfered: List[int] = []
+
+    def interfere(counts: DeadLetterCounts) -> None:
+        if counts.looked_at >= 1000 and not interfered:
+            interfered.append(counts.done)
+            real_broker.command("LTRIM", D, 0, 299)
+
+    counts = await client.dead_letters.requeue(name="work", progress=interfere)
+    assert interfered == [0]
+    assert (counts.done, dead(real_broker)) == (300, [])

@@ -72,6 +72,9 @@ async def test_taken(async_client: AsyncClient, worker: GoWorker, broker: Broker
     worker.rewrite(job_id, priority="urgent")
     found = await async_client.explain(job_id)
     assert told(found) == ("taken", "unknown priority", False)
+    worker.rewrite(job_id, priority="")
+    assert "its priority '' is not" in (await async_client.explain(job_id)).cause
+    worker.rewrite(job_id, priority="urgent")
     broker.command("LREM", f"{QUEUE}processing", 0, job_id)
     broker.command("LPUSH", f"{QUEUE}normal", job_id)
     assert told(await async_client.explain(job_id)) == ("queued", "unknown priority", False)

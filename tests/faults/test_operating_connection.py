@@ -11,6 +11,7 @@ import pytest
 from bananas import AsyncClient
 from bananas import exceptions as exc
 from bananas._operating import OperatingConnection
+from bananas._operating.connection import Leaves
 from tests.support import (
     Cut,
     FaultProxy,
@@ -260,7 +261,7 @@ async def test_a_held_connection_is_never_replaced(client: AsyncClient, proxy: F
         await eventually(lambda: link.is_lost, "the end of the connection")
         with pytest.raises(exc.ConnectionError):
             await held.run([(b"MULTI",), (b"SET", b"key", b"ours"), (b"EXEC",)])
-        held.is_watching = False
+        held.leaves = Leaves.NOTHING
     assert await echo(client, b"after") == b"after"
 
 

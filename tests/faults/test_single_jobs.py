@@ -13,7 +13,16 @@ import pytest
 from bananas import AsyncClient
 from bananas import exceptions as exc
 from bananas._operating import cancelling, finished_jobs
-from tests.support import Cut, FaultProxy, LoseReply, RedisServer, any_command, command
+from tests.support import (
+    Cut,
+    FaultProxy,
+    HoldReply,
+    LoseReply,
+    RedisServer,
+    Signal,
+    any_command,
+    command,
+)
 
 from .letters import DEAD, QUEUE, bury
 from .slow_scheduler import SlowScheduler
@@ -221,3 +230,28 @@ async def test_one_that_gives_up_after_a_lost_reply(
             await operation.call(client, "job")
     check(redis_server, name, "job")
     assert not caught.value.not_done
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_one_that_gives_up_on_a_document_that_changes(
+    redis_server: RedisServer, proxy: FaultProxy, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that nothing was done, and nothing was."""
+    monkeypatch.setattr(cancelling, "_LIMIT", Once())
+    monkeypatch.setattr(finished_jobs, "_TRIES", 1)
+    operation = OPERATIONS[name]
+    operation.make(redis_server, "job")
+    before = places(redis_server, "job")
+    release = Signal()
+    async with AsyncClient(proxy.url()) as client:
+        rule = proxy.on(command(b"GET"), HoldReply(release))
+        call = asyncio.ensure_future(operation.call(client, "job"))
+        await rule.wait_async()
+        changed = redis_server.command("GET", "bananas:job:job").replace(b"}", b',"new":1}', 1)
+        redis_server.command("SET", "bananas:job:job", changed)
+        release.set()
+        with pytest.raises(exc.TimeoutError, match="kept changing; nothing was done") as caught:
+            await call
+    assert caught.value.not_done
+    assert places(redis_server, "job") == before
+    assert redis_server.command("GET", "bananas:job:job") == changed

@@ -27,7 +27,7 @@ class Deployment(NamedTuple):
     routing_key: Optional[str]
     failure_ttl: int
 
-    async def read(self, commands: Sequence[Command], task: str = "list the jobs") -> List[Any]:
+    async def read(self, commands: Sequence[Command], task: str = "read the queue") -> List[Any]:
         """Run commands that may be run twice.
 
         Args:
@@ -39,7 +39,7 @@ class Deployment(NamedTuple):
         """
         return granted(await self.connection.run(commands, again=True), task)
 
-    async def ask(self, command: Command, task: str = "list the jobs") -> Any:
+    async def ask(self, command: Command, task: str = "read the queue") -> Any:
         """Run one such command."""
         (reply,) = await self.read([command], task)
         return reply
@@ -58,8 +58,9 @@ def granted(replies: List[Reply], task: str, job_id: Optional[str] = None) -> Li
     """
     for reply in replies:
         if isinstance(reply, ReplyError):
+            reason = reply.reason
             raise exc.ServerError(
-                f"Redis refuses to {task}: {reply}", job_id=job_id, code=reply.code
+                f"Redis refuses to {task}: {reason}", job_id=job_id, code=reason.code
             )
     return replies
 

@@ -286,7 +286,7 @@ def _scheduled(
 ) -> _Finding:
     place = JobPlace.RETRYING if job.attempts else JobPlace.SCHEDULED
     moment = from_unix_time(score)
-    when = f"at {format_timestamp(moment)}" if moment else f"at {score:g} , which is not a time"
+    when = f"at {format_timestamp(moment)}" if moment else f"at {score:g}, which is not a time"
     known: Tuple[str, ...] = (f"it is due {when}", *_failures(job))
     late = facts.now - score
     if late <= _OVERDUE:
@@ -364,7 +364,7 @@ def _without_place(facts: Facts, job: Job) -> _Finding:
 def _unknown_priority(place: JobPlace, facts: Facts, why: str) -> Optional[_Finding]:
     """Return what to say of a job whose priority no worker knows."""
     odd = odd_priority(facts.text or b"{}")
-    if not odd:
+    if odd is None:
         return None
     cause = f"its priority {odd!r} is not high, normal or low{why}"
     return _Finding(place, "unknown priority", cause, f"{_AGAIN}, with one of these priorities")

@@ -86,8 +86,10 @@ class ListedJobs(InProcess):
         while not self._waiting:
             if not self._sources:
                 return []
-            self._waiting = await self._sources[0].next()
-            if not self._waiting:
+            source = self._sources[0]
+            self._waiting = await source.next()
+            # Another task may have taken the end of it from the same iterator.
+            if not self._waiting and self._sources and self._sources[0] is source:
                 self._sources.popleft()
         if not self._parts:
             size = PAGE_IDS
@@ -95,7 +97,7 @@ class ListedJobs(InProcess):
             if self._left is not None and takes_all:
                 size = min(size, self._left)
             ids = [one.id for one in self._waiting[:size]]
-            self._parts.extend(await parts(self._deployment, ids))
+            self._parts = deque(await parts(self._deployment, ids))
         count = len(self._parts.popleft())
         members, self._waiting = self._waiting[:count], self._waiting[count:]
         return members

@@ -116,15 +116,15 @@ class ListPages:
             self._last = self._last[: at + 1]
             self._at = place + 1
         else:
-            # All of them have left: so has, at the most, all that stood before them.
-            self._at = max(0, self._at - PAGE_IDS)
+            # All of them have left, and nobody can tell how many before them: begin anew.
+            self._at = 0
             self._last = []
         return bool(self._at < length)
 
     async def _together(self, commands: List[Command]) -> List[Reply]:
         transaction: List[Command] = [(b"MULTI",), *commands, (b"EXEC",)]
         replies = await self._deployment.connection.run(transaction, again=True)
-        (found,) = granted(replies[-1:], "list the jobs")
+        (found,) = granted(replies[-1:], "read the queue")
         return list(found)
 
 
@@ -202,7 +202,7 @@ def _order(member: Member) -> Tuple[float, bytes]:
 
 
 async def scan(
-    deployment: Deployment, pattern: Argument, *options: Argument, task: str = "list the jobs"
+    deployment: Deployment, pattern: Argument, *options: Argument, task: str = "read the queue"
 ) -> AsyncIterator[List[bytes]]:
     """Iterate over the keys of a pattern, in steps that each take less than a millisecond.
 
