@@ -493,6 +493,7 @@ def test_the_command_knows_all_settings(broker: Broker) -> None:
         assert "--route must" in command("submit", "work", "--route", "e u")[2]
 
 
+@pytest.mark.real_server
 def test_a_real_sentinel(site: object) -> None:
     """Views and the command find the primary, with the password of the URL, and the same jobs."""
     with RedisServer(password="a-password") as primary, SentinelServer(primary) as sentinel:

@@ -175,7 +175,8 @@ async def test_lifespans_compose(broker: Broker) -> None:
     apart = Starlette()
     apart.state.bananas_client = "its own"
     lifespan = bananas_lifespan(lambda: AsyncClient(broker.url), inner=own)
-    app = Starlette(routes=[Mount("/a", mounted), Mount("/b", apart)], lifespan=lifespan)
+    routes = [Mount("/a", mounted), Mount("/again", mounted), Mount("/b", apart)]
+    app = Starlette(routes=routes, lifespan=lifespan)
     async with app.router.lifespan_context(app) as state:
         assert state == {"answer": 42}
         assert client_of(mounted) is client_of(app)

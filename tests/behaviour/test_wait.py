@@ -331,7 +331,7 @@ async def test_failure_beside_a_document_that_may_not_be_read(
     expected = (
         f"^an attempt of job {job_id} failed, but the client can't know whether a retry follows: "
         r"Redis refuses to show its document \(NOPERM .*\); "
-        "grant GET, or pass wait_for_retries=False$"
+        "grant GET on its key, or pass wait_for_retries=False$"
     )
     for waiting in (wait, client.wait_for_result(job_id)):
         with pytest.raises(ServerError, match=expected) as caught:

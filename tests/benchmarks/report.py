@@ -155,7 +155,7 @@ def _peer_table(results: Results) -> str:
         "How many times as fast as other queues, in the same run (– where the other has no such "
         "call):",
         _table(["", *peers], rows),
-        "Each has its documented settings, and a worker that has nothing else to do: "
+        "Each has its default settings, and in the last row a worker that does nothing else: "
         + "; ".join(report["versions"] for report in peers.values()) + ".",
     ])  # fmt: skip
 

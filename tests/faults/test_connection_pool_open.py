@@ -45,7 +45,7 @@ def stopped_loop() -> Iterator[None]:
         go_on.set()
 
 
-def submit_on_lines(client: Client, count: int = 3) -> List[str]:
+def submit_on_the_pool(client: Client, count: int = 3) -> List[str]:
     """Submit while the loop stands still."""
     before = pool_of(client).submits
     with stopped_loop():
@@ -64,7 +64,7 @@ def test_program_that_only_submits_has_no_thread(redis_server: RedisServer) -> N
 def test_unix_socket(redis_server: RedisServer) -> None:
     """A unix socket does as well."""
     with Client(f"unix://{redis_server.unix_socket}") as client:
-        queued_once(redis_server, *submit_on_lines(client))
+        queued_once(redis_server, *submit_on_the_pool(client))
 
 
 @pytest.mark.asyncio
@@ -73,12 +73,12 @@ async def test_tls(redis_server: RedisServer) -> None:
 
     def submit(url: str) -> List[str]:
         with Client(url) as client:
-            ids = submit_on_lines(client)
+            ids = submit_on_the_pool(client)
             for task in list(relay._tasks):
                 loop.call_soon_threadsafe(task.cancel)
             while pool_of(client)._free[0].is_quiet:
                 pass
-            ids += submit_on_lines(client)
+            ids += submit_on_the_pool(client)
             assert client.stats().reconnects == 1
         return ids
 
@@ -102,11 +102,11 @@ def test_sentinel_and_failover() -> None:
                     connect_timeout=20,
                     submit_timeout=60,
                 ) as client:
-                    queued_once(primary, *submit_on_lines(client))
+                    queued_once(primary, *submit_on_the_pool(client))
                     primary.stop()
                     job_id = client.submit_job("work", None)
                     assert job_id in Inventory(replica).queued
-                    submit_on_lines(client)
+                    submit_on_the_pool(client)
 
 
 def test_user_with_few_rights(own_server: RedisServer) -> None:
@@ -116,7 +116,7 @@ def test_user_with_few_rights(own_server: RedisServer) -> None:
         "+multi", "+exec", "+mset", "+lpush", "+discard",
     )  # fmt: skip
     with Client(own_server.url(username="producer", password="secret")) as client:
-        queued_once(own_server, *submit_on_lines(client))
+        queued_once(own_server, *submit_on_the_pool(client))
         with pytest.raises(exc.JobRejectedError, match="NOPERM"):
             client.submit_job_scheduled("work", None, scheduled_for=timedelta(hours=1))
 
@@ -144,7 +144,7 @@ def test_credential_provider(own_server: RedisServer) -> None:
     own_server.command("ACL", "SETUSER", "producer", "on", ">secret", "~*", "&*", "+@all")
     provider = Provider()
     with Client(own_server.url(), credential_provider=provider) as client:  # type: ignore[arg-type]
-        ids = submit_on_lines(client)
+        ids = submit_on_the_pool(client)
         assert provider.asked == 1
     with Client(own_server.url(), credential_provider=AsyncProvider()) as client:  # type: ignore[arg-type]
         ids.append(client.submit_job("work", None))
@@ -164,7 +164,7 @@ def test_wrong_password(own_server: RedisServer) -> None:
         assert b"acl_access_denied_auth:1\r" in failed
 
 
-def test_line_that_was_idle_for_a_minute(redis_server: RedisServer) -> None:
+def test_connection_that_was_idle_for_a_minute(redis_server: RedisServer) -> None:
     """It is closed and not used, wherever it lies in the stack."""
     now = 1000.0
     with Client(redis_server.url()) as client:
@@ -208,7 +208,7 @@ def test_eight_are_taken(redis_server: RedisServer, proxy: FaultProxy) -> None:
         release.set()
         ids += [str(caller.join()) for caller in callers]
         assert (pool.submits, pool.in_use, len(pool._free)) == (_MOST, 0, _MOST)
-        ids += submit_on_lines(client)
+        ids += submit_on_the_pool(client)
         stats = client.stats()
         assert (stats.open_requests, stats.reconnects) == (0, 0)
     queued_once(redis_server, *ids)
@@ -244,7 +244,7 @@ def test_replies_byte_by_byte(redis_server: RedisServer, proxy: FaultProxy) -> N
     """Replies that come in pieces are put together on the connection."""
     with Client(proxy.url()) as client:
         proxy.drip(0)
-        queued_once(redis_server, *submit_on_lines(client))
+        queued_once(redis_server, *submit_on_the_pool(client))
 
 
 def test_server_that_drips_for_ever(redis_server: RedisServer, proxy: FaultProxy) -> None:
@@ -271,13 +271,13 @@ def test_server_restarted(own_server: RedisServer) -> None:
         for caller in callers:
             caller.join()
         own_server.restart(keep_data=False)
-        ids = submit_on_lines(client)
+        ids = submit_on_the_pool(client)
         assert client.stats().reconnects >= 1
     queued_once(own_server, *ids)
 
 
 def test_server_that_is_gone(own_server: RedisServer) -> None:
-    """No error says of a submit that was not sent that it may be queued, and the state tells of the loss."""
+    """The error says that nothing was sent, and the state tells of the loss."""
     with Client(own_server.url(), connect_timeout=0.5) as client:
         client.submit_job("work", None)
         own_server.stop()
@@ -296,7 +296,7 @@ def test_refusals_are_judged_on_the_pool(own_server: RedisServer) -> None:
     """What Redis refuses is undone and reported without the loop; the connection is used again."""
     refused: Dict[str, str] = {}
     with Client(own_server.url()) as client:
-        ids = submit_on_lines(client)
+        ids = submit_on_the_pool(client)
         own_server.command("SET", "bananas:queue:high", "not a queue")
         with stopped_loop():
             with pytest.raises(exc.JobRejectedError, match="WRONGTYPE") as caught:
@@ -313,7 +313,7 @@ def test_refusals_are_judged_on_the_pool(own_server: RedisServer) -> None:
                 client.submit_job("work", None)
             refused["NOPERM"] = str(caught.value.job_id)
             own_server.command("ACL", "SETUSER", "default", "+mset")
-        ids += submit_on_lines(client)
+        ids += submit_on_the_pool(client)
         assert client.stats().reconnects == 0
         assert pool_of(client).opened == 1
     assert len(refused) == 3
@@ -325,26 +325,26 @@ def test_transactions_taken_away(own_server: RedisServer, command_taken: str) ->
     """A user that is no longer allowed MULTI or EXEC leaves nothing behind."""
     own_server.command("ACL", "SETUSER", "producer", "on", ">secret", "~*", "&*", "+@all")
     with Client(own_server.url(username="producer", password="secret")) as client:
-        ids = submit_on_lines(client)
+        ids = submit_on_the_pool(client)
         own_server.command("ACL", "SETUSER", "producer", f"-{command_taken}")
         with pytest.raises(exc.JobRejectedError, match="NOPERM"):
             client.submit_job("work", None)
         own_server.command("ACL", "SETUSER", "producer", f"+{command_taken}")
-        ids += submit_on_lines(client)
+        ids += submit_on_the_pool(client)
     queued_once(own_server, *ids)
 
 
 def test_demoted_in_between(own_server: RedisServer) -> None:
     """A server that has become a replica is waited for, and the job is queued once it is none."""
     with RedisServer() as other, Client(own_server.url()) as client:
-        ids = submit_on_lines(client)
+        ids = submit_on_the_pool(client)
         own_server.command("REPLICAOF", HOST, other.port)
         caller = Caller(lambda: client.submit_job("work", None))
         while pool_of(client).open_connections:
             pass
         own_server.command("REPLICAOF", "NO", "ONE")
         ids.append(str(caller.join()))
-        ids += submit_on_lines(client)
+        ids += submit_on_the_pool(client)
     assert set(ids[-4:]) <= set(Inventory(own_server).queued)
 
 
@@ -353,7 +353,7 @@ def test_busy_server(own_server: RedisServer) -> None:
     script = Script(own_server)
     try:
         with Client(own_server.url()) as client:
-            ids = submit_on_lines(client)
+            ids = submit_on_the_pool(client)
             script.start()
             caller = Caller(lambda: client.submit_job("work", None))
             while pool_of(client).open_connections:

@@ -155,7 +155,7 @@ def test_a_run_can_be_reported() -> None:
     assert "3.00 ×" in printed
     assert "| asyncio: one submit at a time | **3.0** | 3.0 – 3.0 |" in written
     assert "| from the stored result to your code | **2.0** | 2.0 – 2.0 |" in written
-    assert "nothing else to do: saq 1." in written
+    assert "a worker that does nothing else: saq 1." in written
     assert "\n|  | saq |\n| --- | --- |\n| asyncio: one submit at a time | 1.0 |\n" in written
     assert "| asyncio: 100 tasks that submit | – |" in written
     grows = report.growth_markdown({"scaling": curves})

@@ -140,7 +140,7 @@ def test_no_argument_of_a_command_is_repeated() -> None:
          "the connection was closed by the server"),
         (redis_errors.ConnectionError("a secret"), exc.ConnectionError, False, "ConnectionError"),
         (redis_errors.InvalidResponse("a secret"), exc.ConnectionError, False,
-         "it answers, but it is not Redis"),
+         "what answers there does not speak Redis"),
         (AttributeError("a secret"), exc.ConnectionError, False, "AttributeError"),
         (OSError(113, "No route to host"), exc.ConnectionError, False, "no route to host"),
         (ConnectionRefusedError(111, "a secret"), exc.ConnectionError, False, "connection refused"),

@@ -30,10 +30,13 @@ def _listed(states: Iterable[Any]) -> Transitions:
     for table in (
         (_DOCS / "internals.md").read_text("utf-8").split("| state | when | next state |\n")[1:]
     ):
-        rows = table.partition("\n\n")[0]
-        found = set(
-            re.findall(r"^\| (?:`(\w+)`|the start|any state) \|.*\| `(\w+)` \|$", rows, re.M)
-        )
+        rows = table.partition("\n\n")[0].splitlines()[1:]
+        read = [
+            re.fullmatch(r"\| (?:`(\w+)`|the start|any state) \|.*\| `(\w+)` \|", row)
+            for row in rows
+        ]
+        assert None not in read, rows[read.index(None)]
+        found = {(match.group(1) or "", match.group(2)) for match in read if match is not None}
         if {state for transition in found for state in transition} - {""} == names:
             return found
     raise AssertionError(f"no table has the states {sorted(names)}, and no others")

@@ -144,7 +144,7 @@ def _broken(opening: Opening, error: Exception) -> str:
         error = inner
     lost = isinstance(error, (LinkLost, ConnectionError, redis_errors.ConnectionError))
     if isinstance(error, redis_errors.InvalidResponse):
-        return "it answers, but it is not Redis"
+        return "what answers there does not speak Redis"
     if opening.step is Step.TALK and not opening.heard and lost:
         return _closed_early(opening)
     if "Connection closed by server" in str(error):

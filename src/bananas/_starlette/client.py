@@ -85,7 +85,7 @@ async def open_client(
                 stopping.set_result(None)
 
         mine = _Open(opened, stopping)
-        apps = list(_with_mounted(app))
+        apps = list(dict.fromkeys(_with_mounted(app)))  # one may be mounted at two paths
         for each in apps:
             _show(each, [*_all_open(each), mine])
         try:

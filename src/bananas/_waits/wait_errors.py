@@ -63,7 +63,8 @@ def retry_unknown(job_id: str, reply: ReplyError) -> exc.ServerError:
     """Return the error of a wait that can't tell a final failure from one to be retried."""
     text = (
         f"an attempt of job {job_id} failed, but the client can't know whether a retry follows: "
-        f"Redis refuses to show its document ({reply}); grant GET, or pass wait_for_retries=False"
+        f"Redis refuses to show its document ({reply}); grant GET on its key, or pass "
+        "wait_for_retries=False"
     )
     return exc.ServerError(text, job_id=job_id, code=reply.code)
 

@@ -25,7 +25,8 @@ from .state_machine import StateMachine
 
 __all__ = ["Waits", "is_short"]
 
-# Limits in seconds for the last look of a wait, and for that of a short wait, which has no other.
+# Limits in seconds for the last look of a wait, and for that of a short wait of which no look was
+# answered before.
 _LAST_LOOK = 0.1
 _PROPER_LOOK = 1.0
 

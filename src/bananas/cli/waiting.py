@@ -93,7 +93,8 @@ async def _without_result(
                     statuses[job_id] = status_of(error)
                 left = [job_id for job_id in error.job_ids if job_id not in str(error)]
                 more = f"; not ended: {' '.join(left)}" if left else ""
-                if isinstance(error, exc.TimeoutError):
+                # A single job without a place: Redis did not answer, and would not now.
+                if isinstance(error, exc.TimeoutError) and (left or error.whereabouts is not None):
                     more += ask_why(error.job_ids[0])
                 aside(functools.partial(say, f"{error}{more}"))
 
