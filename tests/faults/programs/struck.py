@@ -95,8 +95,17 @@ def _make_ready(client: Client, call: str) -> None:
         assert pool._free
 
 
-def main(url: str, call: str, deed: str, stride: int, direct_url: str) -> None:
-    """Make calls until one is shorter than the instructions it is given before the strike."""
+def main(url: str, call: str, deed: str, first: int, stride: int, direct_url: str) -> None:
+    """Make calls until one is shorter than the instructions it is given before the strike.
+
+    Args:
+        url: Where the calls go.
+        call: What is called.
+        deed: What the signal handler does.
+        first: How many instructions are left in peace before the first strike.
+        stride: How many more before each other one.
+        direct_url: The same server, without a proxy.
+    """
     warnings.simplefilter("ignore", RuntimeWarning)  # a coroutine may be left unstarted
     # A strike between the making of a socket and its first name leaves it to the collector.
     warnings.simplefilter("ignore", ResourceWarning)
@@ -123,7 +132,7 @@ def main(url: str, call: str, deed: str, stride: int, direct_url: str) -> None:
             else:
                 ids.append(client.submit_job("work", None))
             _make_ready(client, call)
-            strike = Strike(strikes * stride, deeds[deed])
+            strike = Strike(first + strikes * stride, deeds[deed])
             try:
                 with strike:
                     if call == "starting the loop":
@@ -148,4 +157,5 @@ def main(url: str, call: str, deed: str, stride: int, direct_url: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), sys.argv[5])
+    url, call, deed, first, stride, direct_url = sys.argv[1:]
+    main(url, call, deed, int(first), int(stride), direct_url)
