@@ -16,6 +16,8 @@ from tests.benchmarks.timing import PAYLOAD
 from tests.benchmarks.workloads import SIDES, Side
 from tests.support import RedisServer, RespError
 
+pytestmark = pytest.mark.one_python
+
 both_sides = pytest.mark.parametrize("side", BOTH, indirect=True)
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from tests.unit.source_tree import docstrings, imports, modules
 
+pytestmark = pytest.mark.one_python
+
 #: From the bottom up; inside a row, from left to right. A module imports only what stands before
 #: it. A package stands for all of its modules.
 LAYERS = [

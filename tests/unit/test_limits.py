@@ -5,7 +5,11 @@ from __future__ import annotations
 import ast
 from typing import Dict, Iterator, Tuple, Union
 
+import pytest
+
 from tests.unit.source_tree import ROOT, modules
+
+pytestmark = pytest.mark.one_python
 
 MODULE, CLASS, FUNCTION = 400, 250, 40
 #: The two facades, whose methods are one short line each, and what is generated.
