@@ -1,7 +1,7 @@
 """Submits and reads of all callers, in shared pipelines on one connection."""
 
 from .auto_pipeline import AutoPipeline
-from .connection_owner import LARGE
+from .large_documents import LARGE
 from .requests import NotQueued, Submit
 from .transaction import Entry, Outcomes, Transaction, is_passing
 

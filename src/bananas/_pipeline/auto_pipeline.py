@@ -1,4 +1,4 @@
-"""The auto-pipeline: concurrent calls share round trips, and large documents hold up no other."""
+"""The auto-pipeline: concurrent calls share round trips on one connection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from .. import exceptions as exc
 from .._event_loops import running_loop
 from .._fork_safety import OwnProcess
 from .._redis import Command, Connection, Link, Reply
-from .connection_owner import LARGE, ConnectionOwner, closed
+from .connection_owner import ConnectionOwner, closed
+from .large_documents import LargeDocuments
 from .recovery import LinkFacts
 from .requests import SILENCE, Call, Callback, NotQueued, Submit
 from .transaction import Entry
@@ -23,9 +24,8 @@ class AutoPipeline:
     """Runs the calls of all callers over one connection, one pipeline at a time.
 
     A caller hands over a request and awaits a future: cancelling it abandons the future and never
-    the connection. Whatever waits when the connection is free goes out as one pipeline.
-
-    A second connection is made when a large document is to be sent, or read.
+    the connection. Whatever waits when the connection is free goes out as one pipeline. Large
+    documents have a connection of their own.
 
     Args:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
@@ -62,8 +62,7 @@ class AutoPipeline:
         self.loop: Optional[asyncio.AbstractEventLoop] = None
         self.process: Optional[OwnProcess] = None
         self.is_closed = False
-        self._main: ConnectionOwner  # made with the first call, when its loop is known
-        self._owners: List[ConnectionOwner] = []  # that one, and the one for large documents
+        self._connections: LargeDocuments  # made with the first call, when its loop is known
 
     # -- what callers use ------------------------------------------------------------------------
 
@@ -76,7 +75,7 @@ class AutoPipeline:
         future: asyncio.Future[List[Reply]] = self.running_loop().create_future()
         request = self._new_call(future, [(b"PING",)], self._connect_timeout)
         request.impatient = True
-        self._main.ask(request)
+        self._connections.main.ask(request)
         try:
             await future
         except exc.ServerError as error:
@@ -108,8 +107,7 @@ class AutoPipeline:
         )
         request.size = size
         request.writes = writes
-        is_large = size > LARGE or (self._main.is_held_up and not writes)
-        (self._large() if is_large else self._main).ask(request)
+        self._connections.for_call(size, writes=writes).ask(request)
         return await future
 
     def start(
@@ -123,8 +121,7 @@ class AutoPipeline:
         """
         self.running_loop()
         request = self._new_call(Callback(then), commands, self._read_timeout)
-        owner = self._large() if self._main.is_held_up else self._main
-        owner.ask(request, at_once=True)
+        self._connections.for_call().ask(request, at_once=True)
 
     def start_submit(
         self, entries: Sequence[Entry], *, idempotent: bool = False, since: Optional[float] = None
@@ -142,12 +139,7 @@ class AutoPipeline:
             became of it can't be found out before the deadline.
         """
         request = self._new_submit(entries, idempotent, since)
-        owner = self._main
-        if len(entries) == 1 and len(entries[0].document) > LARGE:
-            owner = self._large()
-        if idempotent and len(self._owners) > 1:
-            owner = self._settling(entries, owner)
-        owner.ask(request)
+        self._connections.for_submit(entries, idempotent=idempotent).ask(request)
         future: asyncio.Future[Optional[NotQueued]] = request.future
         return future
 
@@ -165,7 +157,7 @@ class AutoPipeline:
             As for ``start_submit``.
         """
         request = self._new_submit((entry,), False, since)
-        self._main.settle(request, LinkFacts.of(lost))
+        self._connections.main.settle(request, LinkFacts.of(lost))
         not_queued: Optional[NotQueued] = await request.future
         return not_queued
 
@@ -187,8 +179,7 @@ class AutoPipeline:
             loop = running_loop()
             if self.loop is not None:
                 raise RuntimeError(_foreign(self.loop))
-            self._main = self._new_owner(loop, on_held_up=self._pass_reads_on)
-            self._owners.append(self._main)
+            self._connections = LargeDocuments(functools.partial(self._new_owner, loop))
             self.loop = loop
             self.process = OwnProcess()
         return loop
@@ -221,32 +212,6 @@ class AutoPipeline:
             idempotent,
         )
 
-    # -- the second connection -------------------------------------------------------------------
-
-    def _large(self) -> ConnectionOwner:
-        if self._owners[-1] is self._main and not self.is_closed:
-            self._owners.append(self._new_owner(self.running_loop(), most_requests=1))
-        return self._owners[-1]
-
-    def _settling(self, entries: Sequence[Entry], owner: ConnectionOwner) -> ConnectionOwner:
-        """Return the owner that may have sent one of these jobs before, if there is one.
-
-        That one alone can make sure that what it has sent is not applied later.
-        """
-        job_ids = {entry.job_id for entry in entries}
-        for other in self._owners:
-            machine = other.machine
-            if other is not owner and machine.pending.may_yet_queue(
-                job_ids, machine.round_trip.batch
-            ):
-                return other
-        return owner
-
-    def _pass_reads_on(self) -> None:
-        """Have those reads sent on the second connection that would wait behind a long reply."""
-        for call in self._main.machine.pending.take_reads():
-            self._large().ask(call)
-
     # -- the end ---------------------------------------------------------------------------------
 
     async def close(self) -> None:
@@ -259,8 +224,8 @@ class AutoPipeline:
     def let_go(self) -> None:
         """Begin to close: nothing new is taken, and what is under way fails."""
         self.is_closed = True
-        for owner in self._owners:
-            owner.let_go()
+        if self.loop is not None:
+            self._connections.let_go()
 
     def shut_down(self) -> None:
         """End the connections on whichever thread; their loop does not run, and may never again."""
@@ -276,9 +241,13 @@ class AutoPipeline:
     # -- what it is like -------------------------------------------------------------------------
 
     @property
+    def _owners(self) -> Sequence[ConnectionOwner]:
+        return () if self.loop is None else self._connections.owners
+
+    @property
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
-        return bool(self._owners) and self._owners[0].is_connected
+        return self.loop is not None and self._connections.main.is_connected
 
     @property
     def open_requests(self) -> int:

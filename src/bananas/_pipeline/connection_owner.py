@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import logging
 import random
-from typing import Awaitable, Callable, List, Optional
+from typing import Awaitable, Callable, List, Optional, Set
 
 from .. import exceptions as exc
 from .._background_tasks import abandon, cancel_and_wait, start_task
@@ -19,7 +19,7 @@ from .requests import Request, Submit
 from .state_machine import StateMachine
 from .states import CLOSED, CONNECTING
 
-__all__ = ["LARGE", "ConnectionOwner", "closed"]
+__all__ = ["ConnectionOwner", "closed"]
 
 _log = logging.getLogger("bananas")
 _DEFECT = {"bananas_event": "internal_error"}
@@ -27,10 +27,6 @@ _DEFECT = {"bananas_event": "internal_error"}
 # An attempt to connect that somebody else has cancelled is made again after so many seconds, if no
 # call comes before. At once, it would outlive the loop that is being shut down.
 _RESTART = 0.1
-
-#: A document of more bytes is sent on a second connection, one at a time: no server's limit on
-#: values can be lower. Behind a reply of more bytes nothing is read that need not be.
-LARGE = 1 << 20
 
 
 class ConnectionOwner:
@@ -47,10 +43,11 @@ class ConnectionOwner:
         silence: For how many seconds the connection may be silent while it settles.
         server: What is connected to, for messages.
         most_requests: How many requests go into a batch at most.
-        on_held_up: Called while a long reply is on its way.
+        on_progress: Called when a part of a reply has come.
 
     Attributes:
         machine: The state machine.
+        received: How many bytes have come of the replies that are on their way.
     """
 
     def __init__(
@@ -62,7 +59,7 @@ class ConnectionOwner:
         silence: float,
         server: str,
         most_requests: int = BATCH_COMMANDS,
-        on_held_up: Callable[[], None] = lambda: None,
+        on_progress: Callable[[], None] = lambda: None,
     ) -> None:
         self._loop = loop
         self._open_link = open_link
@@ -76,7 +73,7 @@ class ConnectionOwner:
             jitter=random.random,
             most_requests=most_requests,
         )
-        self._on_held_up = on_held_up
+        self._progress = on_progress
         self._link: Optional[Link] = None
         self._connection_log = ConnectionLog("submits and reads")
         self._task: Optional[asyncio.Task[None]] = None
@@ -84,7 +81,7 @@ class ConnectionOwner:
         self._is_attempting = False
         self._timer = Timer(self._on_timer)
         self._is_turn_awaited = False
-        self._received = 0
+        self.received = 0
         # Who has made the first call must not be kept alive, or be found, by what outlives it.
         self._context = contextvars.Context()
 
@@ -128,7 +125,7 @@ class ConnectionOwner:
     def send(self, commands: List[Command]) -> None:
         """Write commands, and expect a reply to each."""
         link = self._link
-        self._received = 0
+        self.received = 0
         try:
             if link is None or link.is_dirty:
                 raise LinkLost("it has an unexpected reply, or was closed")
@@ -187,13 +184,12 @@ class ConnectionOwner:
         self._tell(self.machine.time, self._loop.time())
 
     def _on_replies(self, replies: List[Reply]) -> None:
-        self._received = 0
+        self.received = 0
         self._tell(self.machine.replies, replies, self._loop.time())
 
     def _on_progress(self, count: int) -> None:
-        self._received += count
-        if self._received > LARGE:
-            self._on_held_up()
+        self.received += count
+        self._progress()
         self.machine.round_trip.moved(count, self._loop.time())
 
     def _on_lost(self, reason: LinkLost) -> None:
@@ -254,10 +250,9 @@ class ConnectionOwner:
         """Whether there is a connection, as far as is known."""
         return self._link is not None and not self._link.is_lost
 
-    @property
-    def is_held_up(self) -> bool:
-        """Whether a long reply is on its way, behind which all else would have to wait."""
-        return self._received > LARGE
+    def may_yet_queue(self, job_ids: Set[str]) -> bool:
+        """Whether what was sent on the connection may yet queue one of these jobs."""
+        return self.machine.pending.may_yet_queue(job_ids, self.machine.round_trip.batch)
 
     def let_go(self) -> None:
         """Begin to close: nothing new is taken, and what is under way fails."""
