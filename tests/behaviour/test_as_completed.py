@@ -94,7 +94,7 @@ async def test_time_out(client: Facade, broker: Broker, worker: GoWorker) -> Non
     worker.store_success("a", "7")
     results = await client.as_completed(["a", "b", "c"], 0.2)
     assert (await results.__anext__()).job_id == "a"
-    expected = r"^2 of 3 jobs have no final result within 0\.2 s: (2 missing|.*in time)$"
+    expected = r"^no final result of 2 of 3 jobs within 0\.2 s: (2 missing|.*in time)$"
     with pytest.raises(TimeoutError, match=expected) as caught:
         await results.__anext__()
     assert caught.value.job_ids == ("b", "c")

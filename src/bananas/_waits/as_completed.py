@@ -175,7 +175,7 @@ class AsCompleted(WaitIterator):
         where = ", ".join(f"{count} {place}" for place, count in places.items())
         text = where or f"their places are unknown: {reason}"
         return exc.TimeoutError(
-            f"{len(missing)} of {len(self._job_ids)} jobs have no final result "
+            f"no final result of {len(missing)} of {len(self._job_ids)} jobs "
             f"within {self._timeout:g} s: {text}",
             job_ids=tuple(wait.job_id for wait in missing),
             whereabouts=JobPlace(next(iter(places))) if len(places) == 1 else None,
