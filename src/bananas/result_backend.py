@@ -91,7 +91,7 @@ class RedisResultBackend(InProcess):
         if error is None:
             return
         if isinstance(replies[0], ReplyError):
-            # Redis has run the others one by one: a result without expiry would stay for ever.
+            # Redis has run the others one by one: a result without expiry would stay forever.
             await self._pipeline.call([(b"DEL", key)], writes=True)
         raise exc.ServerError(
             f"Redis refuses to store the result of job {job_id}: {error}",

@@ -134,7 +134,7 @@ async def _wait(client: AsyncClient, row: Progress, start: float, timeout: float
 
 
 async def _take_back(client: AsyncClient, row: Progress) -> None:
-    """Delete a job that no worker has taken, and that would wait for one for ever."""
+    """Delete a job that no worker has taken, and that would wait for one forever."""
     try:
         if row.where != "scheduled":  # such a job is left to the scheduler
             await client.cancel(row.job.job_id)
