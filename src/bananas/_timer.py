@@ -17,21 +17,23 @@ class Timer:
             be kept alive by it.
     """
 
-    __slots__ = ("_function", "_handle")
+    __slots__ = ("_function", "_handle", "_when")
 
     def __init__(self, function: Callable[[], None]) -> None:
         self._function = function
-        self._handle: Optional[asyncio.TimerHandle] = None
+        self._handle: Optional[asyncio.Handle] = None
+        self._when = 0.0
 
     def set(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         """Have the function called at this time of the loop; never, where it is infinite."""
         self.cancel()
         if when != float("inf"):
             self._handle = loop.call_at(when, self._call, context=contextvars.Context())
+            self._when = when  # a handle of uvloop does not always tell it
 
     def set_sooner(self, loop: asyncio.AbstractEventLoop, when: float) -> None:
         """Have the function called at this time, if it is not called before."""
-        if self._handle is None or when < self._handle.when():
+        if self._handle is None or when < self._when:
             self.set(loop, when)
 
     def cancel(self) -> None:
