@@ -92,11 +92,12 @@ def test_nobody_reaches_into_a_folder(name: str) -> None:
 #: What decides, and leaves it to others to do anything.
 PURE = [
     *(name for name in SOURCES if name.startswith("_wire") and name != "_wire.timestamps"),
-    *(f"_pipeline.{part}" for part in ("batch", "deadlines", "effects", "idempotent",
+    *(f"_pipeline.{part}" for part in ("batch", "deadline_heap", "effects", "idempotent",
                                        "pending_requests", "recovery", "round_trip", "silence",
                                        "state_machine", "states", "timeouts", "transaction")),
-    *(f"_waits.{part}" for part in ("channels", "effects", "job_finality", "job_location", "pacing",
-                                    "registry", "state_machine", "wait_endings", "wait_errors")),
+    *(f"_waits.{part}" for part in ("channels", "dead_letters", "effects", "job_finality",
+                                    "job_location", "pacing", "registry", "state_machine",
+                                    "wait_endings", "wait_errors")),
 ]  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from typing import Deque, Iterable, List, Optional, Sequence, Set, Tuple
 
 from .._redis import Command, Reply, ReplyError
 from .batch import Batch
-from .deadlines import NEVER, Deadlines
+from .deadline_heap import NEVER, Deadlines
 from .recovery import LinkFacts, LostLink, Settlement
 from .requests import Call, Request
 from .transaction import Entry, Outcomes, Transaction, is_passing

@@ -6,7 +6,7 @@ from typing import Callable, List, Optional
 
 from .._redis import Command, Reply, ReplyError
 from .batch import Batch
-from .deadlines import NEVER
+from .deadline_heap import NEVER
 from .effects import Effects
 from .recovery import LinkFacts, Settlement
 from .silence import Silence

@@ -10,7 +10,7 @@ from .. import exceptions as exc
 from .._backoff import Backoff
 from .._redis import Reply, ReplyError
 from . import states as at
-from .deadlines import NEVER
+from .deadline_heap import NEVER
 from .effects import Effects
 from .pending_requests import PendingRequests
 from .recovery import LinkFacts, LostLink, Settlement, is_replica

@@ -7,7 +7,7 @@ from typing import Optional
 from .. import exceptions as exc
 from .._redis import ReplyError
 from .batch import Batch
-from .deadlines import NEVER
+from .deadline_heap import NEVER
 from .pending_requests import PendingRequests
 from .requests import Call
 

@@ -14,7 +14,6 @@ GRACE = 0.5
 # Ten thousand idle waits may cost a small part of a core: this many documents a second at most.
 _LOOKS_PER_TICK = 100
 _FIRST_LOOK = 0.5
-_TICKS_PER_DEAD_LETTERS = 4
 
 
 class Pacing:
@@ -29,7 +28,6 @@ class Pacing:
         self._grace: Dict[str, float] = {}
         self._first: Dict[str, float] = {}
         self._again: Dict[str, float] = {}
-        self._ticks = 0
 
     def add(self, job_id: str, now: float) -> None:
         """Take a job in: it is due soon."""
@@ -63,8 +61,3 @@ class Pacing:
                 self._again[job_id] = now + self._interval
                 due.append(job_id)
         return list(dict.fromkeys(due))
-
-    def is_time_for_dead_letters(self) -> bool:
-        """Count a round; in every few of them the dead letters are looked at."""
-        self._ticks += 1
-        return self._ticks % _TICKS_PER_DEAD_LETTERS == 0

@@ -10,6 +10,7 @@ from .. import exceptions as exc
 from .._redis import Reply
 from .._stored_jobs import document_of
 from . import wait_errors
+from .dead_letters import DEAD_LETTERS_PER_LOOK, DeadLetterLooks
 from .effects import Effects
 from .pacing import TICK, Pacing
 from .registry import AwaitedJob, Look, Registry, State, Wait
@@ -18,7 +19,6 @@ from .wait_endings import Endings
 __all__ = ["StateMachine"]
 
 _JOBS_PER_READ = 500
-_DEAD_LETTERS = 100
 
 
 class StateMachine:
@@ -38,7 +38,7 @@ class StateMachine:
         self._results_due: Deque[AwaitedJob] = deque()
         self._is_reading_results = False
         self._is_awake = False
-        self._latest_dead_letter: Optional[str] = None
+        self._dead_letters = DeadLetterLooks()
         self.endings = Endings(effects, self._registry, self._pacing)
 
     def __len__(self) -> int:
@@ -110,8 +110,8 @@ class StateMachine:
         if not self._is_awake:
             return
         self._effects.wake_at(now + TICK)
-        if self._pacing.is_time_for_dead_letters():
-            self._effects.read_dead_letters(_DEAD_LETTERS)
+        if self._dead_letters.is_time():
+            self._effects.read_dead_letters(DEAD_LETTERS_PER_LOOK)
         self._want(self._awaited(self._pacing.take_due(now)), Look.PERIODIC)
 
     # -- replies ---------------------------------------------------------------------------------
@@ -166,9 +166,7 @@ class StateMachine:
 
     def dead_letters_read(self, job_ids: Sequence[str]) -> None:
         """Look at the awaited ones among the latest dead letters, if there is a new one."""
-        before = self._latest_dead_letter
-        if job_ids and job_ids[0] != before:
-            self._latest_dead_letter = job_ids[0]
+        if self._dead_letters.has_new(job_ids):
             self._want(self._awaited(job_ids), Look.PERIODIC)
 
     def read_failed(

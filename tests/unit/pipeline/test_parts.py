@@ -7,7 +7,7 @@ from typing import Deque
 
 from bananas._backoff import Backoff
 from bananas._pipeline.batch import BATCH_BYTES, BATCH_COMMANDS, Batch
-from bananas._pipeline.deadlines import Deadlines
+from bananas._pipeline.deadline_heap import Deadlines
 from bananas._pipeline.requests import Request
 from bananas._pipeline.silence import Silence
 from tests.unit.pipeline.callers import call, entry, submit
