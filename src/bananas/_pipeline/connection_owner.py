@@ -121,6 +121,7 @@ class ConnectionOwner:
         if not self._is_attempting:
             self._is_attempting = True
             self._task = start_task(self._loop, self._own_link(), "bananas pipeline")
+            self._task.add_done_callback(self._on_task_done, context=self._context)
 
     def send(self, commands: List[Command]) -> None:
         """Write commands, and expect a reply to each."""
@@ -239,6 +240,14 @@ class ConnectionOwner:
         """Somebody has cancelled all tasks: the loop may be about to end."""
         self._is_attempting = True  # to begin no attempt now
         self._tell(self.machine.link_lost, None, self._loop.time())
+        self._restart_soon()
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        """See whether the task was cancelled before its first step: then it has run no code."""
+        if task is self._task and self._is_attempting:
+            self._restart_soon()
+
+    def _restart_soon(self) -> None:
         self._is_attempting = False
         if self.machine.state is CONNECTING:
             self._timer.set_sooner(self._loop, self._loop.time() + _RESTART)

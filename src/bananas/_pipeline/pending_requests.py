@@ -200,7 +200,10 @@ class PendingRequests:
         entries = [entry for transaction in batch.transactions for entry in transaction.entries]
         if len(entries) + len(batch.calls) != 1:
             return False
-        text = f"{last.text}: the server does not accept a value of {batch.size} bytes"
+        text = (
+            f"{last.text}: the server does not accept a value of {batch.size} bytes; send a "
+            "shorter one, or raise its proto-max-bulk-len"
+        )
         reply = ReplyError(last.code, text)
         _reject((entry, reply) for entry in entries)
         for call in batch.calls:

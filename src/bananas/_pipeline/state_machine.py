@@ -278,7 +278,9 @@ class StateMachine:
         trip.look_at, trip.batch, trip.settlement = NEVER, None, None
         if settlement is not None and settlement.undo:
             pending.lost.append(LostLink(facts, [], self.connections))
-        if batch is not None and not pending.refuse_too_long(batch, replies):
+        if batch is not None and pending.refuse_too_long(batch, replies):
+            self._backoff.failures = 0  # the server is well, and the next is not to wait
+        elif batch is not None:
             if batch.writes:
                 pending.lost.append(LostLink(facts, batch.transactions, self.connections))
             pending.ask_again(batch)

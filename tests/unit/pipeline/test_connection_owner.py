@@ -77,6 +77,24 @@ async def test_cancelled_from_outside() -> None:
     await pipeline.close()
 
 
+async def test_cancelled_before_its_first_step() -> None:
+    """A task that is cancelled before it runs at all is started again, too."""
+    attempts: List[None] = []
+
+    async def fails() -> Link:
+        attempts.append(None)
+        raise BananasConnectionError("no", permanent=True)
+
+    pipeline = pipeline_of(fails)
+    future = pipeline.start_submit([entry()])
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    with anyio.fail_after(30), pytest.raises(BananasConnectionError):
+        await future
+    assert len(attempts) == 1
+    await pipeline.close()
+
+
 async def test_task_has_no_context_of_its_caller() -> None:
     """What the first caller has in its context is not found by what outlives the call."""
     found: List[str] = []

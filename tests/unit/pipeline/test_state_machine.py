@@ -365,14 +365,18 @@ def test_transactions_that_are_refused_from_the_start() -> None:
 
 
 def test_value_that_the_server_does_not_take() -> None:
-    """It is rejected in one attempt, with its size."""
+    """It is rejected in one attempt, with its size; those behind it are sent at once."""
     pipeline = Recorder(most_requests=1).ready()
-    request = pipeline.ask(submit([entry("a", document=bytes(2_000_000))]))
-    innocent = pipeline.ask(submit([entry("b", document=bytes(2_000_001))]))
-    pipeline.lose(replies=[OK, ReplyError("ERR", "Protocol error: invalid bulk length")])
-    ((_, reply),) = outcome(request).rejected
-    assert "2000000" in str(reply)
-    pipeline.link_up()
+    requests = [
+        pipeline.ask(submit([entry(name, document=bytes(2_000_000))])) for name in ("a", "b", "c")
+    ]
+    innocent = pipeline.ask(submit([entry("d", document=bytes(2_000_001))]))
+    for request in requests:
+        pipeline.lose(replies=[OK, ReplyError("ERR", "Protocol error: invalid bulk length")])
+        ((_, reply),) = outcome(request).rejected
+        assert "2000000" in str(reply)
+        assert pipeline.state is State.CONNECTING
+        pipeline.link_up()
     assert pipeline.verbs == [b"MULTI", b"MSET", b"LPUSH", b"EXEC"]
     pipeline.reply(*APPLIED)
     assert outcome(innocent) is None
