@@ -1,4 +1,4 @@
-"""How a background task is begun, and ended, by the one who owns it."""
+"""How the owner of a background task starts it and ends it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ __all__ = ["abandon", "cancel_and_wait", "cancel_task", "in_empty_context", "sta
 
 T = TypeVar("T")
 
-_PATIENCE = 0.1
+_LIMIT = 2.0
+_PAUSE = 0.1
 
 
 def in_empty_context(function: Callable[..., T], *args: object) -> T:
@@ -45,7 +46,7 @@ def cancel_task(task: Optional[asyncio.Task[Any]]) -> None:
 
 
 def abandon(task: Optional[asyncio.Task[Any]]) -> None:
-    """End a task whose loop runs no more, and let nobody complain that it was pending."""
+    """End a task whose loop is closed, without asyncio's warning that it is pending."""
     if task is not None and not task.done():
         without_complaint(task)
         work: Any = task.get_coro()
@@ -53,11 +54,11 @@ def abandon(task: Optional[asyncio.Task[Any]]) -> None:
             work.close()
 
 
-async def cancel_and_wait(task: asyncio.Task[Any], limit: float = 2.0) -> None:
-    """Cancel a task and wait until it has ended, for ``limit`` seconds at most.
+async def cancel_and_wait(task: asyncio.Task[Any]) -> None:
+    """Cancel a task and wait until it has ended, for 2 s at most.
 
-    A cancellation of the caller does not cut the wait short, but is raised after it: else the task
-    would outlive its owner.
+    If the caller is cancelled meanwhile, that is raised after the wait: else the task would outlive
+    its owner.
     """
     cancel_task(task)
     loop = asyncio.get_running_loop()
@@ -65,11 +66,11 @@ async def cancel_and_wait(task: asyncio.Task[Any], limit: float = 2.0) -> None:
     if task is asyncio.current_task() or task.get_loop() is not loop:
         return
     cancelled: Optional[asyncio.CancelledError] = None
-    until = loop.time() + limit
+    until = loop.time() + _LIMIT
     with anyio.CancelScope(shield=True):
         while not task.done() and loop.time() < until:
             try:
-                await asyncio.wait([task], timeout=_PATIENCE)
+                await asyncio.wait([task], timeout=_PAUSE)
             except asyncio.CancelledError as error:
                 cancelled = error
             # Below 3.11 a cancellation that comes with the end of a time limit gets lost in it.

@@ -234,7 +234,7 @@ class Job:
 
     @classmethod
     def _from_fields(cls, data: Mapping[str, Any], source: Optional[_Source]) -> Job:
-        fields = Fields(data, "job document")
+        fields = Fields(data)
         named = fields.data.keys()
         stub = named <= STUB_FIELDS and not named.isdisjoint({"error", "corrupted_data"})
         kept = stub and isinstance(fields.data.get("corrupted_data"), str)

@@ -41,7 +41,7 @@ class Document(NamedTuple):
         job: The job; without its name and payload if only the end was read. None where there is
             no document, or none that can be read.
         is_there: Whether there is one.
-        refusal: Why Redis does not show it; one of another type is none, and shown to be none.
+        refusal: Why Redis refuses to show it. A key of another type counts as no document.
         is_cancelled: Whether it says that the job was cancelled.
     """
 
@@ -102,9 +102,7 @@ def document_of(job_id: str, reply: Reply, *, whole: bool) -> Optional[Document]
 def _is_cancelled(job: Job, text: bytes) -> bool:
     if job.status is not JobStatus.FAILED or b'"cancelled_at"' not in text:
         return False
-    return any(
-        name == "cancelled_at" and value for name, value, _ in loads_members(text, "document")
-    )
+    return any(name == "cancelled_at" and value for name, value, _ in loads_members(text))
 
 
 def result_of(job_id: str, reply: Reply) -> JobResult[Any]:

@@ -25,7 +25,7 @@ __all__ = ["Submission", "closed_after_error", "raise_refusals"]
 
 
 class Submission:
-    """What a submit of many has come to.
+    """A submit of many jobs, and what became of each.
 
     Chunks are made where the caller iterates, and sent from the loop. The next one is made while
     Redis works on the one before, and never more than two are held.
@@ -64,7 +64,7 @@ class Submission:
     async def send(self, chunk: Chunk) -> None:
         """Send a chunk, and await those before it until two transactions are under way."""
         for entries, idempotent in ((chunk.fresh, False), (chunk.chosen, True)):
-            for group in _apart(entries) if chunk.size > LARGE else [entries]:
+            for group in _split_large(entries) if chunk.size > LARGE else [entries]:
                 if group:
                     future = self._pipeline.start_submit(group, idempotent=idempotent)
                     self._under_way.append((group, future))
@@ -132,7 +132,7 @@ async def closed_after_error(iterator: AsyncIterator[object]) -> AsyncIterator[N
         raise
 
 
-def _apart(entries: Sequence[Entry]) -> List[List[Entry]]:
+def _split_large(entries: Sequence[Entry]) -> List[List[Entry]]:
     """Return the entries with small documents together, and each other entry by itself."""
     groups = [[entry for entry in entries if len(entry.document) <= LARGE]]
     groups.extend([entry] for entry in entries if len(entry.document) > LARGE)
@@ -146,8 +146,7 @@ def raise_refusals(outcomes: Sequence[NotQueued], if_exists: IfExists, ids: Sequ
     if rejected:
         refused = tuple(entry.job_id for entry, _ in rejected)
         entry, reply = rejected[0]
-        alone = len(refused) == 1
-        which = f"job {refused[0]} was" if alone else f"{len(refused)} jobs were"
+        which = f"job {refused[0]} was" if len(refused) == 1 else f"{len(refused)} jobs were"
         raise exc.JobRejectedError(
             f"{which} refused by Redis, and nothing is queued: "
             f"{reply} (at {entry.target.decode()})",
@@ -157,13 +156,11 @@ def raise_refusals(outcomes: Sequence[NotQueued], if_exists: IfExists, ids: Sequ
             code=reply.code,
         )
     if existing and if_exists == "raise":
-        which = f"job {existing[0]} exists" if len(existing) == 1 else f"{len(existing)} jobs exist"
+        text = f"{len(existing)} jobs exist already, and were not changed"
+        if len(existing) == 1:
+            text = f"job {existing[0]} exists already, and was not changed"
         raise exc.JobExistsError(
-            (
-                f"{which} already, and was not changed"
-                if len(existing) == 1
-                else f"{which} already, and were not changed"
-            ),
+            text,
             job_id=existing[0],
             job_ids=tuple(existing),
             submitted=tuple(i for i in ids if i not in set(existing)),

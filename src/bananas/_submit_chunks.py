@@ -1,4 +1,4 @@
-"""What of a submit of many goes out at once."""
+"""Divides the jobs of one submit into the chunks that are sent at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BYTES_AT_ONCE = 1 << 20
 
 
 class Chunk:
-    """Jobs that go out at once: those with ids of ours, and those with ids of the caller's."""
+    """Jobs that are sent at once: those with new ids, and those with ids of the caller's."""
 
     __slots__ = ("_entropy", "chosen", "fresh", "ids", "now", "size")
 
@@ -35,14 +35,14 @@ class Chunk:
         return self._entropy[start : start + 16]
 
     def add(self, entry: Entry, *, fresh: bool) -> None:
-        """Add a job, whose id is ours if it is fresh."""
+        """Add a job; ``fresh`` says that its id is new."""
         (self.fresh if fresh else self.chosen).append(entry)
         self.ids.append(entry.job_id)
         self.size += len(entry.document)
 
     @property
     def is_full(self) -> bool:
-        """Whether no other job is to be added."""
+        """Whether it takes no more jobs."""
         return len(self.ids) >= _JOBS_AT_ONCE or self.size >= _BYTES_AT_ONCE
 
 
@@ -60,7 +60,7 @@ class Chunks:
         self._count = 0
         self._begun: Optional[Chunk] = None
 
-    def at_hand(self, specs: Iterable[JobSpec]) -> Iterator[Chunk]:
+    def from_iterable(self, specs: Iterable[JobSpec]) -> Iterator[Chunk]:
         """Yield the chunks of an iterable."""
         for spec in specs:
             full = self._add(spec)
@@ -69,7 +69,7 @@ class Chunks:
         if self._begun is not None:
             yield self._begun
 
-    async def as_they_come(self, specs: AsyncIterator[JobSpec]) -> AsyncIterator[Chunk]:
+    async def from_async_iterator(self, specs: AsyncIterator[JobSpec]) -> AsyncIterator[Chunk]:
         """Yield the chunks of an async iterator."""
         async for spec in specs:
             full = self._add(spec)
@@ -79,7 +79,7 @@ class Chunks:
             yield self._begun
 
     def _add(self, spec: JobSpec) -> Optional[Chunk]:
-        """Add a job to the chunk that is begun; return that one once it is full."""
+        """Add a job to the chunk; return the chunk if it is full now."""
         chunk, index = self._begun or Chunk(self._stamp()), self._count
         self._begun = chunk
         if spec.__class__ is not JobSpec and not isinstance(spec, JobSpec):

@@ -332,12 +332,12 @@ class RedisQueue(InProcess):
             _check_if_exists(if_exists)
             iterator = specs.__aiter__()
             async with closed_after_error(iterator):
-                chunks = Chunks(self._new_entry, self._stamp).as_they_come(iterator)
+                chunks = Chunks(self._new_entry, self._stamp).from_async_iterator(iterator)
                 async with closed_after_error(chunks):
                     return await Submission(self._pipeline, if_exists).run(chunks)
         self._pipeline.refuse_closed()
-        chunks_at_hand, submission = self._begin(specs, if_exists)
-        return await submission.run(chunks_at_hand)
+        checked, submission = self._begin(specs, if_exists)
+        return await submission.run(checked)
 
     def _begin(
         self, specs: Iterable[JobSpec], if_exists: IfExists
@@ -349,10 +349,9 @@ class RedisQueue(InProcess):
         """
         _check_if_exists(if_exists)
         check_iterable(specs, "specs", "JobSpec")
-        at_hand = Chunks(self._new_entry, self._stamp).at_hand(specs)
+        chunks = Chunks(self._new_entry, self._stamp).from_iterable(specs)
         is_checked = isinstance(specs, Sequence) and len(specs) <= _CHECKED_AT_ONCE
-        chunks = list(at_hand) if is_checked else at_hand
-        return chunks, Submission(self._pipeline, if_exists)
+        return list(chunks) if is_checked else chunks, Submission(self._pipeline, if_exists)
 
     def _entry(
         self,

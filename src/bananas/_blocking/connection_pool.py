@@ -264,7 +264,7 @@ class ConnectionPool:
     # -- connecting ------------------------------------------------------------------------------
 
     def _connect(self, use: _Use) -> bool:
-        """Have a connection; return False where the loop may have better luck."""
+        """Make sure of a connection; return False where only the loop can go on trying."""
         if self._take(use):
             assert use.connection is not None
             try:
@@ -335,12 +335,12 @@ class ConnectionPool:
         return use.connection.exchange(pack(commands), len(commands), until, self._silence)
 
     def _undo(self, use: _Use, outcomes: Outcomes) -> None:
-        """Take back what a refused job left, and make sure that no reply was slipped in.
+        """Take back what a refused job left, and make sure that no reply was an unexpected one.
 
-        Nothing in an error says what it answers.
+        An error does not tell which command it answers.
 
         Raises:
-            LinkLost: One was, or not all is undone.
+            LinkLost: There was one, or not all is undone.
         """
         commands: List[Command] = [(b"DISCARD",)] if outcomes.in_transaction else []
         commands += [*outcomes.undo, (b"ECHO", _MARKER), (b"HELLO", 2)]

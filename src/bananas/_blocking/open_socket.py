@@ -1,4 +1,4 @@
-"""Opens a blocking socket to a server, within a time that nothing can draw out."""
+"""Opens a blocking socket to a server, with one time limit for all steps."""
 
 from __future__ import annotations
 

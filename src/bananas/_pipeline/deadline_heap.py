@@ -15,7 +15,7 @@ NEVER = float("inf")
 class Deadlines:
     """Every request without an outcome, the soonest deadline first.
 
-    A request that has ended stays for a while: looking for it would cost more.
+    A request that has ended stays for a while: removing it at once would cost more.
     """
 
     __slots__ = ("_count", "_heap")

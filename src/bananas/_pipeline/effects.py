@@ -25,7 +25,7 @@ class Effects(Protocol):
         """Drop the connection; no event follows.
 
         Args:
-            reason: Why it is of no more use; None where nothing is wrong with it.
+            reason: Why it can't be used any more; None where nothing is wrong with it.
         """
 
     def send_soon(self) -> None:

@@ -68,7 +68,7 @@ class Request:
         deadline: When the caller must have been told.
         patience: Until when a request that was never sent waits for a connection.
         silence: For how many seconds a connection may be silent before it is given up.
-        reason: Why the server did not carry it out, if it may yet.
+        reason: Why the server has refused it, where the reason passes.
     """
 
     __slots__ = ("deadline", "future", "patience", "reason", "silence")

@@ -24,7 +24,7 @@ class RoundTrip:
     """Sends a batch or a settlement, and counts how long the connection is silent.
 
     Behind commands whose replies do not tell what they answer goes a marker: ECHO of a number,
-    which comes back only if no reply was slipped in before.
+    whose reply comes in its place only if there was no unexpected reply before it.
 
     Args:
         effects: Sends the commands.
@@ -34,8 +34,8 @@ class RoundTrip:
     Attributes:
         batch: The batch that is on its way, if one is.
         settlement: The settlement that is on its way, if one is.
-        is_to_be_confirmed: Whether one of the replies may yet be a stray one.
-        refusal: Why the marker was refused; then so was the rest, or it can't be told.
+        is_to_be_confirmed: Whether one of the replies may be an unexpected one.
+        refusal: Why the server refuses every command for a while, if it does.
         unwatch: Whether keys may be under watch on the connection.
         batches: How many batches were sent.
         look_at: When to see whether the connection is silent.
@@ -71,7 +71,7 @@ class RoundTrip:
         self._send(batch.commands(), now, batch.silence, batch.size, is_marked=batch.needs_marker)
 
     def confirm(self, now: float) -> None:
-        """Make sure that no reply to the batch is a stray one, and that no transaction is open."""
+        """Make sure that no reply was an unexpected one, and that no transaction is open."""
         batch = self.batch
         assert batch is not None
         self._send([(b"DISCARD",)] if batch.leaves_transaction else [], now, batch.silence)
@@ -100,9 +100,12 @@ class RoundTrip:
         self._wake(self.look_at)
 
     def judge(self, replies: List[Reply]) -> Optional[str]:
-        """Judge the replies, and take the marker's off; return why they can't be those, if so.
+        """Judge the replies, and remove the marker's.
 
-        An error, which says nothing of what it answers, is confirmed by another marker.
+        An error does not tell which command it answers: it is confirmed by another marker.
+
+        Returns:
+            Why these can't be the replies to what was sent; None if they can.
         """
         batch = self.batch
         echo = replies.pop() if self._is_marked else None

@@ -136,7 +136,7 @@ class StateMachine:
             self._connect_or_rest(now)
 
     def _send_batch(self, now: float) -> None:
-        """Send what waits; it may be found that nobody waits for it."""
+        """Send what waits, unless all callers have gone."""
         assert self.facts is not None
         batch = self.pending.next_batch(self._most_requests, unwatch=self.round_trip.unwatch)
         if not batch:
@@ -216,7 +216,7 @@ class StateMachine:
         """Connect, or ask the server if the connection was kept, unless nobody waits any more."""
         self._retry_at = NEVER
         if not self.pending.has_waiting_callers():
-            self._timeouts.refusal = None  # whoever comes next is not to be told of it
+            self._timeouts.refusal = None  # the next caller's errors must not name it
             self.state = at.IDLE if self.facts is None else at.READY
         elif self.facts is None:
             self.state = at.CONNECTING
@@ -289,7 +289,8 @@ class StateMachine:
         self.state = at.BACKING_OFF
         self._retry_at = now + self._backoff.next()
         first = self.pending.deadlines.first()
-        # A read may be repeated at any time, and what is unknown is found out by another attempt.
+        # Only a submit has to end as refused: reads may be repeated, and unknown outcomes need
+        # another attempt.
         is_refused = self._timeouts.refusal is not None and not self.pending.needs_settling
         if is_refused and isinstance(first, Submit):
             margin = min(_TOO_LATE, first.silence / 4)  # a tenth of its time, where that is short

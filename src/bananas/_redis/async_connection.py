@@ -174,9 +174,9 @@ class Link(Connection[StreamOpening]):
             self._protocol.lose(LinkLost("the connection was given up"))
 
     def shut_down(self) -> None:
-        """End the connection, on whichever thread, for whoever else has a descriptor of it.
+        """End the connection, from any thread, also for others that have a descriptor of it.
 
-        That is a thread that waits for replies, or a forked child, which would keep it open.
+        Others are a thread that waits for replies, and a forked child, which would keep it open.
         """
         if self._writer is not None and self._process.is_current():
             with contextlib.suppress(OSError, TypeError):  # TypeError: not every loop's can do it

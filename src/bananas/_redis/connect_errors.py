@@ -167,7 +167,7 @@ def reply_error(error: BaseException) -> ReplyError:
 
 
 def _not_ready(error: Exception) -> Optional[NotReady]:
-    """Return what a refusal that passes comes to, whether redis-py or we got the reply."""
+    """Return the error of a server that is not ready, whether redis-py or we got its reply."""
     if isinstance(error, NotReady):
         return error
     if isinstance(error, (redis_errors.ResponseError, redis_errors.ConnectionError)):

@@ -33,8 +33,8 @@ class NotReady(Exception):
         self.reply = reply
 
 
-class _Trapped(Exception):
-    """The server lets us into a transaction and not out of it: the connection is of no use."""
+class _StuckInTransaction(Exception):
+    """The server accepts MULTI, but neither EXEC nor DISCARD: the connection can't be used."""
 
     def __init__(self, reply: ReplyError) -> None:
         super().__init__(f"can't leave a MULTI: {reply}")
@@ -67,13 +67,13 @@ class Handshake(ABC):
 
         Raises:
             Permanent: The server can't run the queue.
-            NotReady: It may later.
+            NotReady: It can't run it yet.
             exceptions.AuthenticationError: It wants a password.
         """
         try:
             multi, discard = await self._learn(two_slots, ("MULTI",), ("DISCARD",))
             self.no_transactions = await self._refusal_of_transactions(multi, discard)
-        except _Trapped as error:
+        except _StuckInTransaction as error:
             self.no_transactions = error.reply
         else:
             return
@@ -113,8 +113,9 @@ class Handshake(ABC):
         if not isinstance(done, ReplyError):
             return None
         if done.code != "EXECABORT":  # which says that the transaction has been given up
-            raise _Trapped(done)
-        return None if done.reason is done else done.reason  # the refused DISCARD has spoiled it
+            raise _StuckInTransaction(done)
+        # Without a reason it says only that DISCARD was refused; with one, why EXEC is refused.
+        return None if done.reason is done else done.reason
 
     async def _ask_ready(self, *commands: Command) -> List[Reply]:
         replies = await self.ask(commands)
@@ -138,7 +139,7 @@ class Handshake(ABC):
 
     @abstractmethod
     async def _reopen(self) -> None:
-        """Make the connection anew, where it is of no more use."""
+        """Open the connection again, where it can't be used any more."""
 
 
 def _found(pattern: bytes, info: Reply) -> Optional[str]:

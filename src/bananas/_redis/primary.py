@@ -26,8 +26,8 @@ async def connect(settings: Settings, kind: Type[C]) -> C:
         kind: Makes a connection of an endpoint.
 
     Raises:
-        exceptions.ConnectionError: There is none to be had now, for whatever reason; ``permanent``
-            says that trying again is pointless.
+        exceptions.ConnectionError: None can be made now, for whatever reason; ``permanent`` says
+            that trying again is pointless.
     """
     try:
         return await _connect(settings, kind)

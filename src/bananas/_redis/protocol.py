@@ -39,7 +39,7 @@ _pack_command: Optional[Callable[[Any], bytes]] = getattr(hiredis, "pack_command
 
 
 class LinkLost(Exception):
-    """The connection is of no more use; whether what was sent arrived is not known."""
+    """The connection can't be used any more. What was sent may have arrived or not."""
 
 
 class ReplyError:
@@ -151,7 +151,7 @@ class ReplyProtocol(asyncio.Protocol):
             self._on_lost(reason)
 
     async def wait_closed(self) -> None:
-        """Wait until the loop has let go of the transport."""
+        """Wait until the loop has closed the transport."""
         if not self._has_ended:
             self._closed = asyncio.get_running_loop().create_future()
             await self._closed

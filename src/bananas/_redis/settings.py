@@ -51,7 +51,7 @@ class Settings:
         connect_timeout: Limit of one connection attempt, handshake included, in seconds.
         submit_timeout: Limit of a submit, reconnects included, in seconds.
         read_timeout: Limit of a read, reconnects included, in seconds.
-        ping_interval: Seconds after which a silent pub/sub link is asked for a sign of life.
+        ping_interval: Seconds of silence after which the pub/sub link gets a PING.
         safety_interval: Seconds between reads of results whose notification may have been lost.
         json_default: Converts what JSON has no form for in payloads; None refuses it.
         sentinels: Endpoints of the sentinels; empty without Sentinel.

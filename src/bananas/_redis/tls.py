@@ -15,7 +15,7 @@ _MODES = {
     "optional": ssl.CERT_OPTIONAL,
     "none": ssl.CERT_NONE,
 }
-#: What each option's value must be, and what the words come to where not any text will do.
+#: What each option's value must be, for messages; and where only some words will do, their values.
 _OPTIONS: Dict[str, Tuple[str, Optional[Dict[str, Any]]]] = {
     "ssl_ca_certs": ("a file of CA certificates", None),
     "ssl_certfile": ("a file with the client's certificate", None),

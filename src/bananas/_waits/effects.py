@@ -44,7 +44,7 @@ class Effects(Protocol):
         """Give a caller what it waits for."""
 
     def fail(self, wait: Wait, error: exc.BananasError) -> None:
-        """Tell a caller why it waits in vain."""
+        """End a wait with an error."""
 
     def wake_at(self, when: float) -> None:
         """Call ``time`` at this time."""

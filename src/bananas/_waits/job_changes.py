@@ -178,7 +178,7 @@ class JobChanges(WaitIterator):
 
 
 def _is_half_told(known: Known) -> bool:
-    """Whether a worker has written when the retry is due, and not yet let go of the job."""
+    """Whether a worker has written when the retry is due, but still has the job."""
     job = known.document.job
     if job is None or job.scheduled_for is None or not known.is_taken:
         return False

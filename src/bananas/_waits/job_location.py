@@ -11,8 +11,6 @@ from .job_finality import Finality, judge
 
 __all__ = ["Known", "locate"]
 
-_PLACES = {JobStatus.COMPLETED: JobPlace.COMPLETED, JobStatus.FAILED: JobPlace.FAILED}
-
 
 class Known(NamedTuple):
     """All that a look tells of one job.
@@ -46,28 +44,25 @@ def locate(known: Known) -> Location:
 
 
 def _place(known: Known) -> JobPlace:
-    job, result = known.document.job, known.result
+    job, is_refused = known.document.job, known.document.refusal is not None
     if known.is_cancelled:
         return JobPlace.CANCELLED
-    found = judge(job, result)
-    if found.finality is Finality.RESULT_GONE or (
-        job is not None and job.status is JobStatus.COMPLETED
-    ):
+    if job is not None and job.status is JobStatus.COMPLETED:
         return JobPlace.COMPLETED
+    found = judge(job, known.result)
     if found.finality is Finality.ENDED and found.result is not None:
-        refused = known.document.refusal is not None and job is None
-        if not refused or found.result.status is JobStatus.COMPLETED:
-            place = _PLACES[found.result.status]
-            return JobPlace.DEAD if place is JobPlace.FAILED and known.is_dead else place
+        if found.result.is_success:
+            return JobPlace.COMPLETED
+        if not is_refused:  # else a retry may follow
+            return JobPlace.DEAD if known.is_dead else JobPlace.FAILED
     if job is None:
         if not known.document.is_there:
             return JobPlace.MISSING
-        refused = known.document.refusal is not None
-        return JobPlace.TAKEN if refused and known.is_taken else JobPlace.UNREADABLE
+        return JobPlace.TAKEN if is_refused and known.is_taken else JobPlace.UNREADABLE
     if known.is_taken:
         return JobPlace.TAKEN
     if job.scheduled_for is not None and job.status is JobStatus.SCHEDULED and not job.attempts:
         return JobPlace.SCHEDULED
-    if job.scheduled_for is not None or job.attempts or result is not None:
+    if job.scheduled_for is not None or job.attempts or known.result is not None:
         return JobPlace.RETRYING
     return JobPlace.QUEUED

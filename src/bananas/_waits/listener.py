@@ -39,8 +39,8 @@ class Listener:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
         keys: The names of the channels.
         machine: Is told what is confirmed, notified, lost and refused.
-        ping_interval: A link that was silent for this long is asked for a sign of life, and given
-            up before it has been silent for two.
+        ping_interval: Seconds of silence after which a link gets a PING; it is given up before
+            twice this time.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ class Listener:
             if loop.time() - began > 1:
                 backoff.failures = 0
             elif backoff.failures or len(self._channels):
-                # A server that takes connections and drops them is not to be hammered.
+                # A server that accepts connections and drops them must not get too many.
                 await asyncio.sleep(_FIRST_BACKOFF * (0.5 + random.random() / 2))
                 backoff.failures = min(backoff.failures + 1, 5)
 
@@ -150,7 +150,7 @@ class Listener:
         return self._closed
 
     async def _connect(self) -> Optional[Link]:
-        """Return a link, or None where there is none to be had now."""
+        """Return a link; None if none can be made now."""
         refusal: Optional[exc.ConnectionError] = None
         try:
             return await self._open_link()
@@ -162,7 +162,7 @@ class Listener:
         return None
 
     async def _serve(self, link: Link) -> None:
-        """Listen until the link is lost, and let go of it."""
+        """Listen until the link is lost, and then close it."""
         try:
             await self._listen(link)
         except LinkLost as error:
@@ -190,7 +190,7 @@ class Listener:
         self._pinged = False
         heard = self._channels.read(replies)
         if heard.refusal is not None:
-            # No right to subscribe, say: the waits go on with the periodic reads.
+            # For example without the right to subscribe: the periodic reads still find results.
             _log.warning("Redis refuses to notify of results: %s", heard.refusal, extra=_REFUSED)
         if heard.confirmed:
             self._machine.confirmed(heard.confirmed)
@@ -223,7 +223,7 @@ class Listener:
         except LinkLost:
             pass  # the owner is told as well
 
-    # -- signs of life ---------------------------------------------------------------------------
+    # -- pings -----------------------------------------------------------------------------------
 
     def _next_beat(self) -> None:
         loop = asyncio.get_running_loop()

@@ -9,7 +9,7 @@ __all__ = ["GRACE", "TICK", "Pacing"]
 #: Seconds between two rounds of looks.
 TICK = 0.25
 #: A failed result beside a document that has not moved for this long, of a job that no worker has
-#: taken: whoever stored it is no Go worker, and nobody will rewrite the document.
+#: taken: it was not stored by a Go worker, and nobody will rewrite the document.
 GRACE = 0.5
 # Ten thousand idle waits may cost a small part of a core: this many documents a second at most.
 _LOOKS_PER_TICK = 100

@@ -44,7 +44,7 @@ class Endings:
         if result.is_success:
             self.resolve(job, job.waits, result, again)
         else:
-            self.resolve(job, _content(job), result, again)
+            self.resolve(job, _of_any_attempt(job), result, again)
         return job.state is not State.ENDED
 
     def _read_result(self, job: AwaitedJob, reply: Reply) -> Optional[JobResult[Any]]:
@@ -86,17 +86,17 @@ class Endings:
             strict = [wait for wait in job.waits if wait.must_exist and wait.asked]
             self.fail(strict, wait_errors.not_found)
             return
-        verdict = judge(document.job, result, cancelled=document.is_cancelled)
-        found = self._settled(job, document, verdict, taken, now)
+        found = judge(document.job, result, cancelled=document.is_cancelled)
+        found = self._after_grace(job, document, found, taken, now)
         again = functools.partial(_again, job.job_id, document, stored)
         if found.finality is Finality.ENDED and found.result is not None:
             self.resolve(job, job.waits, found.result, again)
         elif found.finality is Finality.RESULT_GONE:
             self.fail(job.waits, wait_errors.result_gone)
         elif result is not None:
-            self.resolve(job, _content(job), result, again)
+            self.resolve(job, _of_any_attempt(job), result, again)
 
-    def _settled(
+    def _after_grace(
         self,
         job: AwaitedJob,
         document: Document,
@@ -104,7 +104,7 @@ class Endings:
         taken: Optional[bool],
         now: float,
     ) -> Finding:
-        """Believe an unsettled state once no worker has the job, and nothing moves for a while.
+        """Take an unsettled state as final once no worker has the job and nothing changes.
 
         A worker that is paused, or was killed, has it for as long as that lasts. Where Redis does
         not tell who has it, the wait goes on.
@@ -143,13 +143,13 @@ class Endings:
             self.end(wait)
 
     def fail(self, waits: Sequence[Wait], reason: Callable[[str], exc.BananasError]) -> None:
-        """Tell each wait why it is in vain."""
+        """End each wait with an error."""
         for wait in list(waits):
             self._effects.fail(wait, reason(wait.job_id))
             self.end(wait)
 
     def fail_all(self, reason: Callable[[str], exc.BananasError]) -> None:
-        """Tell all waits why they are in vain."""
+        """End all waits with an error."""
         for job in self._registry:
             self.fail(job.waits, reason)
 
@@ -163,8 +163,8 @@ class Endings:
             self._effects.unsubscribe(job.job_id)
 
 
-def _content(job: AwaitedJob) -> List[Wait]:
-    """Return those for whom any attempt's result will do."""
+def _of_any_attempt(job: AwaitedJob) -> List[Wait]:
+    """Return the waits that any attempt's result ends."""
     return [wait for wait in job.waits if wait.any_attempt]
 
 

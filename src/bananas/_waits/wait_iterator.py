@@ -52,7 +52,7 @@ class WaitIterator(InProcess, ABC):
 
     @abstractmethod
     def _left(self) -> List[Wait]:
-        """Return the waits that have not been let go."""
+        """Return the waits that are still registered."""
 
     def _begin(self) -> asyncio.AbstractEventLoop:
         """Let the time begin."""
@@ -63,6 +63,6 @@ class WaitIterator(InProcess, ABC):
 
 
 def let_go(waits: Waits, left: Sequence[Wait]) -> None:
-    """Let waits go."""
+    """Unregister waits."""
     for wait in left:
         waits.unregister(wait)

@@ -87,7 +87,7 @@ class Waits:
             timeout: Limit in seconds; None is no limit, 0 only looks.
             any_attempt: Whether the first stored result will do, though a retry may follow.
             must_exist: Whether a job without document and result ends the wait.
-            wait: One that was registered before, for this job; let go of in any case.
+            wait: One that was registered before, for this job; it is unregistered at the end.
         """
         if timeout == 0 and wait is None:  # only looks: nothing is to be subscribed for that
             seen = Wait(job_id, any_attempt=any_attempt, must_exist=must_exist)
@@ -125,7 +125,7 @@ class Waits:
         if not event.done():
             event.cancel()
         elif not event.cancelled():
-            event.exception()  # retrieved: nobody may be left to
+            event.exception()  # else asyncio logs an error that nobody has retrieved
 
     def let_go(self) -> None:
         """Begin to close: all waits end, and so does the listener."""

@@ -27,14 +27,15 @@ def folded(name: str) -> str:
 class Fields:
     """Reads the fields of a JSON object as Go's decoder does: null is the zero value."""
 
-    def __init__(self, data: Mapping[str, Any], what: str) -> None:
+    def __init__(self, data: Mapping[str, Any]) -> None:
         if not isinstance(data, Mapping):
-            raise exc.SerializationError(f"{what} is not an object but a {type(data).__name__}")
+            raise exc.SerializationError(
+                f"job document is not an object but a {type(data).__name__}"
+            )
         if not data.keys() <= JOB_FIELDS:
             named = {folded(key): value for key, value in data.items() if isinstance(key, str)}
             data = {name: value for name, value in named.items() if name in JOB_FIELDS}
         self.data = data
-        self.what = what
 
     def text(self, name: str) -> str:
         value = self.data.get(name)
@@ -51,7 +52,7 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, int):
             raise self._refusal(name, "a whole number", value)
         if not -MAX_INT64 - 1 <= value <= MAX_INT64:
-            raise exc.SerializationError(f"{name} of the {self.what} does not fit 64 bits")
+            raise exc.SerializationError(f"{name} of the job document does not fit 64 bits")
         return int(value)
 
     def moment(self, name: str) -> Optional[datetime]:
@@ -60,13 +61,9 @@ class Fields:
             return None
         if not isinstance(value, str):
             raise self._refusal(name, "a time", value)
-        return parse_timestamp(value, f"{name} of the {self.what}")
+        return parse_timestamp(value, f"{name} of the job document")
 
     def _refusal(self, name: str, expected: str, value: Any) -> exc.SerializationError:
-        if isinstance(value, Undecoded):
-            return exc.SerializationError(
-                f"{name} of the {self.what} is not {expected}: it {value.reason}"
-            )
-        return exc.SerializationError(
-            f"{name} of the {self.what} is not {expected} but a {type(value).__name__}"
-        )
+        undecoded = isinstance(value, Undecoded)
+        found = f": it {value.reason}" if undecoded else f" but a {type(value).__name__}"
+        return exc.SerializationError(f"{name} of the job document is not {expected}{found}")

@@ -16,7 +16,7 @@ Default = Callable[[Any], Any]
 def replace_foreign(value: Any, default: Default, argument: str) -> Any:
     """Return a copy of a value in which ``default`` has replaced what is foreign to JSON.
 
-    What it returns is gone through in turn. Keys of objects are left as they are.
+    What it returns is checked in the same way. Keys of objects are left as they are.
 
     Args:
         value: What to copy.
@@ -25,8 +25,8 @@ def replace_foreign(value: Any, default: Default, argument: str) -> Any:
         argument: What the value is to the caller, for messages.
 
     Raises:
-        SerializationError: ``default`` refused a value, or its returns lead nowhere. The message
-            says where in the value, and never shows it.
+        SerializationError: ``default`` refused a value, or never returned one that JSON has a form
+            for. The message says where in the value, and never shows it.
     """
     return _Replacement(default).copy(value, argument, max_levels())
 
