@@ -27,6 +27,11 @@ TLS = "rediss://localhost?"
         ("REDIS://example.org", Endpoint(host="example.org")),
         ("redis://h/", Endpoint(host="h")),
         ("redis://h?db=4", Endpoint(host="h", db=4)),
+        ("redis:///1", Endpoint(db=1)),
+        ("redis://@h", Endpoint(host="h")),
+        ("redis://h:26379", Endpoint(host="h", port=26379)),
+        ("redis://h:26379/1", Endpoint(host="h", port=26379, db=1)),
+        (f"redis://{'a.' * 126}b", Endpoint(host=f"{'a.' * 126}b")),
         ("redis://h:/2", Endpoint(host="h", db=2)),
         ("redis://[::1]", Endpoint(host="::1")),
         ("redis://[::1]:7000/1", Endpoint(host="::1", port=7000, db=1)),
@@ -43,6 +48,7 @@ TLS = "rediss://localhost?"
         ("redis://[fe80::1%25eth0]", Endpoint(host="fe80::1%eth0")),
         ("rediss://h:7000", Endpoint(scheme="rediss", host="h", port=7000)),
         ("unix:///run/redis.sock", Endpoint(scheme="unix", host="", path="/run/redis.sock")),
+        ("unix:///run/a@b.sock", Endpoint(scheme="unix", host="", path="/run/a@b.sock")),
         ("unix:///run/a%20b.sock?db=2",
          Endpoint(scheme="unix", host="", path="/run/a b.sock", db=2)),
         ("unix://me:secret@/run/r.sock",
@@ -161,6 +167,7 @@ REFUSED = {
     "redis://h1,h2/0": MANY,
     "redis://:s3cr3t@h1:1,h2:2,h3:3": MANY,
     "redis://h1:6379,redis://h2:6379": MANY,
+    "redis://h1:6379,redis://:s3cr3t@h2:6379": MANY,
     "redis://h1:6379, h2:6379": MANY,
     "redis://:s3cr3t@h1:1,:s3cr3t@h2:2":
         f"{MANY}; write '@' and ',' in a password as %40 and %2C",
@@ -185,10 +192,14 @@ REFUSED = {
     "redis://:pw@a%00b": "has the host 'a\\x00b', which is not a host name",
     "redis://:pw@a\u200bb": "has the host 'a\\u200bb', which is not a host name",
     "redis://:pw@a\xa0b": "has the host 'a\\xa0b', which is not a host name",
+    f"redis://:pw@{'a.' * 126}bb":
+        f"has the host {'a.' * 40!r}, which is not a host name",
     "redis://s3cr3t$word:1": "has a host that is not a host name",
+    "redis://s3cr3t${A}b:1": "has a host that is not a host name",
     "redis://${REDIS_HOST}:6379/0": f"has the host '${{REDIS_HOST}}', {UNFILLED}",
     "redis://:pw@${REDIS_HOST}": f"has the host '${{REDIS_HOST}}', {UNFILLED}",
     "redis://$REDIS_HOST:6379": f"has the host '$REDIS_HOST', {UNFILLED}",
+    "redis://:pw@cache.${ENV}.example": f"has the host 'cache.${{ENV}}.example', {UNFILLED}",
     "redis://{host}:6379": f"has the host '{{host}}', {UNFILLED}",
     "redis://{{ host }}:6379": f"has the host '{{{{ host }}}}', {UNFILLED}",
     "redis://<host>": f"has the host '<host>', {UNFILLED}",
@@ -214,6 +225,7 @@ REFUSED = {
         "has the port '${PORT}', which is not a number (an unfilled placeholder?)",
     "redis://h:0": PORT,
     "redis://h:65536": PORT,
+    f"redis://h:{'1' * 5000}": PORT,
     "redis://h:-1": "has a port that is not a number",
     "redis://h:\u0661": "has a port that is not a number",
     "redis://h/one": DATABASE,
@@ -247,6 +259,13 @@ REFUSED = {
     "redis://h?protocol=3": option("protocol", "leave it out"),
     "redis://h?ssl=true": option("ssl", "write rediss:// for TLS"),
     "redis://h?tls": option("tls", "write rediss:// for TLS"),
+    **{
+        f"redis{s}://h?ssl={no}": option(
+            "ssl", "leave it out, and write redis:// for a connection without TLS", f"redis{s}"
+        )
+        for s in ("", "s")
+        for no in ("False", "no", "0", "off", "none")
+    },
     "rediss://h?ssl=true": option("ssl", "leave it out", "rediss"),
     "redis://h?ssl_ca_certs=/ca": option("ssl_ca_certs", "write rediss:// for TLS"),
     "redis://h?ssl_cert_reqs=none": option("ssl_cert_reqs", "write rediss:// for TLS"),
@@ -262,6 +281,7 @@ REFUSED = {
     "redis://h?prefix=x": option("prefix", "key_prefix is an argument of the client"),
     "redis://h?socket_timeout=5": option("socket_timeout", TIMES),
     "redis://h?connectTimeout=5": option("connectTimeout", TIMES),
+    "redis://h?connect-timeout=5": option("connect-timeout", TIMES),
     "rediss://h?skipVerify=true":
         option("skipVerify", "write rediss:// and ?ssl_cert_reqs=none", "rediss"),
     "unix:///s?retry=3": option("retry", "leave it out", "unix"),
@@ -366,11 +386,13 @@ LIST = "sentinels must be a list of (host, port) pairs or URLs, and not empty"
 WRONG_SENTINELS: List[Tuple[Any, str]] = [
     ([], LIST),
     ("h:1", LIST),
+    (b"h:1", LIST),
     ({"h": 1}, LIST),
     (None, LIST),
     (["host:26379"], f"sentinels[0] {START}, or be a pair (host, port)"),
     ([("h", 1), "h"], f"sentinels[1] {START}, or be a pair (host, port)"),
     (["redis://a,b"], "sentinels[0] names several hosts: give each its own place in the list"),
+    (["redis://[::1"], f"sentinels[0] {ADDRESS}"),
     (
         ["sentinel://h:1"],
         "sentinels[0] must start with redis:// or rediss://, or be a pair (host, port)",
@@ -379,6 +401,10 @@ WRONG_SENTINELS: List[Tuple[Any, str]] = [
     ([("h",)], "sentinels[0] must be a (host, port) pair or a URL"),
     ([("h", 1, 2)], "sentinels[0] must be a (host, port) pair or a URL"),
     ([(1, "h")], "sentinels[0] must be a (host, port) pair, its host a string"),
+    ([("", 1)], "sentinels[0] must be a (host, port) pair, its host a string"),
+    ([("h", 65536)], "sentinels[0] must have a port from 1 to 65535"),
+    ([("h", "\u0661")], "sentinels[0] must have a port from 1 to 65535"),
+    ([("h", "1" * 5000)], "sentinels[0] must have a port from 1 to 65535"),
     ([("h", 0)], "sentinels[0] must have a port from 1 to 65535"),
     ([("h", "port")], "sentinels[0] must have a port from 1 to 65535"),
     ([("h", True)], "sentinels[0] must have a port from 1 to 65535"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Iterable, Mapping, Optional, Sequence, Tuple
@@ -165,7 +166,7 @@ def _sentinel(sentinel: Any) -> Endpoint:
         host = bare
     else:
         check_host(host, shown="@" not in host)
-    if isinstance(port, str) and port.isascii() and port.isdigit() and len(port) <= 5:
+    if isinstance(port, str) and re.fullmatch("[0-9]{1,5}", port):
         port = int(port)
     if not isinstance(port, int) or isinstance(port, bool) or not 0 < port < 65536:
         raise Refused("must have a port from 1 to 65535")

@@ -18,7 +18,6 @@ from .url_mistakes import (
     check_scheme,
     check_text,
     instead_of_option,
-    is_invisible,
     placeholder,
 )
 
@@ -103,7 +102,7 @@ def _split(url: str) -> _Parts:
     """Cut a URL into its parts; urllib's way depends on its version, and drops some characters."""
     scheme, separator, rest = url.partition("://")
     scheme = scheme.lower()
-    if separator and re.search(r",[^@]*://", rest):
+    if re.search(r",[^@]*://", rest):
         raise Refused(MANY_HOSTS)
     check_scheme(scheme, separator, rest)
     rest, _, fragment = rest.partition("#")
@@ -186,7 +185,7 @@ def _database(parts: _Parts, options: Dict[str, str]) -> int:
         raise Refused("names the database twice, in its path and in ?db=")
     if path and not parts.address and not path.isdigit():
         raise Refused(f"names no host; {UNIX}")
-    if path and re.search(r":26\d79$", parts.address) and not path[0].isdigit():
+    if re.match("[^0-9]", path) and re.search(r":26\d79$", parts.address):
         raise Refused(MANY_HOSTS)
     return _number(path or options.pop("db", ""))
 
@@ -262,14 +261,11 @@ def ip_version(host: str) -> int:
 
 
 def _is_host(host: str) -> bool:
-    if host.isascii():
-        fine = re.fullmatch(r"[A-Za-z0-9._-]+", host) is not None
-    else:
-        # The encoding of international names drops invisible characters without a word.
-        fine = not any(is_invisible(char) or char == "\ufffd" for char in host)
-        fine = fine and re.search(r"[^\w.\u3002-]", host) is None
+    # The encoding of international names drops invisible characters without a word: none is \w.
+    if not re.fullmatch(r"[\w.\u3002-]+", host):
+        return False
     try:
         # An empty label, or one of more than 63 characters, is an error here.
-        return fine and len(host.encode("idna")) <= 253
+        return len(host.encode("idna")) <= 253
     except UnicodeError:
         return False

@@ -14,7 +14,6 @@ __all__ = [
     "check_scheme",
     "check_text",
     "instead_of_option",
-    "is_invisible",
     "placeholder",
 ]
 
@@ -160,8 +159,7 @@ def placeholder(text: str) -> str:
 
 def is_invisible(char: str) -> bool:
     """Whether a character shows nothing: a control or format character, or a blank."""
-    category = unicodedata.category(char)
-    return category in ("Cc", "Cf", "Cn", "Co", "Cs") or category[0] == "Z"
+    return unicodedata.category(char)[0] in "CZ"
 
 
 def _refuse_blank(url: str, place: int) -> None:
