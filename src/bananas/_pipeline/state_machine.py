@@ -109,8 +109,6 @@ class StateMachine:
         """
         self.pending.add(request)
         self._wake(request.patience)
-        if self._is_busy:
-            return  # it is sent when what runs has ended
         if self.state is at.READY and not (at_once or self.round_trip.is_for_one):
             self._effects.send_soon()
         elif self.state is at.READY or self.state is at.IDLE:
@@ -132,7 +130,7 @@ class StateMachine:
             else:
                 pending.deadlines.clear()
                 return
-        if self.state is at.IDLE and (pending.has_more or pending.needs_settling):
+        if self.state is at.IDLE:
             self._connect_or_rest(now)
 
     def _send_batch(self, now: float) -> None:

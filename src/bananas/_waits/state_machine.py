@@ -64,8 +64,7 @@ class StateMachine:
 
     def left(self, wait: Wait) -> None:
         """Let a wait go whose caller has gone."""
-        if not wait.has_ended:
-            self.endings.end(wait)
+        self.endings.end(wait)
 
     def refused(self, error: exc.ConnectionError) -> None:
         """End all waits: there will be no connection."""
@@ -82,8 +81,6 @@ class StateMachine:
         jobs = self._awaited(job_ids)
         for job in jobs:
             job.is_confirmed = True
-            if job.state is State.SUBSCRIBING:
-                job.state = State.LISTENING
         self._want(jobs, Look.RESULT)
 
     def notified(self, job_ids: Sequence[str]) -> None:
@@ -121,8 +118,6 @@ class StateMachine:
         self._is_reading_results = False
         undecided: List[AwaitedJob] = []
         for job, reply in zip(jobs, replies):
-            if job.state is State.ENDED:
-                continue
             if reply and self.endings.needs_document(job, reply):
                 job.next_look = Look.DOCUMENT
             if self._looked(job):

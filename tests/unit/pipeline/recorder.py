@@ -28,14 +28,16 @@ class Recorder:
         unwritten: How many bytes are said to be not written yet.
     """
 
-    def __init__(self, *, most_requests: int = 1000) -> None:
+    def __init__(
+        self, *, most_requests: int = 1000, connect_timeout: float = CONNECT_TIMEOUT
+    ) -> None:
         self.effects: List[str] = []
         self.sent: List[Command] = []
         self.wake_at_time = float("inf")
         self.unwritten = 0
         self.machine = StateMachine(
             self,
-            connect_timeout=CONNECT_TIMEOUT,
+            connect_timeout=connect_timeout,
             no_connection=BananasConnectionError("no answer"),
             silence=4.0,
             jitter=lambda: 1.0,

@@ -105,6 +105,16 @@ def test_connection_lost_while_nothing_is_on_its_way() -> None:
     assert pipeline.is_at(State.CONNECTING)
 
 
+def test_replies_of_a_connection_that_was_lost() -> None:
+    """They say nothing any more."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(call(b"GET"))
+    pipeline.lose()
+    pipeline.reply(b"value")
+    assert (pipeline.state, pipeline.effects) == (State.CONNECTING, ["send", "drop", "connect"])
+    assert not request.future.done()
+
+
 def test_abandoned_request_is_not_sent() -> None:
     """Nothing is sent, and no connection made, for callers who have gone."""
     pipeline = Recorder().ready()
@@ -143,6 +153,16 @@ def test_failed_attempts() -> None:
     assert waits == [0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5]
 
 
+def test_attempts_within_a_short_limit() -> None:
+    """Who waits for a connection for a short time sees more than one attempt."""
+    pipeline = Recorder(connect_timeout=0.05)
+    pipeline.ask(call(b"PING"))
+    for now in (0.0, 0.02):
+        pipeline.link_failed(now)
+        pipeline.machine.time(now + 0.025)
+        assert pipeline.is_at(State.CONNECTING)
+
+
 def test_nobody_waits_any_more() -> None:
     """No connection is made for nobody."""
     pipeline = Recorder()
@@ -163,6 +183,18 @@ def test_second_loss_without_a_success_waits() -> None:
     pipeline.link_up()
     pipeline.lose()
     assert pipeline.is_at(State.BACKING_OFF)
+
+
+def test_each_first_loss_after_a_success_waits_for_nothing() -> None:
+    """A connection that is lost now and then is made again at once."""
+    pipeline = Recorder().ready()
+    for _ in range(3):
+        request = pipeline.ask(call(b"GET"))
+        pipeline.lose()
+        assert pipeline.is_at(State.CONNECTING)
+        pipeline.link_up()
+        pipeline.reply(b"value")
+        assert outcome(request) == [b"value"]
 
 
 def test_permanent_failure_ends_all_at_once() -> None:
@@ -364,6 +396,15 @@ def test_transactions_that_are_refused_from_the_start() -> None:
     assert pipeline.verbs == [b"PING", b"ECHO"]
 
 
+def test_idempotent_submit_where_transactions_are_refused() -> None:
+    """Nothing is sent of it, either."""
+    pipeline = Recorder()
+    request = pipeline.ask(submit([entry("a")], idempotent=True))
+    pipeline.link_up(no_transactions=NOPERM)
+    assert outcome(request).rejected[0][1] is NOPERM
+    assert (pipeline.state, pipeline.effects) == (State.IDLE, ["connect", "drop"])
+
+
 def test_value_that_the_server_does_not_take() -> None:
     """It is rejected in one attempt, with its size; those behind it are sent at once."""
     pipeline = Recorder(most_requests=1).ready()
@@ -477,6 +518,17 @@ def test_server_that_is_not_ready_to_tell() -> None:
     pipeline.machine.time(1.0)
     pipeline.reply(0, 1, b"list", b"PONG")
     assert outcome(request) is None
+
+
+def test_settlement_whose_marker_is_refused_for_now() -> None:
+    """Nothing is concluded from the replies before it."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(submit([entry("a")]))
+    pipeline.lose()
+    pipeline.link_up()
+    pipeline.machine.replies([1, 1, b"list", BUSY], 0.0)
+    assert pipeline.is_at(State.BACKING_OFF)
+    assert not request.future.done()
 
 
 def test_no_right_to_look() -> None:
@@ -705,6 +757,13 @@ def test_silent_connection_is_given_up() -> None:
     assert pipeline.is_at(State.CONNECTING)
 
 
+def test_connection_with_nothing_on_its_way_is_not_silent() -> None:
+    """It is kept for the next request."""
+    pipeline = Recorder().ready()
+    pipeline.machine.time(1000.0)
+    assert (pipeline.state, pipeline.effects) == (State.READY, [])
+
+
 def test_slow_download_is_not_silent() -> None:
     """Bytes that arrive show that the connection works, unless they are too few."""
     pipeline = Recorder().ready()
@@ -808,3 +867,14 @@ def test_defect() -> None:
     assert isinstance(outcome(request), BananasError)
     pipeline.ask(call(b"PING"))
     assert pipeline.is_at(State.CONNECTING)
+
+
+def test_who_is_told_of_a_defect_may_ask_again() -> None:
+    """That request is sent, as if it had come later."""
+    pipeline = Recorder().ready()
+    first, second = call(b"GET"), call(b"TYPE")
+    first.future = Callback(lambda *_: pipeline.machine.request(second, 0.0))
+    pipeline.ask(first)
+    pipeline.machine.fail_all(BananasError("internal error"), 0.0)
+    assert pipeline.is_at(State.CONNECTING)
+    assert not second.future.done()

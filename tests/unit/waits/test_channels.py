@@ -39,3 +39,27 @@ def test_wanted_again_before_it_was_given_up() -> None:
     channels.unwant("a")
     assert channels.want("a")
     assert channels.take_changes() == []
+
+
+def test_a_new_connection_begins_anew() -> None:
+    """What is wanted is subscribed again, and its first confirmation counts."""
+    channels = Channels(Keys())
+    channels.want("a")
+    channels.want("b")
+    channels.connected()
+    channels.take_changes()
+    channels.unwant("b")
+    channels.lost()
+    assert channels.take_changes() == []
+    channels.connected()
+    assert channels.take_changes() == [(b"SUBSCRIBE", CHANNEL)]
+    assert channels.read([_confirmation(b"subscribe")]).confirmed == ["a"]
+
+
+def test_given_up_before_it_was_asked_for() -> None:
+    """Nothing is sent."""
+    channels = Channels(Keys())
+    channels.connected()
+    channels.want("a")
+    channels.unwant("a")
+    assert channels.take_changes() == []

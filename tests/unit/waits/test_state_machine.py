@@ -199,6 +199,18 @@ def test_results_share_a_read(waits: Recorder) -> None:
     ]
 
 
+def test_result_that_nobody_waits_for_any_more(waits: Recorder) -> None:
+    """It is not read when its turn comes."""
+    for name in "abc":
+        waits.wait(name)
+    left = waits.wait("d")
+    for name in "abcd":
+        waits.machine.confirmed([name])
+    waits.machine.left(left)
+    waits.answer(None)
+    assert ("results", ["b", "c"]) in waits.take()
+
+
 def test_many_results(waits: Recorder) -> None:
     """A read is of 500 results at most, and the next one comes after it: others have their turn."""
     names = [f"{number}" for number in range(1200)]
@@ -268,6 +280,16 @@ def test_any_attempt(waits: Recorder) -> None:
     assert (waits.state(), patient.has_ended) == (State.GRACE, False)
 
 
+def test_any_attempt_that_was_never_announced(waits: Recorder) -> None:
+    """A periodic look finds the failure for who does not wait for retries."""
+    patient, hasty = waits.listen(), waits.wait(any_attempt=True)
+    waits.answer(None)
+    waits.pass_time(0.75)
+    closely(waits, document(scheduled_for=DUE, **RETRY), failed())
+    assert outcome(waits, hasty).error == "boom"
+    assert (waits.state(), patient.has_ended) == (State.LISTENING, False)
+
+
 def test_each_gets_a_result_of_its_own(waits: Recorder) -> None:
     """Several waits for one job get equal results that share nothing."""
     all_of_them = [waits.wait() for _ in range(3)]
@@ -316,19 +338,36 @@ def test_document_that_may_not_be_read(waits: Recorder) -> None:
     assert outcome(waits, hasty).error == "boom"
 
 
+def test_success_beside_a_document_that_may_not_be_read(waits: Recorder) -> None:
+    """Without a failure there is nothing that the document would have to tell."""
+    wait = waits.listen()
+    waits.pass_time(0.75)
+    closely(waits, REFUSED)  # the end
+    closely(waits, REFUSED)  # the whole
+    assert (waits.state(), wait.has_ended) == (State.LISTENING, False)
+    waits.pass_time(SAFETY_INTERVAL)
+    closely(waits, REFUSED, succeeded())
+    closely(waits, REFUSED, succeeded())
+    assert outcome(waits, wait).result == 7
+
+
 def test_long_document(waits: Recorder) -> None:
     """A document whose end does not tell is read whole; again only when something has changed."""
     end = b"x" * 4096
     waits.listen()
     waits.pass_time(0.75)
     closely(waits, end)
-    assert waits.take()[-1] == ("whole documents", ["a"])
+    assert (waits.take()[-1], waits.state()) == (("whole documents", ["a"]), State.LOOKING)
     closely(waits, document(payload="x" * 5000))
     assert waits.state() is State.LISTENING
     waits.pass_time(SAFETY_INTERVAL)
     waits.take()
     closely(waits, end)
     assert (waits.take(), waits.state()) == ([], State.LISTENING)
+    waits.machine.notified(["a"])
+    waits.answer(failed())
+    closely(waits, end, failed())
+    assert waits.take()[-1] == ("whole documents", ["a"])
 
 
 def test_long_document_that_could_not_be_read(waits: Recorder) -> None:
@@ -358,6 +397,18 @@ def test_failed_read(waits: Recorder, error: BaseException) -> None:
     assert waits.state("a") is State.LISTENING
 
 
+def test_documents_that_could_not_be_read_beside_results(waits: Recorder) -> None:
+    """One read of results is on its way at a time, whatever becomes of other reads."""
+    for name in "abc":
+        waits.wait(name)
+    waits.machine.hurried(["a"])
+    waits.machine.confirmed(["b"])
+    waits.refuse(TimeoutError("late"))
+    waits.take()
+    waits.machine.confirmed(["c"])
+    assert waits.take() == []
+
+
 def test_reading_is_pointless(waits: Recorder) -> None:
     """A read that fails for good ends all waits."""
     wait, other = waits.listen("a"), waits.wait("b")
@@ -377,6 +428,15 @@ def test_wait_that_ends_while_looking(waits: Recorder) -> None:
     waits.answer(succeeded())
     assert (waits.outcomes, second.has_ended) == ({}, False)
     assert waits.state() is State.SUBSCRIBING
+
+
+def test_wait_that_ends_while_its_document_is_read(waits: Recorder) -> None:
+    """A document whose end does not tell is not read whole for nobody."""
+    wait = waits.wait()
+    waits.machine.hurried(["a"])
+    waits.machine.left(wait)
+    closely(waits, b"x" * 4096)
+    assert not waits.reads
 
 
 # -- must_exist and short limits -----------------------------------------------------------------
