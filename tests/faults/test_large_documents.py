@@ -12,7 +12,7 @@ from bananas import exceptions as exc
 from tests.support import FaultProxy, RawClient, RedisServer
 from tests.support.slow_link import SlowLink
 
-from .inventory import nothing_left, queued_once
+from .inventory import Inventory, nothing_left, queued_once
 from .worker import finish
 
 _MEGABYTE = 1_000_000
@@ -130,6 +130,36 @@ async def test_slow_download(redis_server: RedisServer) -> None:
             assert job is not None
             assert len(job.payload) == size
             assert client.stats().reconnects == 0
+
+
+async def test_calls_beside_a_download(redis_server: RedisServer) -> None:
+    """No call waits behind it for long, also where little of it has come; others are beside it."""
+    async with AsyncClient(redis_server.url()) as client:
+        large = await client.submit_job("work", "x" * 2 * _MEGABYTE)
+        stored = await client.submit_job("work", None)
+        with RawClient(redis_server.port) as redis:
+            finish(redis, [stored])
+    async with SlowLink(redis_server.port, 100_000) as link:
+        async with AsyncClient(
+            f"redis://127.0.0.1:{link.port}", submit_timeout=60, read_timeout=60
+        ) as client:
+            downloads: List[asyncio.Future[object]] = []
+            for number in range(2):
+                before = client.stats().pipelines
+                downloads.append(asyncio.ensure_future(client.get_job(large)))
+                while client.stats().pipelines == before:  # else it would share its pipeline
+                    await asyncio.sleep(0.001)
+                await asyncio.gather(
+                    client.wait_for_result(stored, timeout=60),
+                    client.submit_job("work", number, job_id=f"chosen-{number}"),
+                    client.submit_job("work", number),
+                )
+            assert not any(download.done() for download in downloads)
+            for download in downloads:
+                download.cancel()
+            ids = [job_id for job_id in Inventory(redis_server).queued if job_id != large]
+            assert len(ids) == 5
+    queued_once(redis_server, large, *ids)
 
 
 async def test_link_that_is_as_good_as_silent(redis_server: RedisServer) -> None:

@@ -25,7 +25,7 @@ class AutoPipeline:
 
     A caller hands over a request and awaits a future: cancelling it abandons the future and never
     the connection. Whatever waits when the connection is free goes out as one pipeline. Large
-    documents have a connection of their own.
+    documents do not hold it up: see ``LargeDocuments``.
 
     Args:
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
@@ -157,7 +157,7 @@ class AutoPipeline:
             As for ``start_submit``.
         """
         request = self._new_submit((entry,), False, since)
-        self._connections.main.settle(request, LinkFacts.of(lost))
+        self._connections.not_held_up().settle(request, LinkFacts.of(lost))
         not_queued: Optional[NotQueued] = await request.future
         return not_queued
 

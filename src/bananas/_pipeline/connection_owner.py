@@ -7,7 +7,7 @@ import contextlib
 import contextvars
 import logging
 import random
-from typing import Awaitable, Callable, List, Optional, Set
+from typing import Awaitable, Callable, List, Optional, Sequence, Set
 
 from .. import exceptions as exc
 from .._background_tasks import abandon, cancel_and_wait, start_task
@@ -28,6 +28,11 @@ _DEFECT = {"bananas_event": "internal_error"}
 # call comes before. At once, it would outlive the loop that is being shut down.
 _RESTART = 0.1
 
+# Nobody waits behind a reply of more bytes, nor behind one of some bytes that comes for longer.
+_LONG = 1 << 20
+_SOME = 4096
+_LONG_TIME = 0.25
+
 
 class ConnectionOwner:
     """One connection, for requests of one loop.
@@ -43,11 +48,10 @@ class ConnectionOwner:
         silence: For how many seconds the connection may be silent while it settles.
         server: What is connected to, for messages.
         most_requests: How many requests go into a batch at most.
-        on_progress: Called when a part of a reply has come.
+        on_progress: Called with the owner when a part of a reply has come.
 
     Attributes:
         machine: The state machine.
-        received: How many bytes have come of the replies that are on their way.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class ConnectionOwner:
         silence: float,
         server: str,
         most_requests: int = BATCH_COMMANDS,
-        on_progress: Callable[[], None] = lambda: None,
+        on_progress: Callable[[ConnectionOwner], None] = lambda owner: None,
     ) -> None:
         self._loop = loop
         self._open_link = open_link
@@ -81,7 +85,8 @@ class ConnectionOwner:
         self._is_attempting = False
         self._timer = Timer(self._on_timer)
         self._is_turn_awaited = False
-        self.received = 0
+        self._received = 0  # bytes of the replies that are on their way
+        self._long_at = 0.0
         # Who has made the first call must not be kept alive, or be found, by what outlives it.
         self._context = contextvars.Context()
 
@@ -126,7 +131,7 @@ class ConnectionOwner:
     def send(self, commands: List[Command]) -> None:
         """Write commands, and expect a reply to each."""
         link = self._link
-        self.received = 0
+        self._received = 0
         try:
             if link is None or link.is_dirty:
                 raise LinkLost("it has an unexpected reply, or was closed")
@@ -138,6 +143,7 @@ class ConnectionOwner:
     def drop(self, reason: Optional[str]) -> None:
         """Drop the connection at once."""
         link, self._link = self._link, None
+        self._received = 0
         if link is None:
             return
         if reason is not None:
@@ -185,13 +191,16 @@ class ConnectionOwner:
         self._tell(self.machine.time, self._loop.time())
 
     def _on_replies(self, replies: List[Reply]) -> None:
-        self.received = 0
+        self._received = 0
         self._tell(self.machine.replies, replies, self._loop.time())
 
     def _on_progress(self, count: int) -> None:
-        self.received += count
-        self._progress()
-        self.machine.round_trip.moved(count, self._loop.time())
+        now = self._loop.time()
+        if not self._received:
+            self._long_at = now + _LONG_TIME
+        self._received += count
+        self._progress(self)
+        self.machine.round_trip.moved(count, now)
 
     def _on_lost(self, reason: LinkLost) -> None:
         replies = () if self._link is None else self._link.unread
@@ -258,6 +267,16 @@ class ConnectionOwner:
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
         return self._link is not None and not self._link.is_lost
+
+    @property
+    def is_held_up(self) -> bool:
+        """Whether a long reply is on its way, behind which all else would have to wait."""
+        received = self._received
+        return received > _SOME and (received > _LONG or self._loop.time() >= self._long_at)
+
+    def take_waiting(self) -> Sequence[Request]:
+        """Remove and return what was never sent, for another connection to send it."""
+        return self.machine.pending.take_waiting(self.machine.round_trip.batch)
 
     def may_yet_queue(self, job_ids: Set[str]) -> bool:
         """Whether what was sent on the connection may yet queue one of these jobs."""

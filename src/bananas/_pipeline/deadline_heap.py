@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from heapq import heappop, heappush
-from typing import Iterator, List, Optional, Tuple
+from heapq import heapify, heappop, heappush
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from .requests import Request
 
@@ -41,6 +41,12 @@ class Deadlines:
                 heappop(heap)
         self._count += 1
         heappush(heap, (request.deadline, self._count, request))
+
+    def remove(self, requests: Sequence[Request]) -> None:
+        """Let go of some requests, which have not ended."""
+        removed = set(requests)
+        self._heap = [entry for entry in self._heap if entry[2] not in removed]
+        heapify(self._heap)
 
     def clear(self) -> None:
         """Forget all: each of them has ended."""

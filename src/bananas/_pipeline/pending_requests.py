@@ -9,7 +9,7 @@ from .._redis import Command, Reply, ReplyError
 from .batch import Batch
 from .deadline_heap import NEVER, Deadlines
 from .recovery import LinkFacts, LostLink, Settlement
-from .requests import Call, Request
+from .requests import Call, Request, Submit
 from .transaction import Entry, Outcomes, Transaction, is_passing
 
 __all__ = ["PendingRequests"]
@@ -80,17 +80,31 @@ class PendingRequests:
                 batch.add_check(group)
         return batch
 
-    def take_reads(self) -> List[Call]:
-        """Remove and return the reads that wait, for another connection to send them."""
-        reads: List[Call] = []
+    def take_waiting(self, on_its_way: Optional[Batch]) -> List[Request]:
+        """Remove and return reads, and submits that were never sent, for another connection.
+
+        Args:
+            on_its_way: The batch that has no replies yet.
+        """
+        taken: List[Request] = []
         others: Deque[Request] = deque()
         for request in self.waiting:
-            if isinstance(request, Call) and not request.writes:
-                reads.append(request)
-            else:
-                others.append(request)
+            (taken if self._may_go_elsewhere(request, on_its_way) else others).append(request)
         self.waiting = others
-        return reads
+        if taken:
+            self.deadlines.remove(taken)
+        for request in taken:
+            request.patience = request.deadline  # it has waited, but for no connection
+        return taken
+
+    def _may_go_elsewhere(self, request: Request, on_its_way: Optional[Batch]) -> bool:
+        """Whether nothing that was sent here could be applied after it."""
+        if isinstance(request, Call):
+            return not request.writes
+        assert isinstance(request, Submit)
+        if not request.idempotent:
+            return True
+        return not self.may_yet_queue({entry.job_id for entry in request.entries}, on_its_way)
 
     def has_waiting_callers(self) -> bool:
         """Whether anybody still waits; where not, forget what is to be sent."""

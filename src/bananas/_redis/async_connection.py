@@ -13,7 +13,7 @@ from .connection import Connection
 from .credentials import ask_provider
 from .login import log_in
 from .open_stream import StreamOpening
-from .private_api import close_transport, has_unread
+from .private_api import close_transport, has_unread, unwritten
 from .protocol import Command, LinkLost, Reply, ReplyProtocol, pack
 
 __all__ = ["Link"]
@@ -154,8 +154,7 @@ class Link(Connection[StreamOpening]):
     @property
     def unsent(self) -> int:
         """How many bytes were handed over and are not written yet."""
-        size: int = 0 if self._writer is None else self._writer.transport.get_write_buffer_size()
-        return size
+        return 0 if self._writer is None else unwritten(self._writer.transport)
 
     def report_progress(self, receiver: Optional[Callable[[int], None]]) -> None:
         """Have a function called with the number of bytes that came, while more are to come."""

@@ -29,6 +29,9 @@ __all__ = [
 #: Seconds that an address has to itself before the next one is tried beside it (RFC 8305).
 HEAD_START = 0.25
 _HEARD_LIMIT = 2048
+# The kernel takes no more bytes than this before it can send them. It would take megabytes, and a
+# slow upload would look like a silent connection for as long as it sends them.
+_MOST_UNSENT = 1 << 17
 
 #: Family, type, protocol, canonical name and address, as getaddrinfo returns them.
 Address = Tuple[Any, Any, int, str, Any]
@@ -221,6 +224,8 @@ def new_socket(address: Address) -> socket.socket:
         found.setblocking(False)
         found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        with contextlib.suppress(OSError, AttributeError):  # not every system's sockets have it
+            found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _MOST_UNSENT)
     except BaseException:
         found.close()
         raise

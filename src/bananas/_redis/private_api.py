@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
-from typing import Any
+from typing import Any, List
 
 import redis
 from redis.asyncio.connection import AbstractConnection
 from redis.connection import AbstractConnection as BlockingConnection
 
-__all__ = ["close_transport", "detach_socket", "has_unread", "without_complaint"]
+__all__ = ["close_transport", "detach_socket", "has_unread", "unwritten", "without_complaint"]
 
 
 def _check() -> None:
@@ -55,6 +55,18 @@ def close_transport(transport: Any) -> None:
     if sock is not None:
         transport._sock = None
         sock.close()
+
+
+def unwritten(transport: Any) -> int:
+    """Return how many bytes a transport, and under TLS the one below it, still holds.
+
+    From Python 3.11 on, that of TLS does not count what it has handed down.
+    """
+    below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    sizes: List[int] = [
+        one.get_write_buffer_size() for one in (transport, below) if one is not None
+    ]
+    return max(sizes)
 
 
 def without_complaint(task: Any) -> None:

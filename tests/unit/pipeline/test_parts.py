@@ -8,6 +8,7 @@ from typing import Deque
 from bananas._backoff import Backoff
 from bananas._pipeline.batch import BATCH_BYTES, BATCH_COMMANDS, Batch
 from bananas._pipeline.deadline_heap import Deadlines
+from bananas._pipeline.pending_requests import PendingRequests
 from bananas._pipeline.requests import Request
 from bananas._pipeline.silence import Silence
 from tests.unit.pipeline.callers import call, entry, submit
@@ -35,6 +36,22 @@ def test_requests_that_have_ended_do_not_pile_up() -> None:
         if len(open_requests) > 5:
             open_requests.popleft().future.cancel()
     assert len(deadlines._heap) < 20
+
+
+def test_what_may_wait_for_another_connection() -> None:
+    """Nothing goes that could be applied after what was sent before; what goes has no deadline."""
+    pending = PendingRequests()
+    fresh, read = submit([entry("fresh")]), call(b"GET")
+    chosen, again = [submit([entry(one)], idempotent=True) for one in ("chosen", "again")]
+    write = call(b"SET")
+    write.writes = True
+    for request in (fresh, read, chosen, again, write):
+        pending.add(request)
+    batch = Batch()
+    batch.add(submit([entry("again")]).entries)
+    assert pending.take_waiting(batch) == [fresh, read, chosen]
+    assert list(pending.waiting) == [again, write]
+    assert set(pending.deadlines) == {again, write}
 
 
 def test_backoff_doubles_up_to_a_limit() -> None:
