@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 from typing import Any, AsyncIterator, Awaitable, Callable, List
 
+import hiredis
 import pytest
 
+from bananas import Client, JobPriority
 from bananas import exceptions as exc
+from bananas._redis import protocol
 from bananas._redis.async_connection import Link
 from bananas._redis.protocol import LinkLost, ReplyError, ReplyProtocol
 from bananas._redis.url import parse_url
@@ -28,6 +32,29 @@ class Ends:
 
     def feed(self, data: bytes) -> None:
         self.protocol.data_received(data)
+
+
+def test_hiredis_writes_no_number(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It crashes if a signal handler raises while it does; redis-py has it write, too."""
+    written: List[Any] = []
+    pack_command: Any = getattr(hiredis, "pack_command", None)
+    if pack_command is None:  # before 2.1 it writes nothing at all
+        return
+
+    def note(command: Any) -> bytes:
+        written.extend(command)
+        return bytes(pack_command(command))
+
+    monkeypatch.setattr(hiredis, "pack_command", note)
+    monkeypatch.setattr(protocol, "_pack_command", note)
+    with Client(redis_server.url(db=3)) as client:
+        client.submit_job_scheduled("work", None, JobPriority.HIGH, timedelta(hours=1))
+        client.locate(client.submit_job("work", None))
+        assert len(list(client.queue.jobs("queued"))) == 1
+    assert b"LRANGE" in written
+    assert {type(argument) for argument in written} <= {bytes, str}
 
 
 def test_replies_arrive_in_pieces() -> None:

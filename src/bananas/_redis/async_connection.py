@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any, Callable, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Optional, Sequence, Tuple
 
 import anyio
 
@@ -79,7 +79,7 @@ class Link(Connection[StreamOpening]):
             self.send(commands)
             return await self.read_replies(len(commands))
 
-    def send(self, commands: Iterable[Command]) -> None:
+    def send(self, commands: Sequence[Command]) -> None:
         """Write commands; what the network does not take yet is held in memory.
 
         Raises:

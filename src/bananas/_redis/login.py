@@ -50,7 +50,9 @@ async def log_in(
 ) -> None:
     """Have redis-py authenticate on a stream, and choose the database."""
     retry = Retry(NoBackoff(), 0)
-    connection: Any = _OnStream(db=db, username=username, password=password, retry=retry, **_PINNED)
+    connection: Any = _OnStream(
+        db=_as_text(db), username=username, password=password, retry=retry, **_PINNED
+    )
     connection.streams = reader, writer
     try:
         await connection.connect()
@@ -62,8 +64,13 @@ def log_in_here(socket: Any, db: int, username: Optional[str], password: Optiona
     """Do the same on a blocking socket."""
     retry = BlockingRetry(NoBackoff(), 0)
     connection: Any = _OnSocket(  # type: ignore[no-untyped-call]
-        db=db, username=username, password=password, retry=retry, **_PINNED
+        db=_as_text(db), username=username, password=password, retry=retry, **_PINNED
     )
     connection.socket = socket
     connection.connect()
     detach_socket(connection)  # it would shut it down when it is collected
+
+
+def _as_text(db: int) -> str:
+    """Return what redis-py sends as it is, but for nothing: hiredis may crash at a number."""
+    return str(db or "")

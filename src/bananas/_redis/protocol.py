@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any, Callable, Iterable, List, Optional, Tuple, Union
+from typing import Any, Callable, List, Optional, Sequence, Tuple, Union
 
 import hiredis
 from redis.asyncio.connection import Connection
@@ -83,11 +83,26 @@ def new_reader() -> Any:
     return make_reader(replyError=ReplyError.parse)
 
 
-def pack(commands: Iterable[Command]) -> bytes:
+def pack(commands: Sequence[Command]) -> bytes:
     """Return the bytes of some commands."""
+    if _have_numbers(commands):
+        # hiredis crashes where a signal handler raises while it writes a number.
+        commands = [tuple(map(_as_text, command)) for command in commands]
     if _pack_command is not None:
         return b"".join(map(_pack_command, commands))
     return b"".join(Connection().pack_commands(commands))  # pragma: no cover
+
+
+def _have_numbers(commands: Sequence[Command]) -> bool:
+    for command in commands:
+        for argument in command:
+            if argument.__class__ is int:
+                return True
+    return False
+
+
+def _as_text(argument: Argument) -> Union[bytes, str]:
+    return str(argument) if isinstance(argument, int) else argument
 
 
 class ReplyProtocol(asyncio.Protocol):
