@@ -168,6 +168,7 @@ def test_server_that_stays_silent(redis_server: RedisServer) -> None:
             client.submit_job("work", None)
         redis_server.resume()
         ids.append(client.submit_job("after", None))
+    assert caught.value.__context__ is None
     found = Inventory(redis_server)
     assert set(found.queued) - {caught.value.job_id} == set(ids)
     assert set(found.queued.values()) == {1}

@@ -8,13 +8,14 @@ import threading
 from contextlib import contextmanager
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import Dict, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import pytest
 
 from bananas import Client, JobPriority, JobSpec
 from bananas import exceptions as exc
 from bananas._blocking import loop_thread
+from bananas._blocking.connection_pool import ConnectionPool
 from tests.behaviour.tls import CERTIFICATE, TlsRelay
 from tests.support import FaultProxy, HoldReply, RedisServer, SentinelServer, Signal, command
 from tests.support.ports import HOST
@@ -330,6 +331,28 @@ def test_transactions_taken_away(own_server: RedisServer, command_taken: str) ->
         with pytest.raises(exc.JobRejectedError, match="NOPERM"):
             client.submit_job("work", None)
         own_server.command("ACL", "SETUSER", "producer", f"+{command_taken}")
+        ids += submit_on_the_pool(client)
+    queued_once(own_server, *ids)
+
+
+def test_transactions_taken_away_and_connection_lost(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written without a transaction is not written again if it can't be undone."""
+    undo = ConnectionPool._undo
+
+    def cut_before(pool: ConnectionPool, use: Any, outcomes: Any) -> None:
+        use.connection.shut_down()
+        own_server.command("ACL", "SETUSER", "producer", "+multi")
+        undo(pool, use, outcomes)
+
+    own_server.command("ACL", "SETUSER", "producer", "on", ">secret", "~*", "&*", "+@all")
+    with Client(own_server.url(username="producer", password="secret")) as client:
+        ids = submit_on_the_pool(client)
+        own_server.command("ACL", "SETUSER", "producer", "-multi")
+        monkeypatch.setattr(ConnectionPool, "_undo", cut_before)
+        ids.append(client.submit_job("work", None))
+        monkeypatch.undo()
         ids += submit_on_the_pool(client)
     queued_once(own_server, *ids)
 

@@ -8,9 +8,10 @@ from collections import deque
 from typing import Callable, Deque, List, Optional, Protocol, Sequence
 
 from .. import exceptions as exc
-from .._pipeline import LARGE, Entry, NotQueued, Outcomes, Submit, Transaction, is_passing
-from .._redis import Command, LinkLost, NeedsLoop, NotReady, Reply, ReplyError, pack
+from .._pipeline import LARGE, Entry, NotQueued, Outcomes, Submit, Transaction
+from .._redis import Command, LinkLost, NeedsLoop, NotReady, Reply, pack
 from .blocking_connection import BlockingConnection, NotSent
+from .refusals import check_undone, undoing
 from .weak_members import WeakMembers
 
 __all__ = ["ConnectionPool", "LoopSide", "request_of"]
@@ -20,7 +21,6 @@ _MOST = 8
 #: A firewall may have forgotten a connection that has been idle for longer, in seconds.
 _IDLE = 60.0
 _SILENCE = 0.4
-_MARKER = b"bananas"
 
 
 class LoopSide(Protocol):
@@ -153,7 +153,8 @@ class ConnectionPool:
                 connection.abort()
 
     def __del__(self) -> None:
-        self._close_free()
+        if hasattr(self, "_free"):  # an interrupt may have come before
+            self._close_free()
 
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known."""
@@ -294,25 +295,29 @@ class ConnectionPool:
         if len(entry.document) > LARGE or not (self._take(use) or self._opens(use, entry)):
             return self._loop.submit_by_loop(entry, use.since)
         transaction = Transaction((entry,))
+        outcomes: Optional[Outcomes] = None
+        was_sent = True
         try:
             replies = self._exchange(use, transaction.commands())
             outcomes = transaction.judge(replies)
-            if outcomes is None:
-                raise LinkLost("its replies are not those of a transaction")
-            if not outcomes.is_clean:
+            if outcomes is not None and not outcomes.is_clean:
                 self._undo(use, outcomes)
-        except NotSent:
-            self.lost += 1
-            self._drop(use)
-            return self._loop.submit_by_loop(entry, use.since)
-        except (LinkLost, TimeoutError):
-            self.lost += 1
-            connection = use.connection
-            assert connection is not None
-            self._drop(use)
-            return self._loop.settle(entry, connection, use.since)
+        except (NotSent, LinkLost, TimeoutError) as error:
+            outcomes, was_sent = None, not isinstance(error, NotSent)
+        if outcomes is None:  # not in the handler: what it was about there concerns nobody
+            return self._leave_to_loop(use, entry, was_sent)
         self.submits += 1
         return self._conclude(use, entry, outcomes)
+
+    def _leave_to_loop(self, use: _Use, entry: Entry, was_sent: bool) -> Optional[NotQueued]:
+        """Give up the connection; the loop submits, or finds out what became of what was sent."""
+        self.lost += 1
+        connection = use.connection
+        assert connection is not None
+        self._drop(use)
+        if was_sent:
+            return self._loop.settle(entry, connection, use.since)
+        return self._loop.submit_by_loop(entry, use.since)
 
     def _opens(self, use: _Use, entry: Entry) -> bool:
         """Open a connection for a submit; return False where that is for the loop.
@@ -342,13 +347,11 @@ class ConnectionPool:
         Raises:
             LinkLost: There was one, or not all is undone.
         """
-        commands: List[Command] = [(b"DISCARD",)] if outcomes.in_transaction else []
-        commands += [*outcomes.undo, (b"ECHO", _MARKER), (b"HELLO", 2)]
-        *replies, echo, hello = self._exchange(use, commands)
-        if not _is_in_order(echo, hello):
-            raise LinkLost("it has an unexpected reply")
-        if outcomes.undo and any(map(is_passing, replies)):
-            raise LinkLost("what was refused could not be undone yet")
+        try:
+            replies = self._exchange(use, undoing(outcomes))
+        except NotSent as error:  # what came before was
+            raise LinkLost(str(error)) from None
+        check_undone(replies, outcomes)
 
     def _conclude(self, use: _Use, entry: Entry, outcomes: Outcomes) -> Optional[NotQueued]:
         if outcomes.again:
@@ -374,15 +377,3 @@ def _not_queued(outcomes: Outcomes) -> Optional[NotQueued]:
 def request_of(entry: Entry) -> Submit:
     """Return the request that a submit on a blocking connection would be for the loop."""
     return Submit(None, 0.0, 0.0, 0.0, (entry,), False)
-
-
-def _is_in_order(echo: Reply, hello: Reply) -> bool:
-    """Whether two replies are those to ECHO and to HELLO, which is answered in every state."""
-    if isinstance(echo, ReplyError):
-        if echo.code != "NOPERM" and not is_passing(echo):
-            return False
-    elif echo != _MARKER:
-        return False
-    if isinstance(hello, ReplyError):
-        return hello.code in ("NOPERM", "ERR")
-    return isinstance(hello, list) and hello[:1] == [b"server"]
