@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from types import TracebackType
 from typing import (
@@ -46,6 +47,7 @@ __all__ = [
 ]
 
 _ITERABLE = "iterable of submit_jobs: the parent submits its jobs"
+_ITERATION = "iteration: the parent goes on with it"
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -68,6 +70,7 @@ class BlockingCalls(InProcess):
 
     def _set_up(self, make: Callable[[], AsyncClient]) -> None:
         self._prepare(make)
+        self._connections.refuse_misuse()
         try:
             self.connect()
         except BaseException:
@@ -222,19 +225,24 @@ class _BlockingIterator(InProcess, Generic[T]):
 
     def __init__(self, run: Run, make: Callable[[AsyncClient], Source[T]]) -> None:
         self._run = run
+        self._process = OwnProcess()
         self._inner: Source[T] = run(lambda client: _made(make, client))
 
     def __iter__(self: Iteration) -> Iteration:
         return self
 
     def __next__(self) -> T:
+        self._process.refuse_fork(_ITERATION)
         found = self._run(lambda client: next_item(self._inner))
         if found is None:
             raise StopIteration
         return found
 
     def _end(self) -> None:
-        self._run(lambda client: self._inner.aclose())
+        if not self._process.is_current():
+            return  # the parent goes on with it
+        with contextlib.suppress(exc.ClientClosedError):  # then it has ended
+            self._run(lambda client: self._inner.aclose())
 
     def __enter__(self: Iteration) -> Iteration:
         return self
@@ -269,6 +277,7 @@ class BlockingListedJobs(InProcess):
 
     def __init__(self, run: Run, make: Callable[[AsyncClient], ListedJobs]) -> None:
         self._run = run
+        self._process = OwnProcess()
         self._inner: ListedJobs = run(lambda client: _made(make, client))
         self._entries: Deque[JobEntry] = deque()
 
@@ -276,6 +285,7 @@ class BlockingListedJobs(InProcess):
         return self
 
     def __next__(self) -> JobEntry:
+        self._process.refuse_fork(_ITERATION)
         if not self._entries:
             self._entries.extend(self._run(lambda client: self._inner._take()))
         if not self._entries:

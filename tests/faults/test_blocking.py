@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from typing import Callable, Dict, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 
 from bananas import Client
 from bananas import exceptions as exc
+from bananas._blocking import ProcessConnections
+from bananas._blocking.connection_pool import ConnectionPool
 from tests.support import FaultProxy, HoldReply, RedisServer, Signal, command
 
 from .inventory import Inventory
@@ -73,8 +75,9 @@ def test_refuses_the_thread_of_a_running_loop(
     async def main(client: Client) -> None:
         with pytest.raises(RuntimeError, match="use AsyncClient, or asyncio.to_thread"):
             call(client)
-        with pytest.raises(RuntimeError, match="use AsyncClient, or asyncio.to_thread"):
+        with pytest.raises(RuntimeError, match="use AsyncClient, or asyncio.to_thread") as caught:
             Client(redis_server.url())
+        assert caught.value.__context__ is None
         loop = asyncio.get_running_loop()
         assert await loop.run_in_executor(None, client.submit_job, "work", None)
 
@@ -179,6 +182,25 @@ async def test_closing_in_another_thread_ends_a_blocking_wait(redis_server: Redi
     for thread in threads:
         thread.join(20)
     assert [type(error).__name__ for error in errors] == ["ClientClosedError"] * 8
+
+
+def test_iterators_end_with_their_client(redis_server: RedisServer) -> None:
+    """Leaving an iterator after its client was closed raises nothing, and hides no exception."""
+    client = Client(redis_server.url())
+
+    def leave() -> None:
+        with client.as_completed(["job"]), client.watch("job"):
+            client.close()
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        leave()
+
+
+@pytest.mark.parametrize("kind", [ProcessConnections, ConnectionPool])
+def test_interrupted_while_it_is_made(kind: Any) -> None:
+    """What Ctrl-C has kept from being made is collected in silence."""
+    kind.__new__(kind).__del__()
 
 
 def test_errors_do_not_tell_of_the_loop_thread() -> None:

@@ -46,13 +46,16 @@ def test_fork_without_hooks(redis_server: RedisServer, state: str) -> None:
 
 
 def test_fork_inside_a_call(redis_server: RedisServer) -> None:
-    """The parent goes on with its submit or requeue of many, and the child is told not to."""
+    """The parent goes on with its submit, requeue or iteration, and the child is told not to."""
     bury(redis_server, [f"dead{number}" for number in range(400)])
     with Program("forking_specs", redis_server.url()) as program:
         program.expect("refused")
         program.expect("submitted 1300")
         program.expect("refused")
         program.expect("requeued 400")
+        for _ in range(3):
+            program.expect("refused")
+        program.expect("iterated 10 queued")
         program.end_well()
     assert redis_server.command("LLEN", "bananas:queue:normal") == 1700
 

@@ -587,6 +587,8 @@ def test_process_ends(redis_server: RedisServer, proxy: FaultProxy, way: str) ->
     with MachineLag() as lag, Program("leaving", way, proxy.url()) as program:
         program.expect("leaving")
         assert program.end_well() < 3 + lag.allowance
+    if way == "collected_late":
+        assert redis_server.command("LLEN", "bananas:queue:normal") == 1
 
 
 def test_exit_hook_after_the_loop_has_ended(redis_server: RedisServer) -> None:

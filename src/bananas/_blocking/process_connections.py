@@ -49,12 +49,15 @@ class ProcessConnections:
         is_closed: Whether no call is made any more.
     """
 
+    is_closed = True
+    _process: Optional[OwnProcess] = None  # until it is made: an interrupt may come before
+
     def __init__(self, make: Callable[[], AsyncClient]) -> None:
-        self.is_closed = True
+        process = OwnProcess()
         self._make = make
-        self._process = OwnProcess()
         self._by_loop: Dict[LoopThread, AsyncClient] = {}
-        self._by_process: Dict[int, _PlainSubmits] = {self._process.number: self._new_pool()}
+        self._by_process: Dict[int, _PlainSubmits] = {process.number: self._new_pool()}
+        self._process = process
         self.is_closed = False
 
     def in_this_thread(self, call: Callable[[AsyncClient], Coroutine[Any, Any, T]]) -> T:
@@ -117,6 +120,8 @@ class ProcessConnections:
                 pass  # the thread has ended, and all with it
 
     def __del__(self) -> None:
+        if self._process is None:
+            return
         if not self._process.is_current():
             keep_forever((self._by_loop, self._by_process))
         elif not self.is_closed:

@@ -62,7 +62,8 @@ def stamp() -> bytes:
     whole = int(now)
     known, text = _second
     if known != whole:
-        text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S.").encode()
+        # strftime imports, which is not possible while the interpreter ends.
+        text = datetime.fromtimestamp(whole, UTC).isoformat()[:19].encode() + b"."
         _second = (whole, text)
     return b"%b%06dZ" % (text, (now - whole) * 1_000_000)
 

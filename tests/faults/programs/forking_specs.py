@@ -37,6 +37,24 @@ def refused_in_the_child(call: Callable[[], T]) -> T:
         os._exit(0)
 
 
+def iterate(client: Client, ids: List[str]) -> None:
+    """Fork inside iterations; the child leaves them, and the parent goes on."""
+    entries = client.queue.jobs("queued", limit=10)
+    with client.as_completed(ids, 60) as results, client.watch(ids[0], 60) as changes:
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            print(f"iterated {len(list(entries))} {next(changes).location.place}", flush=True)
+            return
+        for iteration in (results, changes, entries):
+            try:
+                next(iteration)
+            except RuntimeError as error:
+                print("refused" if "forked inside the iteration" in str(error) else error)
+    sys.stdout.flush()
+    os._exit(0)
+
+
 def main(url: str) -> None:
     """Submit and requeue, and print what each of the two processes came to."""
     warnings.simplefilter("ignore", DeprecationWarning)  # there is a thread: that is the point
@@ -53,6 +71,7 @@ def main(url: str) -> None:
 
     found = refused_in_the_child(lambda: client.dead_letters.requeue(all=True, progress=progress))
     print(f"requeued {found.done}", flush=True)
+    iterate(client, ids)
     client.close()
 
 

@@ -8,13 +8,15 @@ import signal
 import sys
 import threading
 import time
-from typing import Callable, Dict, List, NoReturn
+from typing import Callable, Dict, Iterator, List, NoReturn
 
 from bananas import Client
 from bananas import exceptions as exc
 
 # A client that is forgotten while the program runs is warned of, and that is another matter.
 _clients: List[Client] = []
+_generators: List[Iterator[object]] = []
+_last: List[object] = []
 
 
 def _client(url: str) -> Client:
@@ -153,11 +155,40 @@ def exit_hook(url: str) -> None:
     _leaving()
 
 
+def open_iterator(url: str) -> None:
+    """With a generator that is inside an iteration over results."""
+
+    def results() -> Iterator[object]:
+        with _client(url).as_completed(["never"], None) as results:
+            yield
+            yield from results
+
+    _generators.append(results())
+    next(_generators[0])
+    _leaving()
+
+
+class _Last:
+    """Submits when it is collected."""
+
+    def __init__(self, client: Client) -> None:
+        self._submit = client.submit_job
+
+    def __del__(self) -> None:
+        self._submit("work", None)
+
+
+def collected_late(url: str) -> None:
+    """With an object that submits when the interpreter collects it."""
+    _last.append(_Last(_client(url)))
+    _leaving()
+
+
 WAYS: Dict[str, Callable[[str], None]] = {
     way.__name__: way
     for way in (
         idle, waiting, submitting, connecting, main_thread_in_a_call, other_thread, late_client,
-        exit_hook,
+        exit_hook, open_iterator, collected_late,
     )
 }  # fmt: skip
 
