@@ -43,3 +43,14 @@ def test_importing_starts_nothing() -> None:
     """Importing the package starts no thread and no event loop."""
     program = "import bananas, threading; print(threading.active_count())"
     assert imported(program) == {"1"}
+
+
+def test_the_first_request_waits_for_no_import() -> None:
+    """What anyio imports at its first use is there before the time of the first request begins."""
+    program = (
+        "import asyncio, bananas, sys\n"
+        "client = bananas.AsyncClient()\n"
+        "async def main(): client._pipeline.running_loop()\n"
+        "asyncio.run(main()); print('anyio._backends._asyncio' in sys.modules)"
+    )
+    assert imported(program) == {"True"}

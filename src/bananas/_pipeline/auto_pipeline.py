@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+from importlib import import_module
 from typing import Any, Awaitable, Callable, List, Optional, Sequence, Union
 
 from .. import exceptions as exc
@@ -18,6 +19,9 @@ from .requests import SILENCE, Call, Callback, NotQueued, Submit
 from .transaction import Entry
 
 __all__ = ["AutoPipeline"]
+
+#: anyio imports it when it is used first, which would take from the time of the first request.
+_ANYIO_BACKEND = "anyio._backends._asyncio"
 
 
 class AutoPipeline:
@@ -179,6 +183,8 @@ class AutoPipeline:
             loop = running_loop()
             if self.loop is not None:
                 raise RuntimeError(_foreign(self.loop))
+            with contextlib.suppress(ImportError):
+                import_module(_ANYIO_BACKEND)
             self._connections = LargeDocuments(functools.partial(self._new_owner, loop))
             self.loop = loop
             self.process = OwnProcess()
