@@ -72,7 +72,6 @@ class Channels:
         self._is_connected = False
         self._sent.clear()
         self._unconfirmed.clear()
-        self._changed.clear()
 
     def take_changes(self) -> List[Command]:
         """Return the commands for all that has changed."""

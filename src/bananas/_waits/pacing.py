@@ -37,10 +37,6 @@ class Pacing:
         """Have a job looked at when its grace is over."""
         self._grace[job_id] = since + GRACE
 
-    def end_grace(self, job_id: str) -> None:
-        """Let a job wait for its turn again."""
-        self._grace.pop(job_id, None)
-
     def discard(self, job_id: str) -> None:
         """Let a job go."""
         self._grace.pop(job_id, None)

@@ -233,7 +233,6 @@ class StateMachine:
         """End a look; true if there has to be another one at once."""
         if job.state is State.ENDED:
             return False
-        job.look = None
         job.state = job.resting_state
         if job.state is State.GRACE:
             self._pacing.add_grace(job.job_id, job.since)

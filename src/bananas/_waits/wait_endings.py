@@ -76,8 +76,6 @@ class Endings:
         for wait in job.waits:
             wait.looked = wait.asked
         result = self._read_result(job, stored) if stored else None
-        if stored and result is None:
-            return
         refusal = document.refusal
         if refusal is not None and result is not None and result.is_failed:
             patient = [wait for wait in job.waits if not wait.any_attempt]
@@ -85,7 +83,6 @@ class Endings:
         if result is None and not document.is_there:
             strict = [wait for wait in job.waits if wait.must_exist and wait.asked]
             self.fail(strict, wait_errors.not_found)
-            return
         found = judge(document.job, result, cancelled=document.is_cancelled)
         found = self._after_grace(job, document, found, taken, now)
         again = functools.partial(_again, job.job_id, document, stored)
@@ -111,7 +108,6 @@ class Endings:
         """
         if found.finality is not Finality.UNSETTLED or document.job is None:
             job.mark = None
-            self._pacing.end_grace(job.job_id)
             return found
         seen, result = document.job, found.result
         mark = (seen.status, seen.attempts, seen.updated_at, result and result.completed_at)

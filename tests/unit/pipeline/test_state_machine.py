@@ -208,6 +208,15 @@ def test_permanent_failure_ends_all_at_once() -> None:
     assert pipeline.is_at(State.IDLE)
 
 
+def test_permanent_failure_while_an_outcome_is_unknown() -> None:
+    """That will not be found out either."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(submit([entry("a")]))
+    pipeline.lose()
+    pipeline.link_failed(permanent=True)
+    assert isinstance(outcome(request), OutcomeUnknownError)
+
+
 def test_impatient_request_has_one_attempt() -> None:
     """``connect`` fails with the first attempt; others go on."""
     pipeline = Recorder()
@@ -257,6 +266,32 @@ def test_refusal_until_the_deadline() -> None:
         assert error.code == "BUSY"
 
 
+def test_refusal_before_the_connection_was_lost() -> None:
+    """A submit that was refused is rejected, though nobody can be asked again."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(submit([entry("a")]))
+    pipeline.reply(OK, READONLY, READONLY, ABORTED)
+    pipeline.reply()
+    pipeline.machine.time(1.0)
+    pipeline.link_failed(2.0)
+    pipeline.machine.time(10.0)
+    error = outcome(request)
+    assert isinstance(error, JobRejectedError)
+    assert error.code == "READONLY"
+
+
+def test_refusal_beside_an_answer() -> None:
+    """Nothing is sent at once to a server that has just refused something."""
+    pipeline = Recorder().ready()
+    pipeline.ask(call(b"PING"))
+    pipeline.ask(submit([entry("a")]))
+    read = pipeline.ask(call(b"GET"))
+    pipeline.reply(b"PONG")
+    pipeline.reply(OK, BUSY, BUSY, ABORTED, b"value")
+    assert outcome(read) == [b"value"]
+    assert pipeline.is_at(State.BACKING_OFF)
+
+
 def test_no_attempt_just_before_the_deadline() -> None:
     """What is refused is not sent so late that its outcome could be unknown; others go on."""
     pipeline = Recorder().ready()
@@ -274,6 +309,25 @@ def test_no_attempt_just_before_the_deadline() -> None:
     assert error.code == "READONLY"
     assert pipeline.is_at(State.CONNECTING)
     assert not second.future.done()
+
+
+@pytest.mark.parametrize("is_refused", [True, False])
+def test_attempts_shortly_before_the_deadline(is_refused: bool) -> None:
+    """A refusal rests for no longer than it must, and where nothing was sent nothing is unknown."""
+    pipeline = Recorder()
+    limit = 10.0 if is_refused else 1.0
+    pipeline.ask(submit([entry("a")], timeout=limit))
+    if is_refused:
+        pipeline.link_up()
+        pipeline.reply(OK, READONLY, READONLY, ABORTED, now=9.5)
+        pipeline.reply(now=9.5)
+        now = 9.6
+    else:
+        pipeline.link_failed(0.95)
+        now = 0.98
+    assert pipeline.is_at(State.BACKING_OFF)
+    pipeline.machine.time(now)
+    assert pipeline.is_at(State.CONNECTING)
 
 
 def test_an_unknown_outcome_is_looked_for_until_the_deadline() -> None:
@@ -603,6 +657,18 @@ def test_reply_that_was_lost_elsewhere() -> None:
     assert outcome(request) is None
 
 
+def test_reply_that_was_lost_elsewhere_while_the_server_is_busy() -> None:
+    """The connection that was kept is too old to settle it: another one is made."""
+    pipeline = Recorder().ready()
+    pipeline.ask(submit([entry("a")]))
+    pipeline.reply(OK, BUSY, BUSY, ABORTED)
+    pipeline.reply()
+    pipeline.machine.reply_lost(submit([entry("b")]), LinkFacts(2, "run", "master"), 0.0)
+    assert pipeline.is_at(State.BACKING_OFF)
+    pipeline.machine.time(1.0)
+    assert (pipeline.state, pipeline.effects[-2:]) == (State.CONNECTING, ["drop", "connect"])
+
+
 # -- leftovers -----------------------------------------------------------------------------------
 
 
@@ -617,6 +683,18 @@ def test_leftovers_are_taken_back_before_the_caller_is_told() -> None:
     assert not request.future.done()
     pipeline.reply(1)
     assert outcome(request).rejected[0][1] is WRONGTYPE
+
+
+def test_leftovers_that_could_not_be_taken_back_in_time() -> None:
+    """The rejection is told at the deadline."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(submit([entry("a")]))
+    pipeline.reply(OK, QUEUED, QUEUED, [OK, WRONGTYPE])
+    pipeline.reply()
+    pipeline.machine.time(10.0)
+    error = outcome(request)
+    assert isinstance(error, JobRejectedError)
+    assert error.code == "WRONGTYPE"
 
 
 def test_leftovers_of_a_lost_connection() -> None:
@@ -656,6 +734,25 @@ def test_job_that_exists() -> None:
     pipeline.reply(OK, *APPLIED)
     pipeline.ask(submit([entry("c")]))
     assert pipeline.verbs == [b"MULTI", b"MSET", b"LPUSH", b"EXEC"]
+
+
+def test_check_whose_marker_is_refused_for_now() -> None:
+    """What it has found is not trusted."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(submit([entry("a")], idempotent=True))
+    pipeline.machine.replies([OK, 1, BUSY], 0.0)
+    assert pipeline.is_at(State.BACKING_OFF)
+    assert not request.future.done()
+
+
+def test_idempotent_submit_that_was_abandoned() -> None:
+    """Nothing is queued, and its key is let go before another transaction."""
+    pipeline = Recorder().ready()
+    pipeline.ask(submit([entry("a")], idempotent=True)).future.cancel()
+    pipeline.reply(OK, 0)
+    assert pipeline.is_at(State.READY)
+    pipeline.ask(submit([entry("b")]))
+    assert pipeline.verbs == [b"UNWATCH", b"MULTI", b"MSET", b"LPUSH", b"EXEC"]
 
 
 def test_somebody_else_was_faster() -> None:
@@ -813,6 +910,36 @@ def test_patience_of_a_submit_that_was_not_sent() -> None:
     assert pipeline.wake_at_time == 5.0
     pipeline.machine.time(5.0)
     assert isinstance(outcome(request), BananasConnectionError)
+
+
+def test_patience_where_a_connection_is_lost() -> None:
+    """Who waited behind others has as much patience as somebody who comes when it is lost."""
+    pipeline = Recorder().ready()
+    pipeline.ask(submit([entry("a")], timeout=60.0))
+    request = pipeline.ask(submit([entry("b")], timeout=60.0))
+    pipeline.machine.time(20.0)
+    pipeline.lose(20.0)
+    pipeline.machine.time(24.9)
+    assert not request.future.done()
+    assert pipeline.wake_at_time == 25.0
+    pipeline.machine.time(25.0)
+    assert "no answer" in str(outcome(request))
+
+
+def test_patience_while_the_server_is_loading() -> None:
+    """It will be ready: who comes now waits until the deadline, and has more than one attempt."""
+    pipeline = Recorder()
+    impatient, later = call(b"PING"), submit([entry("a")])
+    impatient.impatient = True
+    pipeline.ask(impatient)
+    error, loading = BananasConnectionError("not ready"), ReplyError("LOADING", "not yet")
+    pipeline.machine.link_failed(error, 0.0, loading)
+    pipeline.ask(later)
+    pipeline.machine.time(9.9)
+    assert not impatient.future.done()
+    assert not later.future.done()
+    pipeline.machine.time(10.0)
+    assert outcome(impatient).code == outcome(later).code == "LOADING"
 
 
 def test_deadline_behind_others() -> None:

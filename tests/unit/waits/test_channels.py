@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import List
 
+from bananas._redis.protocol import ReplyError
 from bananas._waits.channels import Channels
 from bananas._wire.keys import Keys
 
@@ -35,6 +36,7 @@ def test_wanted_again_before_it_was_given_up() -> None:
     channels.want("a")
     channels.connected()
     assert channels.take_changes() == [(b"SUBSCRIBE", CHANNEL)]
+    assert not channels.want("a")
     channels.read([_confirmation(b"subscribe")])
     channels.unwant("a")
     assert channels.want("a")
@@ -63,3 +65,38 @@ def test_given_up_before_it_was_asked_for() -> None:
     channels.want("a")
     channels.unwant("a")
     assert channels.take_changes() == []
+
+
+def test_nothing_piles_up_without_a_connection() -> None:
+    """What is wanted and given up meanwhile leaves nothing behind."""
+    channels = Channels(Keys())
+    channels.want("a")
+    channels.unwant("a")
+    assert not channels._changed
+
+
+def test_what_replies_say() -> None:
+    """Only messages about what is wanted count; a pong says nothing."""
+    channels = Channels(Keys())
+    channels.connected()
+    channels.want("a")
+    channels.take_changes()
+    message: List[object] = [b"message", CHANNEL, b"done"]
+    assert channels.read([[b"pong", b""], b"PONG", message]).notified == ["a"]
+    channels.unwant("a")
+    heard = channels.read([message, _confirmation(b"subscribe")])
+    assert (heard.notified, heard.confirmed) == ([], [])
+
+
+def test_refused_subscription() -> None:
+    """Those whose channels were not confirmed are told of it, once."""
+    channels = Channels(Keys())
+    channels.connected()
+    channels.want("a")
+    channels.want("b")
+    channels.take_changes()
+    channels.unwant("b")
+    refusal = ReplyError("NOPERM", "no")
+    heard = channels.read([refusal])
+    assert (heard.refusal, heard.notified) == (refusal, ["a"])
+    assert channels.read([refusal]).notified == []

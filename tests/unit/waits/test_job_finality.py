@@ -81,8 +81,10 @@ def test_failure_beside_a_completed_document() -> None:
 @pytest.mark.parametrize("attempts", [1, 2])
 def test_retry_to_come(attempts: int) -> None:
     """A due time in the document means that the job is tried again."""
-    job = pending(attempts, scheduled_for=THEN + timedelta(seconds=2))
-    assert judge(job, FAILURE) == (Finality.RUNNING, None)
+    due = THEN + timedelta(seconds=2)
+    assert judge(pending(attempts, scheduled_for=due), FAILURE) == (Finality.RUNNING, None)
+    slow_clock = pending(attempts, -1, scheduled_for=due)
+    assert judge(slow_clock, FAILURE) == (Finality.RUNNING, None)
 
 
 @pytest.mark.parametrize("seconds", [-0.25, 0, 1.5])
@@ -101,6 +103,11 @@ def test_last_attempt_before_the_document_says_so(attempts: int, max_retries: in
     """Between the last failure and its document, the old document is enough to tell."""
     job = pending(attempts, -2, max_retries=max_retries)
     assert judge(job, FAILURE) == (Finality.ENDED, FAILURE)
+
+
+def test_first_attempt_in_the_second_of_its_submit() -> None:
+    """A document that counts no attempt was not rewritten, though it may look newer."""
+    assert judge(pending(0, 0.5), FAILURE) == (Finality.UNSETTLED, FAILURE)
 
 
 @pytest.mark.parametrize(("attempts", "max_retries"), [(0, 2), (0, 3), (1, 3)])

@@ -170,6 +170,15 @@ def test_unreadable_document() -> None:
     [
         (known(QUEUED, SUCCESS), Location(JobPlace.COMPLETED)),
         (known(None, SUCCESS), Location(JobPlace.COMPLETED)),
+        (known(QUEUED, SUCCESS, is_dead=True), Location(JobPlace.COMPLETED)),
+        (
+            known(replace(RETRIED, status=JobStatus.COMPLETED), FAILURE),
+            Location(JobPlace.COMPLETED, 1, "boom"),
+        ),
+        (
+            known(replace(RETRIED, status=JobStatus.SCHEDULED, scheduled_for=DUE)),
+            Location(JobPlace.RETRYING, 1, "boom", DUE),
+        ),
         (
             known(replace(RETRIED, attempts=3, status=JobStatus.FAILED), FAILURE),
             Location(JobPlace.FAILED, 3, "boom"),

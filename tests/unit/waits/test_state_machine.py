@@ -550,6 +550,14 @@ def test_old_failure_of_a_completed_job(waits: Recorder) -> None:
     assert type(outcome(waits, wait)) is ResultNotFoundError
 
 
+def test_all_is_gone_in_grace(waits: Recorder) -> None:
+    """Where document and result have expired meanwhile, there is nothing to look at again soon."""
+    wait = in_grace(waits)
+    waits.pass_time(0.5)
+    closely(waits, None, taken=False)
+    assert (waits.state(), wait.has_ended) == (State.LISTENING, False)
+
+
 # -- ENDED ---------------------------------------------------------------------------------------
 
 
