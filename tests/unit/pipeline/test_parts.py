@@ -23,6 +23,8 @@ def test_deadlines_come_in_their_order() -> None:
     assert deadlines.soonest() == 1.0
     assert deadlines.take_late(2.0) == [requests[1], requests[3], requests[2]]
     assert len(deadlines) == 1
+    requests[0].future.cancel()
+    assert len(deadlines) == 0
 
 
 def test_requests_that_have_ended_do_not_pile_up() -> None:
@@ -73,6 +75,10 @@ def test_batch_limits() -> None:
     batch = Batch()
     batch.fill(waiting, most_requests=10_000)
     assert (batch.requests, batch.size) == (2, BATCH_BYTES)
+    waiting = deque(call(*[b"GET"] * (BATCH_COMMANDS // 2)) for _ in range(5))
+    batch = Batch()
+    batch.fill(waiting, most_requests=10_000)
+    assert batch.requests == 2
 
 
 def test_one_request_at_a_time() -> None:
@@ -87,12 +93,20 @@ def test_one_request_at_a_time() -> None:
     assert (batch.requests, len(waiting)) == (1, 1)
 
 
+def test_the_most_impatient_decides() -> None:
+    """A batch may be silent for as long as each of its requests allows."""
+    batch = Batch()
+    batch.fill(deque(call(b"GET", timeout=limit) for limit in (30.0, 10.0, 20.0)), most_requests=9)
+    assert batch.silence == 4.0
+
+
 def test_silence_without_a_byte() -> None:
     """The limit counts from the time when commands were handed over."""
     silence = Silence()
     assert silence.begin(10.0, 4.0, 0) == 14.0
-    assert silence.look(13.9, 0) == 14.0
-    assert silence.look(14.0, 0) is None
+    assert silence.look(11.0, 50_000) == 11.5  # it was not asked before how much is left
+    assert silence.look(13.9, 50_000) == 14.0
+    assert silence.look(14.0, 50_000) is None
 
 
 def test_few_bytes_make_up_for_little() -> None:

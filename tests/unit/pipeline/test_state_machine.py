@@ -45,6 +45,7 @@ def test_request_connects() -> None:
     pipeline.reply(*APPLIED)
     assert pipeline.is_at(State.READY)
     assert outcome(request) is None
+    assert not pipeline.machine.pending.deadlines._heap  # nor is its document kept
 
 
 def test_lone_request_is_sent_in_its_turn() -> None:
@@ -185,16 +186,37 @@ def test_second_loss_without_a_success_waits() -> None:
     assert pipeline.is_at(State.BACKING_OFF)
 
 
-def test_each_first_loss_after_a_success_waits_for_nothing() -> None:
-    """A connection that is lost now and then is made again at once."""
+@pytest.mark.parametrize(
+    ("request_of", "replies"),
+    [
+        (lambda: call(b"GET"), [b"value"]),
+        (lambda: submit([entry("a")]), APPLIED),
+        (lambda: submit([entry("a")], idempotent=True), [OK, 1]),
+    ],
+)
+def test_each_first_loss_after_a_success_waits_for_nothing(
+    request_of: Callable[[], Any], replies: List[Any]
+) -> None:
+    """A connection that is lost now and then is made again as soon as it is needed."""
     pipeline = Recorder().ready()
     for _ in range(3):
-        request = pipeline.ask(call(b"GET"))
         pipeline.lose()
-        assert pipeline.is_at(State.CONNECTING)
+        assert pipeline.is_at(State.IDLE)
+        request = pipeline.ask(request_of())
         pipeline.link_up()
-        pipeline.reply(b"value")
-        assert outcome(request) == [b"value"]
+        pipeline.reply(*replies)
+        assert request.future.done()
+
+
+def test_check_alone_is_no_success() -> None:
+    """A server that drops the connection with each transaction is not hammered."""
+    pipeline = Recorder().ready()
+    pipeline.lose()
+    pipeline.ask(submit([entry("a")], idempotent=True))
+    pipeline.link_up()
+    pipeline.reply(OK, 0)
+    pipeline.lose()
+    assert pipeline.is_at(State.BACKING_OFF)
 
 
 def test_permanent_failure_ends_all_at_once() -> None:
@@ -450,10 +472,11 @@ def test_transactions_that_are_refused_from_the_start() -> None:
     assert pipeline.verbs == [b"PING", b"ECHO"]
 
 
-def test_idempotent_submit_where_transactions_are_refused() -> None:
-    """Nothing is sent of it, either."""
+@pytest.mark.parametrize("idempotent", [True, False])
+def test_lone_submit_where_transactions_are_refused(idempotent: bool) -> None:
+    """Nothing is sent of it, nor is its job looked for."""
     pipeline = Recorder()
-    request = pipeline.ask(submit([entry("a")], idempotent=True))
+    request = pipeline.ask(submit([entry("a")], idempotent=idempotent))
     pipeline.link_up(no_transactions=NOPERM)
     assert outcome(request).rejected[0][1] is NOPERM
     assert (pipeline.state, pipeline.effects) == (State.IDLE, ["connect", "drop"])
@@ -475,6 +498,25 @@ def test_value_that_the_server_does_not_take() -> None:
     assert pipeline.verbs == [b"MULTI", b"MSET", b"LPUSH", b"EXEC"]
     pipeline.reply(*APPLIED)
     assert outcome(innocent) is None
+
+
+def test_call_with_a_value_that_the_server_does_not_take() -> None:
+    """It fails in one attempt, too."""
+    pipeline = Recorder(most_requests=1).ready()
+    request = pipeline.ask(call(b"HSET"))
+    pipeline.lose(replies=[ReplyError("ERR", "Protocol error: invalid bulk length")])
+    assert isinstance(outcome(request), ServerError)
+    assert pipeline.is_at(State.IDLE)
+
+
+def test_refusal_that_came_in_the_middle_of_a_transaction() -> None:
+    """A script that began meanwhile refused the rest: it is all sent again."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(submit([entry("a")]))
+    pipeline.reply(OK, QUEUED, BUSY, ABORTED)
+    pipeline.reply()
+    assert pipeline.is_at(State.BACKING_OFF)
+    assert not request.future.done()
 
 
 # -- lost replies --------------------------------------------------------------------------------
@@ -655,6 +697,18 @@ def test_reply_that_was_lost_elsewhere() -> None:
     assert pipeline.sent[0] == (b"CLIENT", b"KILL", b"ID", 2)
     pipeline.reply(1, 1, b"list")
     assert outcome(request) is None
+
+
+@pytest.mark.parametrize(("old", "new"), [(None, 3), (2, None)])
+def test_connection_without_a_number(old: Optional[int], new: Optional[int]) -> None:
+    """It can't be fenced: where nothing is found, nothing is known."""
+    pipeline = Recorder()
+    request = submit([entry("a")])
+    pipeline.machine.reply_lost(request, LinkFacts(old, "run", "master"), 0.0)
+    pipeline.machine.link_up(LinkFacts(new, "run", "master"), 0.0)
+    assert pipeline.verbs == [b"EXISTS", b"TYPE", b"ECHO"]
+    pipeline.reply(0, b"none")
+    assert isinstance(outcome(request), OutcomeUnknownError)
 
 
 def test_reply_that_was_lost_elsewhere_while_the_server_is_busy() -> None:
@@ -885,6 +939,7 @@ def test_slow_upload_is_not_silent() -> None:
             break
         pipeline.unwritten -= 1_000_000
         pipeline.machine.time(now)
+        assert pipeline.wake_at_time > now
     pipeline.machine.time(13.0)
     assert pipeline.is_at(State.SENT)
     pipeline.machine.time(29.0)
