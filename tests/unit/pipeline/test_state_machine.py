@@ -111,7 +111,7 @@ def test_replies_of_a_connection_that_was_lost() -> None:
     pipeline = Recorder().ready()
     request = pipeline.ask(call(b"GET"))
     pipeline.lose()
-    pipeline.reply(b"value")
+    pipeline.machine.replies([b"value", b"stray"], 0.0)
     assert (pipeline.state, pipeline.effects) == (State.CONNECTING, ["send", "drop", "connect"])
     assert not request.future.done()
 
@@ -989,12 +989,13 @@ def test_patience_while_the_server_is_loading() -> None:
     pipeline.ask(impatient)
     error, loading = BananasConnectionError("not ready"), ReplyError("LOADING", "not yet")
     pipeline.machine.link_failed(error, 0.0, loading)
+    assert not impatient.future.done()
+    impatient.future.cancel()
     pipeline.ask(later)
     pipeline.machine.time(9.9)
-    assert not impatient.future.done()
     assert not later.future.done()
     pipeline.machine.time(10.0)
-    assert outcome(impatient).code == outcome(later).code == "LOADING"
+    assert outcome(later).code == "LOADING"
 
 
 def test_deadline_behind_others() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, List
 
 import pytest
 
@@ -93,9 +93,12 @@ def test_nothing_stored_yet(waits: Recorder) -> None:
 
 
 def test_notification(waits: Recorder) -> None:
-    """A notification makes it read the result."""
+    """A notification makes it read the result, and is told to who wants to know."""
     wait = waits.listen()
+    news: List[str] = []
+    wait.on_news = lambda: news.append("a")
     waits.machine.notified(["a", "unknown"])
+    assert news == ["a"]
     waits.answer(succeeded())
     assert outcome(waits, wait).result == 7
     assert (
