@@ -9,7 +9,7 @@ from typing import Any, Callable, Coroutine, Optional, TypeVar
 
 import anyio
 
-from ._redis import without_complaint
+from ._redis import suppress_pending_warning
 
 __all__ = ["abandon", "cancel_and_wait", "cancel_task", "in_empty_context", "start_task"]
 
@@ -48,7 +48,7 @@ def cancel_task(task: Optional[asyncio.Task[Any]]) -> None:
 def abandon(task: Optional[asyncio.Task[Any]]) -> None:
     """End a task whose loop is closed, without asyncio's warning that it is pending."""
     if task is not None and not task.done():
-        without_complaint(task)
+        suppress_pending_warning(task)
         work: Any = task.get_coro()
         with contextlib.suppress(Exception):  # there is no loop for it to clean up in
             work.close()

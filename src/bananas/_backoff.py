@@ -10,12 +10,12 @@ _MOST_DOUBLINGS = 10
 
 
 class Backoff:
-    """Doubles the wait with each failure, up to a limit, and shortens it by chance.
+    """Doubles the wait with each failure, up to a limit, and shortens it at random.
 
     Args:
         first: The wait after the first failure, in seconds, at most.
         longest: The longest wait.
-        jitter: Returns a number from 0 to 1 by chance; 1 gives the full wait, 0 the half of it.
+        jitter: Returns a random number from 0 to 1; 1 gives the full wait, 0 the half of it.
 
     Attributes:
         failures: How many there were since the last success.

@@ -1,4 +1,4 @@
-"""What a client and its parts share, and no task refers to: it notices that all are forgotten."""
+"""Closes the connections of a client, also of one that is garbage collected without ``close()``."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ class Pipeline(Ends, Protocol):
 
 
 class Life:
-    """The life of a client, which ends with ``close()``, or when everybody has forgotten it.
+    """The life of a client, which ends with ``close()``, or when nobody refers to it any more.
 
-    Tasks and timers refer to the parts, so that these never end by themselves.
+    Client, queue and iterators refer to it; tasks and timers refer only to the parts. So it is
+    garbage collected although those still run.
 
     Args:
         name: What the client is called in a warning.
@@ -91,7 +92,7 @@ def warn_unclosed(name: str) -> None:
 
 
 def _forget(loop: asyncio.AbstractEventLoop, parts: Sequence[Ends]) -> None:
-    """Let go of what a client leaves, from whichever thread, in the middle of whatever it does."""
+    """Close what a forgotten client leaves; the garbage collector may run in any thread."""
     if not loop.is_closed():
         try:
             in_empty_context(loop.call_soon_threadsafe, _let_go, parts)

@@ -1,4 +1,4 @@
-"""Runs a blocking function off the event loop, in a thread that holds up nobody's exit."""
+"""Runs a blocking function in a thread that does not delay the exit of the interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What belongs to one process: a copy of it is the thing itself, and it can't be pickled."""
+"""What belongs to one process: a copy of it is the same object, and it can't be pickled."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ class Submission:
             future.cancel()
 
     async def add_facts(self, error: Exception) -> None:
-        """Await what is under way, and tell what was submitted before, and beside, what failed."""
+        """Await what is under way, and add to an error which jobs were submitted."""
         while self._under_way:
             try:
                 await self.settle()

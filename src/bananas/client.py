@@ -403,7 +403,7 @@ class AsyncClient(InProcess):
         """Have something else carry submits of one job with an id of ours."""
         self._queue._submitter = submitter
 
-    def _live_by(
+    def _use_clock(
         self, now: Callable[[], datetime], look_at: Optional[Callable[[bytes], None]]
     ) -> None:
         """Take the time from another clock, and show each job document before it is sent."""

@@ -179,7 +179,9 @@ async def test_stored_results_over_a_slow_link(redis_server: RedisServer) -> Non
             assert sorted(found) == ["a", "b"]
             results = client.as_completed(["a", "none"], 0)
             assert (await results.__anext__()).job_id == "a"
-            with pytest.raises(exc.TimeoutError, match="^1 of 2 jobs .*: 1 missing$") as caught:
+            with pytest.raises(
+                exc.TimeoutError, match="^no final result of 1 of 2 jobs .*: 1 missing$"
+            ) as caught:
                 await results.__anext__()
             assert caught.value.whereabouts is JobPlace.MISSING
             with pytest.raises(StopAsyncIteration):

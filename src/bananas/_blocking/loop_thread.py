@@ -46,7 +46,7 @@ class _Call:
         self.ended.acquire()
 
     def take_over(self, task: asyncio.Task[Any]) -> None:
-        """Take what the task has come to, and tell the caller."""
+        """Take the task's value or error, and tell the caller."""
         if task.cancelled():
             self.error = shutting_down()
         else:
@@ -88,7 +88,7 @@ class _StartedCall(_Call, Generic[T]):
 
 
 class _Loop(asyncio.SelectorEventLoop):
-    """A plain loop; one that no descriptor was left for is collected in silence."""
+    """A plain loop; if no descriptor was left for it, it is collected without a warning."""
 
     _is_made = False
 
@@ -97,7 +97,7 @@ class _Loop(asyncio.SelectorEventLoop):
         self._is_made = True
 
     def __del__(self) -> None:
-        if self._is_made:  # else there is nothing to be closed, and asyncio would complain of that
+        if self._is_made:  # else asyncio would report an error of its own
             super().__del__()
 
 
@@ -283,17 +283,18 @@ def running_loop_thread() -> Optional[LoopThread]:
     return _threads.get(os.getpid())
 
 
-def refuse_running_loop(instead: str) -> None:
+def refuse_running_loop() -> None:
     """Refuse to block a thread whose event loop is running.
 
     A notebook's cells run inside its kernel's loop, which serves nothing of ours meanwhile.
 
     Raises:
-        RuntimeError: It is; ``instead`` says what to use.
+        RuntimeError: It is.
     """
     if asyncio._get_running_loop() is not None and not _in_notebook():
         raise RuntimeError(
-            f"a blocking call would stop this thread's running event loop; {instead}"
+            "a blocking call would stop this thread's running event loop; use AsyncClient, or "
+            "asyncio.to_thread"
         )
 
 

@@ -9,7 +9,15 @@ import socket
 import time
 from typing import Any, Iterator, List, Optional, Sequence
 
-from .._redis import HEAD_START, Address, AddressesFailed, Opening, Step, new_socket, resolve_here
+from .._redis import (
+    ATTEMPT_DELAY,
+    Address,
+    AddressesFailed,
+    Opening,
+    Step,
+    new_socket,
+    resolve_here,
+)
 
 __all__ = ["HandshakeSocket", "SocketOpening"]
 
@@ -81,15 +89,16 @@ class SocketOpening(Opening):
         return found
 
     def _connect_to_any(self, addresses: Sequence[Address]) -> socket.socket:
-        """Connect to the first address that answers; each has a head start on the next."""
-        left, failures = list(addresses), [OSError("the host name has no address")]
+        """Connect to the first address that answers; the next one is tried after a delay."""
+        left = list(addresses)
+        failures: List[OSError] = []
         with selectors.DefaultSelector() as pending:
             try:
                 while left or pending.get_map():
                     if left:
                         _begin(left.pop(0), pending, failures)
                     limit = self.time_left()
-                    for key, _ in pending.select(min(HEAD_START, limit) if left else limit):
+                    for key, _ in pending.select(min(ATTEMPT_DELAY, limit) if left else limit):
                         found: Any = key.fileobj
                         pending.unregister(found)
                         code = found.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -100,7 +109,6 @@ class SocketOpening(Opening):
             finally:
                 for key in list(pending.get_map().values()):
                     key.fileobj.close()  # type: ignore[union-attr]
-        failures = failures[1:] or failures
         raise failures[0] if len(failures) == 1 else AddressesFailed(failures)
 
 

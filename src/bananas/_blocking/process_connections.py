@@ -93,7 +93,7 @@ class ProcessConnections:
             RuntimeError: The first.
             exceptions.ClientClosedError: The second.
         """
-        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
+        refuse_running_loop()
         self.refuse_closed()
 
     def refuse_closed(self) -> None:
@@ -109,7 +109,7 @@ class ProcessConnections:
         """Close all connections, and end the calls that are under way."""
         if self.is_closed:
             return
-        refuse_running_loop("use AsyncClient, or asyncio.to_thread")
+        refuse_running_loop()
         self.is_closed = True
         self.here.pool.close()
         thread, client = running_loop_thread(), self.looping

@@ -135,7 +135,7 @@ class AutoPipeline:
         Args:
             entries: The jobs. One with a large document comes alone.
             idempotent: An entry whose document exists is left alone and noted as existing.
-            since: When its time has begun, in the loop's time; None is now.
+            since: When its time limit began, in the loop's time; None is now.
 
         Returns:
             A future of what was not queued, or None. It fails with ``exceptions.ConnectionError``
@@ -155,7 +155,7 @@ class AutoPipeline:
         Args:
             entry: The entry, sent in a transaction of its own.
             lost: The connection that it was sent on.
-            since: When its time has begun, in the loop's time.
+            since: When its time limit began, in the loop's time.
 
         Returns:
             As for ``start_submit``.
@@ -171,7 +171,7 @@ class AutoPipeline:
             raise closed()
 
     def running_loop(self) -> asyncio.AbstractEventLoop:
-        """Return the running loop, once the client's for good.
+        """Return the running loop; the first one is the client's from then on.
 
         Raises:
             RuntimeError: It is another one, or there is none.
@@ -201,7 +201,7 @@ class AutoPipeline:
         assert self.loop is not None
         call = Call(future, self.loop.time(), timeout, self._connect_timeout, commands)
         if timeout < self._read_timeout:
-            # A look that may take a moment only is no reason to give a connection up.
+            # The short time-out of one read must not end the connection of all others.
             call.silence = SILENCE * self._read_timeout
         return call
 
@@ -218,7 +218,7 @@ class AutoPipeline:
             idempotent,
         )
 
-    # -- the end ---------------------------------------------------------------------------------
+    # -- closing ---------------------------------------------------------------------------------
 
     async def close(self) -> None:
         """Drop the connections, and fail what is under way."""
@@ -244,7 +244,7 @@ class AutoPipeline:
         for owner in self._owners:
             owner.abandon()
 
-    # -- what it is like -------------------------------------------------------------------------
+    # -- counters --------------------------------------------------------------------------------
 
     @property
     def _owners(self) -> Sequence[ConnectionOwner]:

@@ -21,7 +21,7 @@ class Batch:
     """Commands of many requests, in the order in which they are sent.
 
     Attributes:
-        unwatch: Whether keys are watched that no transaction follows for.
+        unwatch: Whether UNWATCH goes first: keys are watched, and no transaction follows.
         transactions: Submits; first those of jobs that were looked for, whose keys are watched.
         calls: Commands that may be sent again.
         check: Whether the jobs of idempotent submits exist; watches them.

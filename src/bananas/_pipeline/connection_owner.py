@@ -87,7 +87,7 @@ class ConnectionOwner:
         self._is_turn_awaited = False
         self._received = 0  # bytes of the replies that are on their way
         self._long_at = 0.0
-        # Who has made the first call must not be kept alive, or be found, by what outlives it.
+        # Not the first caller's context variables: these would be kept alive, and be seen here.
         self._context = contextvars.Context()
 
     # -- what callers ask for --------------------------------------------------------------------
@@ -171,7 +171,7 @@ class ConnectionOwner:
     # -- the events ------------------------------------------------------------------------------
 
     def _tell(self, event: Callable[..., None], *args: object, **options: bool) -> None:
-        """Tell the state machine; a defect of ours must end nobody's wait in silence."""
+        """Tell the state machine; after an error of our own every caller gets an error."""
         try:
             event(*args, **options)
         except Exception as error:
@@ -207,7 +207,7 @@ class ConnectionOwner:
         self._tell(self.machine.link_lost, str(reason), self._loop.time(), replies)
 
     async def _own_link(self) -> None:
-        """Make a connection, and be there to be cancelled for as long as it lasts."""
+        """Make a connection, and wait while it lasts: if all tasks are cancelled, drop it."""
         released = self._released = self._loop.create_future()
         try:
             link = await self._open()
@@ -247,7 +247,7 @@ class ConnectionOwner:
 
     def _on_cancelled(self) -> None:
         """Somebody has cancelled all tasks: the loop may be about to end."""
-        self._is_attempting = True  # to begin no attempt now
+        self._is_attempting = True  # so that no task starts now, which would outlive the loop
         self._tell(self.machine.link_lost, None, self._loop.time())
         self._restart_soon()
 

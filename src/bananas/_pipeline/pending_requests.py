@@ -16,7 +16,7 @@ __all__ = ["PendingRequests"]
 
 
 class PendingRequests:
-    """What the pipeline owes to its callers.
+    """All requests without an outcome, in the order in which they are sent.
 
     Attributes:
         deadlines: All requests that have not ended.
@@ -148,7 +148,7 @@ class PendingRequests:
         return passing
 
     def settled(self, settlement: Settlement, replies: Sequence[Reply], facts: LinkFacts) -> bool:
-        """Tell the callers what was found out, and of what nothing is left behind any more.
+        """Tell the callers what was found out, and which jobs were refused and are undone now.
 
         Returns:
             Whether anything was found to be queued.
@@ -227,7 +227,7 @@ class PendingRequests:
     # -- when its connection is lost -------------------------------------------------------------
 
     def unwatch(self) -> None:
-        """Have those looked for once more whose keys are watched no longer."""
+        """Check those again whose keys are not watched any more."""
         watched, self.watched = self.watched, []
         self._check_again(watched)
 

@@ -39,12 +39,12 @@ class LinkFacts(NamedTuple):
 
 
 def is_replica(facts: LinkFacts) -> bool:
-    """Whether a server has a primary: what it says proves nothing of what that will apply."""
+    """Whether a server is a replica: it can't tell what its primary may still apply."""
     return facts.role not in (None, "master")
 
 
 class LostLink:
-    """A connection that was lost with commands on their way that write.
+    """A connection that was lost while commands that write had no reply.
 
     A request that is still on its way could be applied after we looked, or after its caller has
     sent it again: the old connection has to be ended first, whether anybody still waits or not.
@@ -80,9 +80,9 @@ class LostLink:
     def _fence(self, facts: LinkFacts) -> Optional[Command]:
         """Return the command that ends the old connection, where that can be done.
 
-        To another process the number means nothing, or somebody else. The numbers of one process
-        only grow, and this connection is the younger: if it has not the higher number, something
-        in between gives out numbers of its own.
+        In another server process the number belongs to nobody, or to another client. The numbers
+        of one process only grow, and this connection is the younger: if it does not have the higher
+        number, a proxy in between gives out numbers of its own.
         """
         old = self._facts
         if old.run_id is None or old.run_id != facts.run_id:

@@ -1,4 +1,4 @@
-"""The pipeline's state machine: events in, effects out, without I/O, clock or chance."""
+"""The pipeline's state machine: events in, effects out, without I/O, clock or randomness."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Handler = TypeVar("Handler", bound=Callable[..., None])
 
 _FIRST_BACKOFF = 0.02
 _LONGEST_BACKOFF = 0.5
-# What is refused, and sent again so shortly before its deadline, might have no reply at it.
+# A refused submit is not sent again so shortly before its deadline: it might have no reply then.
 _TOO_LATE = 0.1
 
 
@@ -60,7 +60,7 @@ class StateMachine:
         connect_timeout: For how many seconds a request that was never sent waits for a connection.
         no_connection: What to say where it has waited for so long, and no attempt has failed.
         silence: For how many seconds a connection may be silent while it settles.
-        jitter: Returns a number from 0 to 1, by chance.
+        jitter: Returns a random number from 0 to 1.
         most_requests: How many requests go into a batch at most.
 
     Attributes:
@@ -89,7 +89,7 @@ class StateMachine:
         self.pending = PendingRequests()
         self.round_trip = RoundTrip(effects, self._wake, silence)
         self._timeouts = Timeouts(self.pending, connect_timeout, no_connection)
-        # Who waits for a connection sees an attempt in half of the time at the latest.
+        # There is another attempt before half of the time for connecting is over.
         self._backoff = Backoff(_FIRST_BACKOFF, min(_LONGEST_BACKOFF, connect_timeout / 2), jitter)
         self._retry_at = NEVER
         self._wake_at = NEVER

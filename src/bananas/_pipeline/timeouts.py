@@ -15,7 +15,7 @@ __all__ = ["Timeouts"]
 
 
 class Timeouts:
-    """Knows why there is no connection, or why the server refuses everybody.
+    """Ends requests that are late, with the reason: no connection, say, or a refusal of all.
 
     Args:
         pending: The requests.

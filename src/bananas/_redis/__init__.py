@@ -8,7 +8,7 @@ from .credentials import CredentialProvider, NeedsLoop, ask_here
 from .handshake import NotReady
 from .login import log_in_here
 from .open_stream import (
-    HEAD_START,
+    ATTEMPT_DELAY,
     Address,
     AddressesFailed,
     Opening,
@@ -17,14 +17,14 @@ from .open_stream import (
     resolve_here,
 )
 from .primary import connect
-from .private_api import without_complaint
+from .private_api import suppress_pending_warning
 from .protocol import TRANSIENT, Argument, Command, LinkLost, Reply, ReplyError, new_reader, pack
 from .settings import DEFAULT_REDIS_URL, Settings, sentinel_endpoints
 from .url import Endpoint
 
 __all__ = [
+    "ATTEMPT_DELAY",
     "DEFAULT_REDIS_URL",
-    "HEAD_START",
     "TRANSIENT",
     "Address",
     "AddressesFailed",
@@ -52,5 +52,5 @@ __all__ = [
     "reply_error",
     "resolve_here",
     "sentinel_endpoints",
-    "without_complaint",
+    "suppress_pending_warning",
 ]

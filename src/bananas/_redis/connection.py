@@ -78,7 +78,7 @@ class Connection(Handshake, Generic[Opens]):
             raise
 
     async def _connect(self, sentinel: bool) -> None:
-        """Connect, within the time that there is; one kind or the other says how it ends."""
+        """Connect; each kind adds the time limit."""
         await self._open()
         if not sentinel:
             await self._introduce(self._two_slots)

@@ -16,7 +16,7 @@ from .tls import make_context
 from .url import Endpoint, ip_version
 
 __all__ = [
-    "HEAD_START",
+    "ATTEMPT_DELAY",
     "Address",
     "AddressesFailed",
     "Opening",
@@ -26,8 +26,8 @@ __all__ = [
     "resolve_here",
 ]
 
-#: Seconds that an address has to itself before the next one is tried beside it (RFC 8305).
-HEAD_START = 0.25
+#: Seconds after which the next address is tried too (the Connection Attempt Delay of RFC 8305).
+ATTEMPT_DELAY = 0.25
 _HEARD_LIMIT = 2048
 # The kernel takes no more bytes than this before it can send them. It would take megabytes, and a
 # slow upload would look like a silent connection for as long as it sends them.
@@ -248,7 +248,9 @@ async def _connect_to_any(addresses: Sequence[Address]) -> socket.socket:
             if left:
                 running.add(asyncio.ensure_future(_connect(left.pop(0))))
             done, _ = await asyncio.wait(
-                running, timeout=HEAD_START if left else None, return_when=asyncio.FIRST_COMPLETED
+                running,
+                timeout=ATTEMPT_DELAY if left else None,
+                return_when=asyncio.FIRST_COMPLETED,
             )
             for task in done:
                 running.discard(task)

@@ -11,7 +11,13 @@ import redis
 from redis.asyncio.connection import AbstractConnection
 from redis.connection import AbstractConnection as BlockingConnection
 
-__all__ = ["close_transport", "detach_socket", "has_unread", "unwritten", "without_complaint"]
+__all__ = [
+    "close_transport",
+    "detach_socket",
+    "has_unread",
+    "suppress_pending_warning",
+    "unwritten",
+]
 
 
 def _check() -> None:
@@ -69,8 +75,8 @@ def unwritten(transport: Any) -> int:
     return max(sizes)
 
 
-def without_complaint(task: Any) -> None:
-    """Let asyncio not complain of a pending task when it is collected."""
+def suppress_pending_warning(task: Any) -> None:
+    """Prevent asyncio's warning when a task is collected that is still pending."""
     task._log_destroy_pending = False
 
 

@@ -19,7 +19,7 @@ from .job_location import Known, locate
 from .job_lookup import final_result
 from .limit_before_python_3_11 import CANCELS_ARE_COUNTED, event_limit
 from .registry import Wait
-from .wait_iterator import WaitIterator, let_go
+from .wait_iterator import WaitIterator, unregister_all
 from .waits import Waits, is_short
 
 __all__ = ["AsCompleted"]
@@ -62,6 +62,7 @@ class AsCompleted(WaitIterator):
             self._start()
         has_waited = False
         while not self._done:
+            # Every task that has waited gets the time-out; each later step ends its loop.
             if self._late is not None and (has_waited or not self._is_told):
                 self._is_told = True
                 raise copy.copy(self._late)
@@ -78,7 +79,7 @@ class AsCompleted(WaitIterator):
 
     async def aclose(self) -> None:
         """End all waits that have not finished, also those of other tasks."""
-        let_go(self._waits, self._left())
+        unregister_all(self._waits, self._left())
         self._pending = {}
         self._done.clear()
         self._wake_all()
@@ -149,7 +150,7 @@ class AsCompleted(WaitIterator):
             missing = list((self._pending or {}).values())
             if missing:
                 self._late = self._too_late(missing, places, reason)
-                let_go(self._waits, missing)
+                unregister_all(self._waits, missing)
                 self._pending = {}
         finally:
             self._is_looking = False

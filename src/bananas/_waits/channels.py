@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Set
+from typing import Dict, List, Optional, Set
 
 from .._redis import Command, Reply, ReplyError
 from .._wire import Keys
@@ -26,7 +26,7 @@ class Heard:
     def __init__(self) -> None:
         self.confirmed: List[str] = []
         self.notified: List[str] = []
-        self.refusal: object = None
+        self.refusal: Optional[ReplyError] = None
 
 
 class Channels:

@@ -15,7 +15,7 @@ from .job_location import Known, locate
 from .job_lookup import final_result
 from .registry import Wait
 from .wait_errors import timed_out
-from .wait_iterator import WaitIterator, let_go
+from .wait_iterator import WaitIterator, unregister_all
 from .waits import Waits
 
 __all__ = ["JobChanges"]
@@ -77,7 +77,7 @@ class JobChanges(WaitIterator):
         """End the watch."""
         self._is_over = True
         self._changes.clear()
-        self._let_go()
+        self._unregister()
 
     def _time(self) -> float:
         assert self._loop is not None
@@ -86,8 +86,8 @@ class JobChanges(WaitIterator):
     def _left(self) -> List[Wait]:
         return [] if self._wait is None else [self._wait]
 
-    def _let_go(self) -> None:
-        let_go(self._waits, self._left())
+    def _unregister(self) -> None:
+        unregister_all(self._waits, self._left())
         self._wait = None
 
     async def _sleep(self) -> None:
@@ -138,7 +138,7 @@ class JobChanges(WaitIterator):
         if has_ended:
             self._changes.append(self._last(known, result))
             self._is_over = True
-            self._let_go()
+            self._unregister()
         elif _is_half_told(known):
             self._pause = _AFTER_NEWS
         else:

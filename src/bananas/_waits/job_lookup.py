@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from .. import exceptions as exc
 from .._pipeline import AutoPipeline
@@ -70,7 +70,10 @@ async def look_up(
     """
     deadline = None if timeout is None else pipeline.running_loop().time() + timeout
 
-    async def read(some_ids: Sequence[str], *, whole: bool) -> List[Optional[Known]]:
+    found: Dict[str, Known] = {}
+
+    async def read(some_ids: Sequence[str], *, whole: bool) -> List[str]:
+        """Look jobs up; return those whose documents have to be read whole."""
         commands: List[Command] = []
         for job_id in some_ids:
             taken = 0 if everywhere else _TAKEN
@@ -80,18 +83,22 @@ async def look_up(
         left = None
         if deadline is not None:
             left = max(0.0, deadline - pipeline.running_loop().time())
-        replies = iter(await pipeline.call(commands, timeout=left))
-        each = zip(some_ids, *[replies] * (4 if everywhere else 3))
-        return [_known(job_id, answer, whole=whole) for job_id, *answer in each]
+        replies = await pipeline.call(commands, timeout=left)
+        size = len(replies) // len(some_ids)  # replies about one job
+        long: List[str] = []
+        for at, job_id in enumerate(some_ids):
+            known = _known(job_id, replies[size * at : size * (at + 1)], whole=whole)
+            if known is None:
+                long.append(job_id)
+            else:
+                found[job_id] = known
+        return long
 
-    found: List[Known] = []
     for start in range(0, len(job_ids), _CHUNK):
-        ids = job_ids[start : start + _CHUNK]
-        known = await read(ids, whole=False)
-        long = [job_id for job_id, one in zip(ids, known) if one is None]
-        rest = iter(await read(long, whole=True) if long else ())
-        found.extend(filter(None, (next(rest) if one is None else one for one in known)))
-    return found
+        long = await read(job_ids[start : start + _CHUNK], whole=False)
+        if long:
+            await read(long, whole=True)
+    return [found[job_id] for job_id in job_ids]
 
 
 def _known(job_id: str, replies: Sequence[Reply], *, whole: bool) -> Optional[Known]:

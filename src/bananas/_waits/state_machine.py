@@ -120,9 +120,9 @@ class StateMachine:
         for job, reply in zip(jobs, replies):
             if reply and self.endings.needs_document(job, reply):
                 job.next_look = Look.DOCUMENT
-            if self._looked(job):
+            if self._end_look(job):
                 undecided.append(job)
-        self._look(undecided)
+        self._begin_looks(undecided)
 
     def documents_read(
         self,
@@ -153,9 +153,9 @@ class StateMachine:
                 continue
             if document is not None:
                 self.endings.conclude(job, document, stored, taken, now)
-            if self._looked(job):
+            if self._end_look(job):
                 undecided.append(job)
-        self._look(undecided)
+        self._begin_looks(undecided)
         if long:
             self._read_documents(long, whole=True)
 
@@ -180,7 +180,7 @@ class StateMachine:
             self.refused(error)
         for job in jobs:
             job.long_end = None  # it may have been about to be read whole
-        self._look([job for job in jobs if self._looked(job)])
+        self._begin_looks([job for job in jobs if self._end_look(job)])
 
     # -- what to read ----------------------------------------------------------------------------
 
@@ -189,21 +189,21 @@ class StateMachine:
         return [job for job in found if job is not None]
 
     def _want(self, jobs: Sequence[AwaitedJob], look: Look) -> None:
-        """Look at jobs, some named twice; at those that are looked at, once more after that."""
+        """Look at jobs; once more, at those whose look has not ended. A job may be named twice."""
         free: List[AwaitedJob] = []
         for job in jobs:
             job.next_look = look.joined_with(job.next_look)
             if job.state is not State.LOOKING:
                 job.state = State.LOOKING
                 free.append(job)
-        self._look(free)
+        self._begin_looks(free)
 
-    def _look(self, jobs: Sequence[AwaitedJob]) -> None:
+    def _begin_looks(self, jobs: Sequence[AwaitedJob]) -> None:
         """Begin the next looks."""
         for job in jobs:
             job.state = State.LOOKING
             job.look, job.next_look = job.next_look, None
-        # Before anything is read: a read that fails at once ends the looks that it is for.
+        # All states are set before the first read, which may fail at once and begin other looks.
         documents = [job for job in jobs if job.look is not Look.RESULT]
         self._results_due.extend(job for job in jobs if job.look is Look.RESULT)
         for start in range(0, len(documents), _JOBS_PER_READ):
@@ -229,7 +229,7 @@ class StateMachine:
                 wait.asked = True
         self._effects.read_documents(jobs, [job.mark is not None for job in jobs], whole=whole)
 
-    def _looked(self, job: AwaitedJob) -> bool:
+    def _end_look(self, job: AwaitedJob) -> bool:
         """End a look; true if there has to be another one at once."""
         if job.state is State.ENDED:
             return False

@@ -13,7 +13,7 @@ from .._in_process import InProcess
 from .registry import Wait
 from .waits import Waits
 
-__all__ = ["WaitIterator", "let_go"]
+__all__ = ["WaitIterator", "unregister_all"]
 
 Self = TypeVar("Self", bound="WaitIterator")
 
@@ -44,7 +44,7 @@ class WaitIterator(InProcess, ABC):
         left = self._left()
         if left and self._loop is not None:
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(let_go, self._waits, left)
+                self._loop.call_soon_threadsafe(unregister_all, self._waits, left)
 
     @abstractmethod
     async def aclose(self) -> None:
@@ -62,7 +62,7 @@ class WaitIterator(InProcess, ABC):
         return loop
 
 
-def let_go(waits: Waits, left: Sequence[Wait]) -> None:
+def unregister_all(waits: Waits, left: Sequence[Wait]) -> None:
     """Unregister waits."""
     for wait in left:
         waits.unregister(wait)

@@ -32,10 +32,10 @@ _PROPER_LOOK = 1.0
 
 
 class Waits:
-    """Ends every wait: with the final result, with the reason why none can come, or in time.
+    """Waits for jobs. Each wait returns the final result, raises if none can come, or times out.
 
-    A notification or a confirmed subscription makes it read the result at once; what was
-    published while nobody listened is found by a periodic read, which is paced.
+    A notification or a confirmed subscription makes it read the result at once; a paced periodic
+    read finds what was published while nobody listened.
 
     Args:
         pipeline: Carries the reads.
@@ -47,7 +47,7 @@ class Waits:
     Attributes:
         listener: The connection that brings notifications.
         endings: Counts by what waits were ended.
-        now: Tells the time of the world, for messages.
+        now: Returns the current time, for messages.
     """
 
     def __init__(

@@ -45,7 +45,7 @@ _SURROGATE = "[\ud800-\udfff]"
 def _make_encode() -> Callable[[Any], str]:
     """Return what ``JSONEncoder.encode`` does, without making a new C encoder for each call.
 
-    Not escaping is what Go does too, and lets the UTF-8 encoder find lone surrogates for nothing.
+    Not escaping is what Go does too, and lets the UTF-8 encoder find lone surrogates at no cost.
     """
     encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     accelerated: Any = json.encoder

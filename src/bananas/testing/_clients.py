@@ -20,7 +20,7 @@ def async_client(
 ) -> AsyncClient:
     """Return an ``AsyncClient``, not yet connected."""
     client = AsyncClient(url, **settings)
-    client._live_by(now, look_at)
+    client._use_clock(now, look_at)
     return client
 
 
