@@ -11,6 +11,7 @@ import pytest
 
 from bananas import Client, JobPriority
 from bananas import exceptions as exc
+from bananas._blocking.blocking_connection import BlockingConnection
 from bananas._blocking.connection_pool import ConnectionPool
 from tests.support import (
     CutReply,
@@ -216,6 +217,61 @@ def test_closing_while_a_reply_is_awaited(
         release.set()
         with pytest.raises(exc.ClientClosedError):
             client.submit_job("work", None)
+
+
+def test_closing_before_a_connection_is_opened(
+    redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A submit that close() overtakes before it has a connection opens none."""
+    client = Client(redis_server.url())
+    pool = pool_of(client)
+    pool._close_free()
+
+    def overtake() -> None:
+        monkeypatch.undo()
+        client.close()
+
+    monkeypatch.setattr(client._connections, "refuse_misuse", overtake)
+    with pytest.raises(exc.ClientClosedError):
+        client.submit_job("work", None)
+    assert pool.opened == 1
+
+
+def test_closing_while_a_connection_is_opened(redis_server: RedisServer) -> None:
+    """What was opened for a submit as close() came is closed when the submit ends."""
+    client = Client(redis_server.url())
+    pool = pool_of(client)
+    pool._close_free()
+    open_connection = pool._open_connection
+    opened: List[BlockingConnection] = []
+
+    def open_late() -> BlockingConnection:
+        client.close()
+        opened.append(open_connection())
+        return opened[0]
+
+    pool._open_connection = open_late
+    job_id = client.submit_job("work", None)
+    assert (opened[0]._socket, pool.open_connections) == (None, 0)
+    queued_once(redis_server, job_id)
+
+
+@pytest.mark.parametrize("end", ["is cut", "is silent", "has ended"])
+def test_connecting_again(redis_server: RedisServer, proxy: FaultProxy, end: str) -> None:
+    """connect() replaces a connection that turns out to be lost, without the loop."""
+    with Client(proxy.url()) as client:
+        pool = pool_of(client)
+        silence, pool._silence = pool._silence, 0.1
+        if end == "has ended":
+            pool._free[0].shut_down()
+            pool._free[0]._is_readable = lambda: False  # it has ended after this look
+        else:
+            proxy.on(command(b"PING"), LoseReply() if end == "is cut" else LoseReplySilently())
+        client.connect()
+        assert (pool.opened, pool.lost, pool.open_connections) == (2, 1, 1)
+        assert client._connections.looping is None
+        pool._silence = silence
+        queued_once(redis_server, client.submit_job("work", None))
 
 
 #: Which call is interrupted, and how many instructions lie between two strikes. Where the first one

@@ -246,6 +246,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ):
         subprocess.run(command.split(), cwd=directory, check=True, capture_output=True, timeout=60)
     (directory / "empty.pem").write_text("nothing")
+    (directory / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nnothing\n-----END")
     return directory
 
 
@@ -253,6 +254,8 @@ WRONG_FILES = {
     "ssl_ca_certs={0}/none.pem": "option ssl_ca_certs names '{0}/none.pem', which can't be read: "
     "no such file or directory",
     "ssl_ca_certs={0}": "option ssl_ca_certs names '{0}', which can't be read: is a directory",
+    "ssl_ca_certs={0}%00": "option ssl_ca_certs names '{0}\\x00', which can't be read: "
+    "not a file's name",
     "ssl_ca_certs={0}/empty.pem": "option ssl_ca_certs names a file that holds no certificate in "
     "PEM form",
     "ssl_certfile={0}/c.pem": "option ssl_certfile names '{0}/c.pem', which holds no private key: "
@@ -278,6 +281,18 @@ def test_wrong_files(files: Path, options: str, make: Make) -> None:
     with pytest.raises(ValueError, match="^redis_url option ssl_") as caught:
         make(f"rediss://localhost?{options.format(files)}")
     assert str(caught.value) == f"redis_url {WRONG_FILES[options].format(files)}"
+
+
+@pytest.mark.parametrize("option", ["ssl_ca_certs={0}", "ssl_certfile={0}&ssl_keyfile={1}/k.key"])
+@pytest.mark.parametrize("make", [AsyncClient, Client])
+def test_broken_certificate(files: Path, option: str, make: Make) -> None:
+    """A certificate that OpenSSL can't read is refused with OpenSSL's reason."""
+    broken = files / "broken.pem"
+    expected = f"^redis_url option ssl_ca_certs names '{broken}', which can't be used: [a-z0-9 ]+$"
+    if "keyfile" in option:
+        expected = f"^redis_url option ssl_keyfile names '{files}/k.key', which can't be used: "
+    with pytest.raises(ValueError, match=expected):
+        make(f"rediss://localhost?{option.format(broken, files)}")
 
 
 async def test_context(kind: str, redis_server: RedisServer) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from bananas import exceptions as exc
 from bananas._wire import json as _json
 from bananas._wire.json_problems import MAX_NESTING, max_levels
+from bananas._wire.json_scan import scan_members
 from tests.unit.strategies import BYTES, DOCUMENT_BYTES, JSON_VALUES, quickly
 
 SECRET = "s3cr3t"
@@ -333,6 +334,15 @@ def test_members_that_go_does_not_read_either(text: str) -> None:
     """What only looks too deep for this interpreter is refused if it is no JSON to Go."""
     with pytest.raises(exc.SerializationError):
         _json.loads_members(f'{{"a":{text}}}')
+
+
+def test_members_by_their_places() -> None:
+    """The scan that decodes nothing finds what is there, and refuses commas without a value."""
+    assert scan_members(" { } ", 1) == []
+    assert scan_members('{"a":{},"":[[1]]}', 3) == [('"a"', (5, 7)), ('""', (11, 16))]
+    for text in ("[1]", '{,"a":1}', '{"a":[,1]}', '{"a":1,}', '{"a":{,}}', '{"a":[[1]]}', "{}{"):
+        with pytest.raises(ValueError, match="^$"):
+            scan_members(text, 2)
 
 
 @quickly

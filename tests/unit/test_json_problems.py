@@ -141,6 +141,7 @@ def default(value: Any) -> Any:
         (Color.RED, '{"color":"red","since":"2025-01-01T00:00:00"}'),
         (OrderedDict(a=Plain.ONE), '{"a":1}'),
         ([numpy_class("float64", GENERIC, float)(1.5)], "[1.5]"),
+        ([numpy_class("str_", GENERIC, str)("text")], '["text"]'),
         (12345678901234567890123, "12345678901234567890123"),
     ],
 )
@@ -176,6 +177,36 @@ def test_default_that_never_ends(endless: Callable[[Any], Any]) -> None:
     """A function that never returns a JSON value ends in a refusal."""
     with pytest.raises(exc.SerializationError, match="json_default never returns a JSON value"):
         _json.dumps({"a": object()}, "payload", endless)
+
+
+def test_default_that_gives_back_what_it_was_given() -> None:
+    """A function that returns the very value has not converted it."""
+    with pytest.raises(exc.SerializationError, match=r"of type object.*does not convert it\)$"):
+        _json.dumps([object()], "payload", lambda value: value)
+
+
+def test_the_place_of_what_never_ends_is_cut() -> None:
+    """Where the value leads nowhere, its place is shown as far as it can be read."""
+    with pytest.raises(exc.SerializationError, match=r"^payload(\[0\]){16}\[0\.\.\. is nested too"):
+        _json.dumps(object(), "payload", lambda value: [value])
+
+
+class Endless(Dict[str, Any]):
+    """Has one member, which is always another one of its kind."""
+
+    def items(self) -> Any:
+        """Return the member."""
+        return [("a", Endless())]
+
+    def values(self) -> Any:
+        """Return it without its name."""
+        return [Endless()]
+
+
+def test_mapping_without_an_end() -> None:
+    """An object that makes its members as they are asked for is gone through to a limit."""
+    with pytest.raises(exc.SerializationError, match="^payload is nested more than"):
+        _json.dumps(Endless(a=1))
 
 
 def test_error_of_the_default_passes() -> None:

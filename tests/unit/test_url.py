@@ -62,6 +62,7 @@ def test_urls(url: str, endpoint: Endpoint) -> None:
 
 def test_tls_options() -> None:
     """A rediss:// URL takes the options that TLS has."""
+    assert parse_url(f"{TLS}ssl_check_hostname=Yes").tls == (("ssl_check_hostname", True),)
     url = f"{TLS}ssl_ca_certs=/ca.pem&ssl_cert_reqs=CERT_NONE&ssl_check_hostname=no&ssl_certfile=/c"
     assert dict(parse_url(url).tls) == {
         "ssl_ca_certs": "/ca.pem",

@@ -74,7 +74,7 @@ def make_context(options: Mapping[str, Any]) -> ssl.SSLContext:
         _read_certificates("ssl_ca_certs", authorities)
     try:
         context = ssl.create_default_context(cafile=authorities)
-    except (ssl.SSLError, ValueError) as error:
+    except OSError as error:
         raise _fault("ssl_ca_certs", authorities, _unfit(error)) from None
     context.check_hostname = options.get("ssl_check_hostname", mode == "required")
     context.verify_mode = _MODES[mode]
@@ -99,7 +99,7 @@ def _load_certificate(context: ssl.SSLContext, certificate: str, key: Optional[s
             "whose key is encrypted: decrypt it, or load it yourself and pass an ssl.SSLContext "
             "as ssl_context"
         )
-    except (OSError, ValueError) as error:
+    except OSError as error:
         problem = _unfit(error)
         if getattr(error, "reason", None) == "KEY_VALUES_MISMATCH":
             problem = "whose key does not belong to the certificate of ssl_certfile"

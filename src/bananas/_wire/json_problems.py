@@ -59,20 +59,20 @@ def describe_problem(value: Any, argument: str) -> str:
     Returns:
         A sentence that begins with the place of the problem, and never shows a value.
     """
-    path_here: List[int] = []
+    path_here: List[Any] = []  # which keeps what a container makes as it is asked alive
     open_containers: Set[int] = set()
     steps: List[Tuple[str, Any, int]] = [(argument, value, 0)]
     while steps:
         path, item, depth = steps.pop()
         while len(path_here) > depth:
-            open_containers.discard(path_here.pop())
+            open_containers.discard(id(path_here.pop()))
         problem = _problem(item, open_containers)
         if problem:
             return f"{path} {problem}"
         if issubclass(type(item), _CONTAINERS):
             if depth + 2 > MAX_NESTING:
                 break
-            path_here.append(id(item))
+            path_here.append(item)
             open_containers.add(id(item))
             steps.extend((p, child, depth + 1) for p, child in reversed(_children(path, item)))
     return f"{argument} {_too_deep(max_levels())}"
@@ -129,9 +129,7 @@ def _problem(item: Any, open_containers: Set[int]) -> Optional[str]:
         )
     if issubclass(kind, int):
         return None if abs(item) < 10**4000 else "is a number of more than 4,000 digits"
-    if issubclass(kind, _CONTAINERS):
-        return "refers to itself" if id(item) in open_containers else None
-    return None
+    return "refers to itself" if id(item) in open_containers else None
 
 
 # Classes are recognized by their names: nothing is imported for a message.
