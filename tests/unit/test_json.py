@@ -98,6 +98,8 @@ def circle() -> List[Any]:
          "payload.a[1] is not a finite number; JSON has no NaN or Infinity: pass None or a string"),
         ({"a": {1: SECRET}},
          "payload.a has a key of type int; JSON keys are strings: pass str(key)"),
+        (({1: SECRET},),
+         "payload[0] has a key of type int; JSON keys are strings: pass str(key)"),
         ({None: SECRET},
          "payload has a key of type NoneType; JSON keys are strings: pass str(key)"),
         ([{"a b": b"s3cr3t"}], "payload[0]['a b'] is of type bytes, which JSON has no form for: "
@@ -365,7 +367,8 @@ def test_duplicate_members_are_all_there() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "kind"), [("[]", "array"), ('"x"', "string"), ("1.5", "number"), ("true", "boolean")]
+    ("text", "kind"),
+    [("[]", "array"), ('"x"', "string"), ("1.5", "number"), ("1", "number"), ("true", "boolean")],
 )
 def test_members_of_what_is_no_object(text: str, kind: str) -> None:
     """The message says what stands where an object should."""

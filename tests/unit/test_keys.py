@@ -60,3 +60,9 @@ def test_made_up_routes_cost_no_memory() -> None:
 def test_repr() -> None:
     """The prefix tells deployments apart."""
     assert repr(Keys("x:")) == "Keys('x:')"
+
+
+def test_pattern_of_all_keys() -> None:
+    """What SCAN reads as a wildcard stands for itself in a prefix."""
+    assert Keys().everything == "bananas:*"
+    assert Keys("a*b?[c]\\:").everything == r"a\*b\?\[c\]\\:*"

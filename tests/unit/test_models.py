@@ -334,6 +334,31 @@ def test_field_names_match_without_regard_to_case(document: str, name: str) -> N
     assert Job.from_json(document).name == name
 
 
+def test_field_names_of_a_mapping() -> None:
+    """A document that is a mapping is read in the same way; unknown names change nothing."""
+    data: Dict[Any, Any] = {"ID": "a", "\u017ftatus": "failed", "Extra": 1, 2: 3}
+    job = Job.from_dict(data)
+    assert (job.id, job.status) == ("a", JobStatus.FAILED)
+    stub = Job.from_json(bytearray(b'{"id":"a","error":"x","corrupted_data":"y","extra":1}'))
+    assert (stub.status, stub.corrupted_data) == (JobStatus.FAILED, "y")
+
+
+def test_field_that_only_go_reads() -> None:
+    """What Python can't decode is refused with the reason, where it is not the payload."""
+    with pytest.raises(
+        exc.SerializationError, match="name of the job document is not a string: it"
+    ):
+        Job.from_json('{"name":' + "[" * 9999 + "]" * 9999 + "}")
+
+
+def test_whole_numbers_of_64_bits() -> None:
+    """The last whole number that Go can hold is read, and the next one is refused."""
+    assert Job.from_dict({"attempts": -(2**63), "max_retries": 2**63 - 1}).attempts == -(2**63)
+    for number in (-(2**63) - 1, 2**63):
+        with pytest.raises(exc.SerializationError, match="does not fit 64 bits"):
+            Job.from_dict({"attempts": number})
+
+
 def test_field_names_match_as_go_folds_them() -> None:
     """Two letters beyond ASCII fold to letters within; Go takes them, and so do we."""
     job = Job.from_json('{"\u017ftatus":"failed","routing_\u212aey":"gpu"}')

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bananas import exceptions as exc
-from bananas._wire.timestamps import UTC, format_timestamp, parse_timestamp, stamp, utcnow
+from bananas._wire.timestamps import (
+    UTC,
+    format_timestamp,
+    from_unix_time,
+    parse_timestamp,
+    stamp,
+    to_unix_time,
+    utcnow,
+)
 from tests.unit.strategies import quickly
 
 ZONES = st.integers(-24 * 60 + 1, 24 * 60 - 1).map(lambda m: timezone(timedelta(minutes=m)))
@@ -204,3 +212,13 @@ def test_stamps() -> None:
 def test_the_clock_is_aware() -> None:
     """The clock tells UTC."""
     assert utcnow().tzinfo is UTC
+
+
+def test_unix_times() -> None:
+    """A Unix time is a whole second that never lies before its moment, and may be none at all."""
+    moment = datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)
+    assert to_unix_time(moment) == -1
+    assert to_unix_time(moment + MICROSECOND) == 0
+    assert from_unix_time(-1) == moment
+    assert from_unix_time(0.5) == datetime(1970, 1, 1, 0, 0, 0, 500000, tzinfo=UTC)
+    assert [from_unix_time(float(text)) for text in ("1e300", "-1e12", "inf", "nan")] == [None] * 4

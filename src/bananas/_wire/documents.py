@@ -21,7 +21,7 @@ JOB_FIELDS = STUB_FIELDS | {
 
 
 def folded(name: str) -> str:
-    return name if name in JOB_FIELDS else name.lower().replace("\u017f", "s")
+    return name.lower().replace("\u017f", "s")
 
 
 class Fields:

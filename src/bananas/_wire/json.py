@@ -105,7 +105,7 @@ def dumps(value: Any, argument: str = "payload", default: Optional[Default] = No
         if value.__class__ not in _SCALARS:
             _check(value, max_levels())
         return _encode(value).encode()
-    except (TypeError, ValueError, RecursionError, OverflowError):
+    except (TypeError, ValueError, RecursionError):
         pass
     if default is not None:
         return dumps(replace_foreign(value, default, argument), argument)
@@ -135,7 +135,7 @@ def loads(data: Union[bytes, str], what: str = "document") -> Any:
             value, end = _scan_once(text, 0)
         except StopIteration:
             return _decoder.decode(text)
-        if end == len(text) or not text[end:].strip(_WHITESPACE):
+        if not text[end:].strip(_WHITESPACE):
             return value
         return _decoder.decode(text)  # says what is wrong
     except (JSONDecodeError, _NotJSON) as error:

@@ -25,8 +25,6 @@ def milliseconds(text: Optional[bytes]) -> int:
     """Read how long the last attempt ran."""
     if text is None:
         return 0
-    if text.isdigit() and len(text) < 20:
-        return int(text)
     if not _WHOLE.match(text):
         raise exc.SerializationError("duration_ms is not a whole number")
     return int(text)
