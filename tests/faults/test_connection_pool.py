@@ -225,13 +225,13 @@ def test_closing_before_a_connection_is_opened(
     """A submit that close() overtakes before it has a connection opens none."""
     client = Client(redis_server.url())
     pool = pool_of(client)
-    pool._close_free()
+    look = pool._clock
 
-    def overtake() -> None:
-        monkeypatch.undo()
+    def look_late() -> float:
         client.close()
+        return look()
 
-    monkeypatch.setattr(client._connections, "refuse_misuse", overtake)
+    monkeypatch.setattr(pool, "_clock", look_late)
     with pytest.raises(exc.ClientClosedError):
         client.submit_job("work", None)
     assert pool.opened == 1
