@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import socket
 import threading
+import time
 from datetime import timedelta
 from typing import Callable, Dict, List, Optional, Tuple
 
@@ -13,6 +15,7 @@ from bananas import Client, JobPriority
 from bananas import exceptions as exc
 from bananas._blocking.blocking_connection import BlockingConnection
 from bananas._blocking.connection_pool import ConnectionPool
+from bananas._redis import Endpoint, new_reader, pack
 from tests.support import (
     CutReply,
     FaultProxy,
@@ -144,6 +147,20 @@ def test_stray_reply_while_idle(redis_server: RedisServer, proxy: FaultProxy) ->
         ids.append(client.submit_job("work", None))
         assert client.stats().reconnects == 1
     queued_once(redis_server, *ids)
+
+
+def test_stray_reply_behind_the_last_one() -> None:
+    """A reply that came together with the last one makes its connection unfit for the next use."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = BlockingConnection(Endpoint(), 60)
+        connection._socket, connection._reader = ours, new_reader()
+        connection._is_readable = lambda: False
+        theirs.sendall(b"+PONG\r\n+OK\r\n")
+        until = time.monotonic() + 60
+        assert connection.exchange(pack([("PING",)]), 1, until, 60) == [b"PONG"]
+        # Releases of hiredis before 2.2 can't tell.
+        assert connection.is_quiet is not hasattr(connection._reader, "has_data")
 
 
 @any_reply

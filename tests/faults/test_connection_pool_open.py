@@ -183,7 +183,7 @@ def test_connection_that_was_idle_for_a_minute(redis_server: RedisServer) -> Non
         second.used_at = now
         pool._free.appendleft(second)
         now += 59
-        ids.append(client.submit_job("work", None))
+        ids += [client.submit_job("work", None) for _ in range(3)]
         assert pool.open_connections == 2
         now += 1
         ids.append(client.submit_job("work", None))

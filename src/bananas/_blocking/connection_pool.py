@@ -222,7 +222,7 @@ class ConnectionPool:
         connection = use.connection
         assert connection is not None
         connection.used_at = use.since
-        if self._is_closed or connection.has_leftovers:
+        if self._is_closed:
             self._drop(use)
             return
         use.is_returning = True
