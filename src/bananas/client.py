@@ -1084,7 +1084,8 @@ class AsyncClient(InProcess):
         Returns:
             An async iterator of ``JobChange``; the last one has the result. If you leave the loop
             early, use ``async with`` to end the watch at once. A step raises the errors of
-            ``wait_for_result``.
+            ``wait_for_result``. The first one also raises ``ConnectionError`` if Redis can't be
+            reached; after that the watch goes on.
 
         Raises:
             ValueError: An argument is not valid.

@@ -910,7 +910,8 @@ class Client(BlockingCalls):
         Returns:
             An iterator of ``JobChange``; the last one has the result. If you leave the loop
             early, use ``with`` to end the watch at once. A step raises the errors of
-            ``wait_for_result``.
+            ``wait_for_result``. The first one also raises ``ConnectionError`` if Redis can't be
+            reached; after that the watch goes on.
 
         Raises:
             ValueError: An argument is not valid.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from datetime import timedelta
-from typing import Any
+from typing import Any, List
 
 import pytest
 
@@ -171,6 +171,26 @@ async def test_closed_meanwhile(client: Facade, broker: Broker) -> None:
     await client.close()
     with pytest.raises(ClientClosedError):
         await step
+
+
+def test_left_when_the_client_is_closed(broker: Broker, worker: GoWorker) -> None:
+    """Nobody complains of errors that an iterator left alone can no longer give."""
+    worker.store_success("a", "7")
+    complaints: List[str] = []
+
+    async def work() -> List[Any]:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: complaints.append(context["message"]))
+        async with AsyncClient(broker.url) as client:
+            results, changes = client.as_completed(["a", "b"]), client.watch("b")
+            await results.__anext__()
+            await changes.__anext__()
+        return [results, changes]
+
+    left = asyncio.run(work())
+    left.clear()
+    gc.collect()
+    assert complaints == []
 
 
 def test_plain_loop(broker: Broker, worker: GoWorker) -> None:

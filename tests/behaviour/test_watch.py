@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any, List
 
 import pytest
 
-from bananas import AsyncClient, Client, JobPlace, SerializationError, TimeoutError
+from bananas import (
+    AsyncClient,
+    Client,
+    ConnectionError,
+    JobPlace,
+    SerializationError,
+    ServerError,
+    TimeoutError,
+)
 from tests.behaviour.broker import Broker
 from tests.behaviour.go_worker import GoWorker
 from tests.support import wait_until
@@ -88,6 +97,55 @@ async def test_the_limit(async_client: AsyncClient) -> None:
         await changes.__anext__()
     assert late.value.whereabouts is JobPlace.QUEUED
     assert [change async for change in changes] == []
+    assert async_client.stats().waits == 0
+
+
+async def test_redis_that_is_away(
+    async_client: AsyncClient, worker: GoWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A watch that was begun goes on, as a wait does, and ends at its limit."""
+    job_id = await async_client.submit_job("work", 1)
+    waits = async_client._waits
+    look, errors = waits.look, [ConnectionError("away"), ServerError("busy")]
+
+    async def fail_first(*args: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await look(*args)
+
+    changes = async_client.watch(job_id, LIMIT)
+    monkeypatch.setattr(waits, "look", fail_first)
+    with pytest.raises(ServerError, match="busy"):
+        await changes.__anext__()  # nothing was told before
+    errors.clear()
+    assert (await changes.__anext__()).kind == "queued"
+    errors += [ConnectionError("away"), TimeoutError("silent")]
+    worker.take()
+    worker.store_success(job_id, "7")
+    assert (await changes.__anext__()).kind == "finished"
+
+    errors.clear()
+    changes = async_client.watch("other", 0.05)
+    assert (await changes.__anext__()).kind == "missing"
+    errors += [ConnectionError("away")] * 100
+    with pytest.raises(TimeoutError, match=r"within 0\.05 s: its place is unknown: away$"):
+        await changes.__anext__()
+    assert async_client.stats().waits == 0
+
+
+@pytest.mark.parametrize("turns", [0, 1, 50])
+async def test_closed_by_another_task(async_client: AsyncClient, turns: int) -> None:
+    """The step of the first task ends the loop there."""
+    changes = async_client.watch("nobody submits it", LIMIT)
+
+    async def follow() -> List[str]:
+        return [change.kind async for change in changes]
+
+    loop = asyncio.ensure_future(follow())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await changes.aclose()
+    assert set(await loop) <= {"missing"}
     assert async_client.stats().waits == 0
 
 

@@ -348,6 +348,8 @@ async def test_reason_why_redis_can_not_be_reached(redis_server: RedisServer) ->
         assert caught.value.whereabouts is None
     with pytest.raises(exc.TimeoutError, match=expected):
         await client.as_completed(["a", "b"], 0.1).__anext__()
+    with pytest.raises(exc.TimeoutError, match=expected):
+        await client.watch("a", 0.1).__anext__()
     await client.close()
 
 

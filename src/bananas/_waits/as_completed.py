@@ -163,6 +163,7 @@ class AsCompleted(WaitIterator):
             result = final_result(wait.job_id, known, any_attempt=self._any_attempt)
         except exc.BananasError as error:
             wait.event.set_exception(error)
+            wait.event.exception()  # retrieved: the caller may leave before its turn
             return
         if result is not None:
             wait.event.set_result(result)

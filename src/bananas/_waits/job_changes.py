@@ -7,6 +7,7 @@ from collections import deque
 from typing import Any, Deque, List, Optional
 
 from .. import exceptions as exc
+from .._stored_jobs import Document
 from .._wire import utcnow
 from ..location import JobPlace, Location
 from ..models import JobResult
@@ -51,6 +52,7 @@ class JobChanges(WaitIterator):
         self._wait: Optional[Wait] = None
         self._pause = _FIRST_PAUSE
         self._seen: Optional[Location] = None
+        self._trouble = ""
         self._changes: Deque[JobChange] = deque()
         self._is_over = False
 
@@ -66,8 +68,14 @@ class JobChanges(WaitIterator):
                 self._wait = self._waits.register(self._job_id, any_attempt=False)
             else:
                 await self._sleep()
-            is_late = self._deadline is not None and self._time() >= self._deadline
-            await self._look()
+            is_late = self._time_left() == 0
+            known = await self._look()
+            if known is None:
+                is_late = self._time_left() == 0
+            if not self._left():
+                continue  # another task has closed it
+            if known is not None or self._wait.event.done():
+                await self._compare(self._wait, known or Known(Document()))
             if is_late and not self._is_over and not self._changes:
                 await self.aclose()
                 raise self._too_late()
@@ -79,9 +87,11 @@ class JobChanges(WaitIterator):
         self._changes.clear()
         self._unregister()
 
-    def _time(self) -> float:
+    def _time_left(self) -> Optional[float]:
+        if self._deadline is None:
+            return None
         assert self._loop is not None
-        return self._loop.time()
+        return max(0.0, self._deadline - self._loop.time())
 
     def _left(self) -> List[Wait]:
         return [] if self._wait is None else [self._wait]
@@ -97,9 +107,8 @@ class JobChanges(WaitIterator):
         if self._wait.event.done():
             return
         wake: asyncio.Future[None] = self._loop.create_future()
-        pause = self._pause
-        if self._deadline is not None:
-            pause = min(pause, max(0.0, self._deadline - self._time()))
+        left = self._time_left()
+        pause = self._pause if left is None else min(self._pause, left)
         timer = self._loop.call_later(pause, _end, wake)
 
         def heard(_: object = None) -> None:
@@ -117,10 +126,29 @@ class JobChanges(WaitIterator):
                 self._wait.event.remove_done_callback(heard)
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
 
-    async def _look(self) -> None:
-        assert self._wait is not None
-        event: asyncio.Future[JobResult[Any]] = self._wait.event
-        known = await self._waits.look(self._job_id)
+    async def _look(self) -> Optional[Known]:
+        """Look, with a limit; return None where Redis can't be asked.
+
+        Before anything was told, the caller is to know of it; then the watch goes on as a wait
+        does.
+        """
+        limit = self._time_left()
+        if limit is not None:
+            is_told = self._seen is not None
+            limit += self._waits.last_look_limit(self._timeout or 0.0, looked=is_told)
+        self._trouble = ""
+        try:
+            return await self._waits.look(self._job_id, limit)
+        except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
+            is_permanent = isinstance(error, exc.ConnectionError) and error.permanent
+            if is_permanent or (self._seen is None and self._time_left() != 0):
+                raise
+            self._trouble = str(error)
+        return None
+
+    async def _compare(self, wait: Wait, known: Known) -> None:
+        """Note what has changed since the last look."""
+        event: asyncio.Future[JobResult[Any]] = wait.event
         result: Optional[JobResult[Any]] = None
         try:
             # What the wait has found out counts: it knows of failures that nobody marks as final.
@@ -148,6 +176,9 @@ class JobChanges(WaitIterator):
             self._changes.extend(changes)
 
     def _last(self, known: Known, result: Optional[JobResult[Any]]) -> JobChange:
+        if result is not None:  # it may have come after the look
+            is_cancelled = known.is_cancelled or result.cancelled
+            known = known._replace(result=result, is_cancelled=is_cancelled)
         place = locate(known)
         kind: ChangeKind = "cancelled" if place.place is JobPlace.CANCELLED else "finished"
         return JobChange(self._job_id, kind, place, result)
@@ -172,8 +203,8 @@ class JobChanges(WaitIterator):
         return changes
 
     def _too_late(self) -> exc.TimeoutError:
-        place = None if self._seen is None else self._seen.place
-        text = "its place is unknown" if place is None else f"it is {place}"
+        place = None if self._seen is None or self._trouble else self._seen.place
+        text = f"its place is unknown: {self._trouble}" if place is None else f"it is {place}"
         return timed_out(self._job_id, self._timeout or 0.0, place, text)
 
 

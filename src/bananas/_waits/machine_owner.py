@@ -61,6 +61,7 @@ class MachineOwner:
     def fail(self, wait: Wait, error: exc.BananasError) -> None:
         if not wait.event.done():
             wait.event.set_exception(error)
+            wait.event.exception()  # retrieved: the caller may have left an iterator for good
 
     def wake_at(self, when: float) -> None:
         self._timer.set(asyncio.get_running_loop(), when)

@@ -150,10 +150,22 @@ class Waits:
         """Say where a job is."""
         return locate(await self.look(job_id))
 
-    async def look(self, job_id: str) -> Known:
-        """Read all that tells where a job is."""
-        (known,) = await look_up(self._pipeline, self._keys, [job_id], everywhere=True)
+    async def look(self, job_id: str, limit: Optional[float] = None) -> Known:
+        """Read all that tells where a job is, within ``limit`` seconds."""
+        (known,) = await look_up(
+            self._pipeline, self._keys, [job_id], timeout=limit, everywhere=True
+        )
         return known
+
+    def last_look_limit(self, timeout: float, *, looked: bool) -> float:
+        """Return for how many seconds the last look of a wait goes on.
+
+        Args:
+            timeout: How long the wait has lasted, in seconds.
+            looked: Whether an earlier look has been answered.
+        """
+        is_brief = looked or timeout >= self._proper_look
+        return _LAST_LOOK if is_brief else self._proper_look
 
     async def last_looks(
         self, job_ids: Sequence[str], timeout: float, *, looked: bool
@@ -169,8 +181,7 @@ class Waits:
             What is known of each job, in their order; nothing where Redis could not be asked, and
             the reason for that.
         """
-        is_brief = looked or timeout >= self._proper_look
-        limit = _LAST_LOOK if is_brief else self._proper_look
+        limit = self.last_look_limit(timeout, looked=looked)
         trouble: Optional[exc.BananasError] = None
         found: List[Optional[Known]] = [None] * len(job_ids)
         try:
