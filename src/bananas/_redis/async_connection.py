@@ -179,7 +179,9 @@ class Link(Connection[StreamOpening]):
         """
         if self._writer is not None and self._process.is_current():
             with contextlib.suppress(OSError, TypeError):  # TypeError: not every loop's can do it
-                self._writer.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+                sock = self._writer.get_extra_info("socket")
+                if sock is not None:  # uvloop forgets it when the connection is lost
+                    sock.shutdown(socket.SHUT_RDWR)
 
     async def aclose(self) -> None:
         """Drop the connection and let the loop forget its transport."""
