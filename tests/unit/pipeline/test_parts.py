@@ -98,6 +98,12 @@ def test_the_most_impatient_decides() -> None:
     batch = Batch()
     batch.fill(deque(call(b"GET", timeout=limit) for limit in (30.0, 10.0, 20.0)), most_requests=9)
     assert batch.silence == 4.0
+    batch.add(submit([entry("a", document=b"1234")], timeout=5.0).entries)
+    assert (batch.requests, batch.silence, batch.size) == (4, 2.0, 4)
+    batch.add_check(submit([entry("b")], timeout=2.5).entries)
+    assert (batch.requests, batch.silence) == (5, 1.0)
+    batch.add(submit([entry("c")], timeout=10.0).entries)
+    assert batch.silence == 1.0
 
 
 def test_silence_without_a_byte() -> None:

@@ -405,7 +405,14 @@ def test_refused_for_good() -> None:
     assert pipeline.is_at(State.READY)
 
 
-@pytest.mark.parametrize("replies", [[OK, OK, QUEUED, QUEUED], [OK, QUEUED, QUEUED, None]])
+@pytest.mark.parametrize(
+    "replies",
+    [
+        [OK, OK, QUEUED, QUEUED],
+        [OK, QUEUED, QUEUED, None],
+        [b"PONG", QUEUED, QUEUED, [OK, 1]],
+    ],
+)
 def test_replies_of_something_else(replies: List[Any]) -> None:
     """Nothing is concluded from them; the connection is dropped, and the outcome unknown."""
     pipeline = Recorder().ready()
@@ -637,6 +644,16 @@ def test_no_right_to_look() -> None:
     assert isinstance(outcome(request), OutcomeUnknownError)
 
 
+def test_no_right_to_look_at_the_list() -> None:
+    """A document that is there is enough."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(submit([entry("a")]))
+    pipeline.lose()
+    pipeline.link_up()
+    pipeline.reply(1, 1, NOPERM)
+    assert outcome(request) is None
+
+
 def test_abandoned_submit_is_fenced_all_the_same() -> None:
     """Its caller may submit again with the same id."""
     pipeline = Recorder().ready()
@@ -699,13 +716,21 @@ def test_reply_that_was_lost_elsewhere() -> None:
     assert outcome(request) is None
 
 
-@pytest.mark.parametrize(("old", "new"), [(None, 3), (2, None)])
-def test_connection_without_a_number(old: Optional[int], new: Optional[int]) -> None:
-    """It can't be fenced: where nothing is found, nothing is known."""
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (LinkFacts(None, "run", "master"), LinkFacts(3, "run", "master")),
+        (LinkFacts(2, "run", "master"), LinkFacts(None, "run", "master")),
+        (LinkFacts(2, None, "master"), LinkFacts(3, None, "master")),
+        (LinkFacts(2, None, "master"), LinkFacts(3, "run", "master")),
+    ],
+)
+def test_connection_that_can_not_be_fenced(old: LinkFacts, new: LinkFacts) -> None:
+    """Without its number, or that of its server's process, an absence proves nothing."""
     pipeline = Recorder()
     request = submit([entry("a")])
-    pipeline.machine.reply_lost(request, LinkFacts(old, "run", "master"), 0.0)
-    pipeline.machine.link_up(LinkFacts(new, "run", "master"), 0.0)
+    pipeline.machine.reply_lost(request, old, 0.0)
+    pipeline.machine.link_up(new, 0.0)
     assert pipeline.verbs == [b"EXISTS", b"TYPE", b"ECHO"]
     pipeline.reply(0, b"none")
     assert isinstance(outcome(request), OutcomeUnknownError)
@@ -737,6 +762,15 @@ def test_leftovers_are_taken_back_before_the_caller_is_told() -> None:
     assert not request.future.done()
     pipeline.reply(1)
     assert outcome(request).rejected[0][1] is WRONGTYPE
+
+
+def test_leftovers_where_only_multi_was_refused() -> None:
+    """The rest was run at once, as far as the user may: all of it is taken back."""
+    pipeline = Recorder().ready()
+    pipeline.ask(submit([entry("a")]))
+    pipeline.reply(NOPERM, OK, NOPERM, ReplyError("ERR", "EXEC without MULTI"))
+    pipeline.reply()
+    assert pipeline.verbs == [b"LREM", b"DEL", b"ECHO"]
 
 
 def test_leftovers_that_could_not_be_taken_back_in_time() -> None:
@@ -908,6 +942,23 @@ def test_silent_connection_is_given_up() -> None:
     assert pipeline.is_at(State.CONNECTING)
 
 
+def test_the_timer_is_set_for_a_silence() -> None:
+    """Nothing else would notice it in time."""
+    pipeline = Recorder().ready()
+    pipeline.ask(submit([entry("a")], timeout=5.0))
+    assert pipeline.wake_at_time == 2.0
+
+
+def test_each_marker_is_another() -> None:
+    """A reply that belongs to an earlier one is no marker."""
+    pipeline = Recorder().ready()
+    pipeline.ask(call(b"GET"))
+    first = pipeline.sent[-1]
+    pipeline.reply(b"value")
+    pipeline.ask(call(b"GET"))
+    assert pipeline.sent[-1] != first
+
+
 def test_connection_with_nothing_on_its_way_is_not_silent() -> None:
     """It is kept for the next request."""
     pipeline = Recorder().ready()
@@ -996,6 +1047,20 @@ def test_patience_while_the_server_is_loading() -> None:
     assert not later.future.done()
     pipeline.machine.time(10.0)
     assert outcome(later).code == "LOADING"
+
+
+def test_server_that_was_loading_and_can_not_be_reached_any_more() -> None:
+    """Who was there while it was loading still waits until the deadline, and is told of that."""
+    pipeline = Recorder()
+    request = pipeline.ask(submit([entry("a")]))
+    error, loading = BananasConnectionError("not ready"), ReplyError("LOADING", "not yet")
+    pipeline.machine.link_failed(error, 0.0, loading)
+    pipeline.machine.time(1.0)
+    pipeline.link_failed(1.0)
+    pipeline.machine.time(9.9)
+    assert not request.future.done()
+    pipeline.machine.time(10.0)
+    assert outcome(request).code == "LOADING"
 
 
 def test_deadline_behind_others() -> None:
