@@ -45,7 +45,7 @@ class ConnectionOwner:
         loop: The loop of those who ask.
         open_link: Makes a connected link, or raises ``exceptions.ConnectionError``.
         connect_timeout: For how many seconds a request that was never sent waits for a connection.
-        silence: For how many seconds the connection may be silent while it settles.
+        silence: For how many seconds the connection may be silent where no request tells.
         server: What is connected to, for messages.
         most_requests: How many requests go into a batch at most.
         on_progress: Called with the owner when a part of a reply has come.

@@ -172,6 +172,17 @@ class Settlement:
         self.lost = list(lost)
         self._ask = ask
 
+    def silence(self, otherwise: float) -> float:
+        """Return for how many seconds the connection may be silent.
+
+        Args:
+            otherwise: What to return where the outcome of no submit is to be found out.
+        """
+        entries = (
+            entry for link in self.lost for one in link.transactions for entry in one.entries
+        )
+        return min((entry.owner.silence for entry in entries), default=otherwise)
+
     def commands(self, facts: LinkFacts) -> List[Command]:
         """Return the commands."""
         commands = list(self.undo)

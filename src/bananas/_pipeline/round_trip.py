@@ -29,7 +29,7 @@ class RoundTrip:
     Args:
         effects: Sends the commands.
         wake: Has the connection looked at, at a time.
-        silence: For how many seconds the connection may be silent while it settles.
+        silence: For how many seconds the connection may be silent where no request tells.
 
     Attributes:
         batch: The batch that is on its way, if one is.
@@ -79,7 +79,8 @@ class RoundTrip:
     def send_settlement(self, settlement: Settlement, facts: LinkFacts, now: float) -> None:
         """Send a settlement."""
         self.settlement = settlement
-        self._send(settlement.commands(facts), now, self._limit)
+        silence = settlement.silence(otherwise=self._limit)
+        self._send(settlement.commands(facts), now, silence)
 
     def _send(
         self,

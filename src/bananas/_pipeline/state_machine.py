@@ -59,7 +59,7 @@ class StateMachine:
         effects: Carries the decisions out.
         connect_timeout: For how many seconds a request that was never sent waits for a connection.
         no_connection: What to say where it has waited for so long, and no attempt has failed.
-        silence: For how many seconds a connection may be silent while it settles.
+        silence: For how many seconds a connection may be silent where no request tells.
         jitter: Returns a random number from 0 to 1.
         most_requests: How many requests go into a batch at most.
 

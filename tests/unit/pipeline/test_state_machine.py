@@ -942,6 +942,19 @@ def test_silent_connection_is_given_up() -> None:
     assert pipeline.is_at(State.CONNECTING)
 
 
+def test_settling_may_be_silent_for_as_long_as_the_submit_allows() -> None:
+    """Not for as long as some other time limit: with a short one, nothing would be settled."""
+    pipeline = Recorder().ready()
+    pipeline.ask(submit([entry("a")], timeout=30.0))
+    pipeline.lose()
+    pipeline.link_up()
+    assert pipeline.is_at(State.SETTLING)
+    pipeline.machine.time(11.9)
+    assert pipeline.is_at(State.SETTLING)
+    pipeline.machine.time(12.0)
+    assert pipeline.is_at(State.BACKING_OFF)
+
+
 def test_the_timer_is_set_for_a_silence() -> None:
     """Nothing else would notice it in time."""
     pipeline = Recorder().ready()
