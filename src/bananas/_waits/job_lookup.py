@@ -61,15 +61,13 @@ async def look_up(
         pipeline: Carries the reads.
         keys: The names of everything.
         job_ids: The jobs.
-        timeout: Limit in seconds for all of them; None is that of a read, for each round trip.
+        timeout: Limit in seconds for each round trip; None is that of a read.
         everywhere: Whether to look among the dead letters too, and at the whole of every list.
 
     Raises:
         ConnectionError: Redis could not be reached.
         TimeoutError: It did not answer in time.
     """
-    deadline = None if timeout is None else pipeline.running_loop().time() + timeout
-
     found: Dict[str, Known] = {}
 
     async def read(some_ids: Sequence[str], *, whole: bool) -> List[str]:
@@ -80,10 +78,7 @@ async def look_up(
             commands.extend(read_job(keys, job_id, whole=whole, taken=taken))
             if everywhere:
                 commands.append((b"LPOS", keys.dead, job_id))
-        left = None
-        if deadline is not None:
-            left = max(0.0, deadline - pipeline.running_loop().time())
-        replies = await pipeline.call(commands, timeout=left)
+        replies = await pipeline.call(commands, timeout=timeout)
         size = len(replies) // len(some_ids)  # replies about one job
         long: List[str] = []
         for at, job_id in enumerate(some_ids):

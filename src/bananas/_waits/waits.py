@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from datetime import datetime
-from typing import Any, Callable, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Optional, Sequence, Tuple
 
 import anyio
 
@@ -17,6 +17,7 @@ from ..models import JobResult
 from . import wait_errors
 from .job_location import Known, locate
 from .job_lookup import final_result, look_up
+from .last_looks import LastLooks
 from .limit_before_python_3_11 import CANCELS_ARE_COUNTED, event_limit
 from .listener import Listener
 from .machine_owner import MachineOwner
@@ -62,6 +63,7 @@ class Waits:
         self._pipeline = pipeline
         self._keys = keys
         self._proper_look = min(read_timeout, _PROPER_LOOK)
+        self._last_looks = LastLooks(pipeline, keys)
         self._owner = MachineOwner(pipeline, listen, keys, safety_interval=safety_interval)
         self._machine = self._owner.machine
         self.listener = self._owner.listener
@@ -182,17 +184,14 @@ class Waits:
             the reason for that.
         """
         limit = self.last_look_limit(timeout, looked=looked)
-        trouble: Optional[exc.BananasError] = None
-        found: List[Optional[Known]] = [None] * len(job_ids)
-        try:
-            found = list(await look_up(self._pipeline, self._keys, job_ids, timeout=limit))
-        except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
-            trouble = error  # not raised here: it would be the context of what is
+        looked_up = await self._last_looks.look(job_ids, limit)
         if self._pipeline.is_closed:
             raise exc.ClientClosedError("the client was closed during the wait", job_id=job_ids[0])
-        if isinstance(trouble, exc.ConnectionError) and trouble.permanent:
-            raise wait_errors.refused(trouble, job_ids[0])
-        return found, str(trouble or "")
+        if isinstance(looked_up, exc.ConnectionError) and looked_up.permanent:
+            raise wait_errors.refused(looked_up, job_ids[0])
+        if isinstance(looked_up, exc.BananasError):
+            return [None] * len(job_ids), str(looked_up)
+        return [looked_up[job_id] for job_id in job_ids], ""
 
     async def _last_look(self, wait: Wait, timeout: float) -> JobResult[Any]:
         """At the limit, return what is there after all, or say where the job is."""

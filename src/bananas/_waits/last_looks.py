@@ -1,0 +1,85 @@
+"""The last looks of waits: those that begin in one turn of the loop share their round trips."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Dict, List, Optional, Sequence, Union
+
+from .. import exceptions as exc
+from .._pipeline import AutoPipeline
+from .._wire import Keys
+from .job_location import Known
+from .job_lookup import look_up
+
+__all__ = ["LastLooks", "Looked"]
+
+#: What is known of each job; or why Redis could not be asked.
+Looked = Union[Dict[str, Known], exc.BananasError]
+
+
+class _SharedLook:
+    """A look-up that one caller carries out for all who join it."""
+
+    __slots__ = ("job_ids", "looked", "waiting")
+
+    def __init__(self) -> None:
+        self.job_ids: Dict[str, None] = {}
+        self.waiting: List[asyncio.Future[None]] = []
+        self.looked: Optional[Looked] = None  # None at the end, too, if the caller was cancelled
+
+
+class LastLooks:
+    """Looks up jobs whose waits are over.
+
+    Thousands of waits may be over at the same moment. A look for each of them would take so long
+    that their time would be over, too.
+
+    Args:
+        pipeline: Carries the reads.
+        keys: The names of everything.
+    """
+
+    def __init__(self, pipeline: AutoPipeline, keys: Keys) -> None:
+        self._pipeline = pipeline
+        self._keys = keys
+        self._beginning: Dict[float, _SharedLook] = {}  # by their limits
+
+    async def look(self, job_ids: Sequence[str], limit: float) -> Looked:
+        """Look jobs up.
+
+        Args:
+            job_ids: The jobs.
+            limit: Seconds for each round trip.
+
+        Raises:
+            exceptions.ClientClosedError: The client was closed.
+        """
+        while True:
+            shared = self._beginning.get(limit)
+            if shared is None:
+                return await self._look_for_all(job_ids, limit)
+            shared.job_ids.update(dict.fromkeys(job_ids))
+            ended = asyncio.get_running_loop().create_future()
+            shared.waiting.append(ended)
+            await ended
+            if shared.looked is not None:
+                return shared.looked
+
+    async def _look_for_all(self, job_ids: Sequence[str], limit: float) -> Looked:
+        shared = self._beginning[limit] = _SharedLook()
+        shared.job_ids.update(dict.fromkeys(job_ids))
+        try:
+            try:
+                await asyncio.sleep(0)  # the others join in this turn
+            finally:
+                del self._beginning[limit]
+            ids = list(shared.job_ids)
+            known = await look_up(self._pipeline, self._keys, ids, timeout=limit)
+            shared.looked = dict(zip(ids, known))
+        except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
+            shared.looked = error
+        finally:
+            for ended in shared.waiting:
+                if not ended.done():
+                    ended.set_result(None)
+        return shared.looked
