@@ -1,4 +1,4 @@
-"""The last looks of waits: those that begin in one turn of the loop share their round trips."""
+"""The last looks of waits: those that begin at about the same time share their round trips."""
 
 from __future__ import annotations
 
@@ -27,12 +27,24 @@ class _SharedLook:
         self.waiting: List[asyncio.Future[None]] = []
         self.looked: Optional[Looked] = None  # None at the end, too, if the caller was cancelled
 
+    async def wait(self) -> None:
+        """Wait until it has ended."""
+        ended = asyncio.get_running_loop().create_future()
+        self.waiting.append(ended)
+        await ended
+
+    def end(self) -> None:
+        """Tell those who wait."""
+        for ended in self.waiting:
+            if not ended.done():
+                ended.set_result(None)
+
 
 class LastLooks:
-    """Looks up jobs whose waits are over.
+    """Looks up jobs whose waits are over, one shared look at a time.
 
     Thousands of waits may be over at the same moment. A look for each of them would take so long
-    that their time would be over, too.
+    that the time of the looks would be over, too.
 
     Args:
         pipeline: Carries the reads.
@@ -42,7 +54,9 @@ class LastLooks:
     def __init__(self, pipeline: AutoPipeline, keys: Keys) -> None:
         self._pipeline = pipeline
         self._keys = keys
-        self._beginning: Dict[float, _SharedLook] = {}  # by their limits
+        # By their limits: the look that others may join, and the one that is under way.
+        self._next: Dict[float, _SharedLook] = {}
+        self._current: Dict[float, _SharedLook] = {}
 
     async def look(self, job_ids: Sequence[str], limit: float) -> Looked:
         """Look jobs up.
@@ -55,31 +69,32 @@ class LastLooks:
             exceptions.ClientClosedError: The client was closed.
         """
         while True:
-            shared = self._beginning.get(limit)
+            shared = self._next.get(limit)
             if shared is None:
                 return await self._look_for_all(job_ids, limit)
             shared.job_ids.update(dict.fromkeys(job_ids))
-            ended = asyncio.get_running_loop().create_future()
-            shared.waiting.append(ended)
-            await ended
+            await shared.wait()
             if shared.looked is not None:
                 return shared.looked
 
     async def _look_for_all(self, job_ids: Sequence[str], limit: float) -> Looked:
-        shared = self._beginning[limit] = _SharedLook()
+        shared = self._next[limit] = _SharedLook()
         shared.job_ids.update(dict.fromkeys(job_ids))
         try:
+            current = self._current.get(limit)
             try:
-                await asyncio.sleep(0)  # the others join in this turn
+                await (asyncio.sleep(0) if current is None else current.wait())  # others join
             finally:
-                del self._beginning[limit]
-            ids = list(shared.job_ids)
-            known = await look_up(self._pipeline, self._keys, ids, timeout=limit)
-            shared.looked = dict(zip(ids, known))
-        except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
-            shared.looked = error
+                del self._next[limit]
+            self._current[limit] = shared
+            try:
+                ids = list(shared.job_ids)
+                known = await look_up(self._pipeline, self._keys, ids, timeout=limit)
+                shared.looked = dict(zip(ids, known))
+            except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
+                shared.looked = error
+            finally:
+                del self._current[limit]
         finally:
-            for ended in shared.waiting:
-                if not ended.done():
-                    ended.set_result(None)
+            shared.end()
         return shared.looked
