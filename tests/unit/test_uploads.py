@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from pathlib import Path
@@ -34,11 +35,12 @@ async def test_what_tls_has_handed_down_counts() -> None:
     server_side = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server_side.load_cert_chain(_CERTIFICATE)
     client_side = ssl.create_default_context(cafile=_CERTIFICATE)
-    over = asyncio.Event()
+    over, ended = asyncio.Event(), asyncio.Event()
 
     async def reads_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await over.wait()
-        writer.transport.abort()
+        await _abort(writer)
+        ended.set()
 
     with anyio.fail_after(60):
         server = await asyncio.start_server(reads_nothing, "127.0.0.1", 0, ssl=server_side)
@@ -48,6 +50,14 @@ async def test_what_tls_has_handed_down_counts() -> None:
         )
         writer.write(bytes(20_000_000))
         assert unwritten(writer.transport) > 5_000_000
-        writer.transport.abort()
+        await _abort(writer)
         over.set()
+        await ended.wait()
         server.close()
+
+
+async def _abort(writer: asyncio.StreamWriter) -> None:
+    """Drop a connection, and wait until its socket is closed."""
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
