@@ -12,6 +12,7 @@ from bananas import exceptions as exc
 from bananas._redis import connect_errors
 from bananas._redis.async_connection import Link
 from bananas._redis.connect_errors import connect_refusal, reply_error
+from bananas._redis.open_stream import Step
 from bananas._redis.protocol import ReplyError
 from bananas._redis.url import parse_url
 from tests.support import RedisServer
@@ -154,6 +155,15 @@ def test_failures_to_connect(error: Exception, kind: Any, permanent: bool, words
     assert "redis://example.org:6379/0" in str(refusal)
     assert str(refusal).endswith(words)
     assert "secret" not in str(refusal)
+
+
+def test_name_that_is_not_resolved_in_time() -> None:
+    """What took the time was no server."""
+    link = Link(parse_url("redis://example.org"), 5)
+    link._opening.step = Step.RESOLVE
+    assert str(connect_refusal(link._opening, TimeoutError())) == (
+        "the host name of Redis at redis://example.org:6379/0 was not resolved within 5 s"
+    )
 
 
 async def test_nobody_listens() -> None:

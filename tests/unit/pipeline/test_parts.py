@@ -11,6 +11,7 @@ from bananas._pipeline.deadline_heap import Deadlines
 from bananas._pipeline.pending_requests import PendingRequests
 from bananas._pipeline.requests import Request
 from bananas._pipeline.silence import Silence
+from bananas._redis import ReplyError
 from tests.unit.pipeline.callers import call, entry, submit
 
 
@@ -79,6 +80,23 @@ def test_batch_limits() -> None:
     batch = Batch()
     batch.fill(waiting, most_requests=10_000)
     assert batch.requests == 2
+    large = [call(b"SET") for _ in range(5)]
+    for request in large:
+        request.size = BATCH_BYTES // 2
+    batch = Batch()
+    batch.fill(deque(large), most_requests=10_000)
+    assert (batch.requests, batch.size) == (2, BATCH_BYTES)
+
+
+def test_transaction_that_is_left_open() -> None:
+    """The next one in the batch does not end it: its MULTI is refused, since there is one."""
+    batch = Batch()
+    for name in "ab":
+        batch.add(submit([entry(name)]).entries)
+    no_exec, nested = ReplyError("NOPERM", "NOPERM"), ReplyError("ERR", "ERR MULTI nested")
+    first = [b"OK", b"QUEUED", b"QUEUED", no_exec]
+    assert batch.judge([*first, nested, b"QUEUED", b"QUEUED", no_exec])
+    assert batch.leaves_transaction
 
 
 def test_one_request_at_a_time() -> None:
