@@ -161,8 +161,8 @@ class ConnectionOwner:
             self._loop.call_soon(self._on_turn, context=self._context)
 
     def wake_at(self, when: float) -> None:
-        """Set the timer."""
-        self._timer.set(self._loop, when)
+        """Set the timer; an attempt to connect that is to be made before is not put off."""
+        self._timer.set_sooner(self._loop, when)
 
     def unsent(self) -> int:
         """Return how many bytes the transport holds."""
@@ -215,11 +215,12 @@ class ConnectionOwner:
                 self._take(link)
                 await released
         except asyncio.CancelledError:
-            link = self._link
-            if self.machine.state is not CLOSED:
-                self._on_cancelled()
-            if link is not None:
-                await link.aclose()
+            if not released.done():  # else all that there is now is another task's
+                link = self._link
+                if self.machine.state is not CLOSED:
+                    self._on_cancelled()
+                if link is not None:
+                    await link.aclose()
             raise
 
     async def _open(self) -> Optional[Link]:
@@ -248,7 +249,7 @@ class ConnectionOwner:
     def _on_cancelled(self) -> None:
         """Somebody has cancelled all tasks: the loop may be about to end."""
         self._is_attempting = True  # so that no task starts now, which would outlive the loop
-        self._tell(self.machine.link_lost, None, self._loop.time())
+        self._tell(self.machine.link_cancelled, self._loop.time())
         self._restart_soon()
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:

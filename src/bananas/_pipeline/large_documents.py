@@ -88,7 +88,7 @@ class LargeDocuments:
 
     def _on_progress(self, owner: ConnectionOwner) -> None:
         """Have that sent on another connection which would wait behind a long reply."""
-        if owner.is_held_up:
+        if owner.is_held_up and not self._is_closed:
             for request in owner.take_waiting():
                 self.not_held_up().ask(request)
 

@@ -249,12 +249,19 @@ class StateMachine:
             self._back_off(now)
 
     @_event
-    def link_lost(self, reason: Optional[str], now: float, replies: Sequence[Reply] = ()) -> None:
+    def link_lost(self, reason: str, now: float, replies: Sequence[Reply] = ()) -> None:
         """The connection is gone; some replies may have come before, but not all."""
         if self.facts is not None:
             self._reconnect(reason, now, replies)
 
-    def _reconnect(self, reason: Optional[str], now: float, replies: Sequence[Reply] = ()) -> None:
+    @_event
+    def link_cancelled(self, now: float) -> None:
+        """Somebody has cancelled what holds the connection: the server has not failed."""
+        if self.facts is not None:
+            self._lose_link(None, now)
+            self._connect_or_rest(now)
+
+    def _reconnect(self, reason: str, now: float, replies: Sequence[Reply] = ()) -> None:
         """Make another connection; at once, if nothing has failed since the last success."""
         self._lose_link(reason, now, replies)
         if self._backoff.failures:
@@ -307,12 +314,13 @@ class StateMachine:
     @_event
     def time(self, now: float) -> None:
         """The time that was asked for has come, or any other."""
+        # First: after an error of our own, the next request has to set the timer again.
+        self._wake_at = NEVER
         self._timeouts.end_late(now, self.round_trip.batch)
         if self.state is at.BACKING_OFF and now >= self._retry_at:
             self._connect_or_rest(now)
         elif self.round_trip.is_silent(now):
             self._reconnect("it is silent", now)
-        self._wake_at = NEVER
         deadline, patience = self.pending.deadlines.soonest(), self._timeouts.patience()
         self._wake(min(self.round_trip.look_at, self._retry_at, deadline, patience))
 

@@ -67,8 +67,9 @@ class MachineOwner:
         self._timer.set(asyncio.get_running_loop(), when)
 
     def _on_time(self) -> None:
-        self.listener.keep_going()
+        # It sets the timer first, whatever goes wrong after that.
         self.machine.time(asyncio.get_running_loop().time())
+        self.listener.keep_going()
 
     # -- reads -----------------------------------------------------------------------------------
 

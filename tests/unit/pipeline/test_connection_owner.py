@@ -15,6 +15,36 @@ from bananas import TimeoutError as BananasTimeoutError
 from bananas._pipeline.auto_pipeline import AutoPipeline
 from bananas._pipeline.transaction import Entry
 from bananas._redis.async_connection import Link
+from bananas._redis.protocol import LinkLost
+
+
+class StandIn:
+    """Stands for a connection to a server that never answers."""
+
+    endpoint = "redis://stand-in"
+    client_id, run_id, role, no_transactions = 1, "run", "master", None
+    is_lost = is_dirty = False
+    unsent, unread = 0, ()
+    on_lost: Any = None
+
+    def __init__(self) -> None:
+        self.is_aborted = False
+
+    def send(self, commands: object) -> None:
+        """Write commands."""
+
+    def expect(self, count: int, receiver: object) -> None:
+        """Expect replies, of which none comes."""
+
+    def report_progress(self, receiver: object) -> None:
+        """Report nothing."""
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+    async def aclose(self) -> None:
+        self.abort()
+
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="nobody")
 
@@ -93,6 +123,75 @@ async def test_cancelled_before_its_first_step() -> None:
         await future
     assert len(attempts) == 1
     await pipeline.close()
+
+
+async def test_cancelled_when_its_connection_is_lost() -> None:
+    """Then the next connection is another task's: it is neither dropped nor made twice."""
+    tasks: List[asyncio.Task[Any]] = []
+    made: List[StandIn] = []
+
+    async def opens() -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.append(task)
+        await asyncio.sleep(0)
+        made.append(StandIn())
+        return made[-1]
+
+    async def connected() -> None:
+        while not pipeline.is_connected:
+            await asyncio.sleep(0)
+
+    pipeline = pipeline_of(opens)
+    futures = [pipeline.start_submit([entry()])]
+    with anyio.fail_after(30):
+        await connected()
+        made[0].on_lost(LinkLost("it was cut"))
+        tasks[0].cancel()
+        while len(tasks) < 2:
+            await asyncio.sleep(0)
+        futures.append(pipeline.start_submit([entry()]))
+        await asyncio.wait(tasks[:1])
+        await connected()
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert len(tasks) == len(made) == 2
+        assert pipeline.is_connected
+        assert not made[1].is_aborted
+        await pipeline.close()
+        await asyncio.gather(*futures, return_exceptions=True)
+    assert made[1].is_aborted
+
+
+async def test_cancelled_while_an_outcome_is_asked_for() -> None:
+    """Its time limit does not put the next attempt to connect off."""
+    attempts: List[asyncio.Task[Any]] = []
+
+    async def hangs() -> Link:
+        task = asyncio.current_task()
+        assert task is not None
+        attempts.append(task)
+        return await never()
+
+    pipeline = pipeline_of(hangs)
+    pipeline.running_loop()
+    lost: Any = StandIn()
+
+    def settle(age: float) -> asyncio.Future[Any]:
+        since = asyncio.get_running_loop().time() - age
+        return asyncio.ensure_future(pipeline.settle(entry(), lost, since))
+
+    settling = [settle(0)]
+    with anyio.fail_after(30):
+        while not attempts:
+            await asyncio.sleep(0)
+        attempts[0].cancel()
+        await asyncio.wait(attempts[:1])
+        settling.append(settle(20))
+        while len(attempts) < 2:
+            await asyncio.sleep(0.001)
+        await pipeline.close()
+        await asyncio.gather(*settling, return_exceptions=True)
 
 
 async def test_task_has_no_context_of_its_caller() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Callable, List, Set
 
+from bananas import ClientClosedError
 from bananas._pipeline.large_documents import LARGE, LargeDocuments
 from bananas._pipeline.requests import Request
 from bananas._pipeline.states import State
-from tests.unit.pipeline.callers import call, entry, submit
+from tests.unit.pipeline.callers import call, entry, outcome, submit
 from tests.unit.pipeline.recorder import APPLIED, OK, Recorder
 
 BIG = bytes(LARGE + 1)
@@ -125,3 +126,17 @@ def test_no_other_connection_once_it_is_let_go() -> None:
     alone = connections()
     alone.let_go()
     assert alone.for_call(LARGE + 1) is alone.main
+
+
+def test_nothing_goes_elsewhere_once_it_is_let_go() -> None:
+    """It would be refused there, and nobody would be told."""
+    both = connections()
+    both.main.ask(call(b"HGETALL"))
+    read = both.main.ask(call(b"GET"))
+    both.main.is_held_up = True
+    assert both.for_call() is not both.main
+    both.main.let_go = lambda: None  # a thread has called: it is closed in a later turn of the loop
+    both.let_go()
+    both.main.on_progress(both.main)
+    both.main.machine.close(0.0)
+    assert isinstance(outcome(read), ClientClosedError)

@@ -690,6 +690,36 @@ def test_lost_read() -> None:
     assert pipeline.verbs == [b"GET", b"ECHO"]
 
 
+def test_cancelled_connection_is_no_failure_of_the_server() -> None:
+    """The next attempt does not wait, however often somebody cancels the one before."""
+    pipeline = Recorder().ready()
+    request = pipeline.ask(call(b"GET"))
+    for turn in range(5):
+        pipeline.machine.link_cancelled(float(turn))
+        assert (pipeline.state, pipeline.effects[-1]) == (State.CONNECTING, "connect")
+        pipeline.machine.link_cancelled(float(turn))  # there is none
+        pipeline.link_up(float(turn))
+    pipeline.reply(b"found", now=5.0)
+    assert outcome(request) == [b"found"]
+
+
+def test_timer_is_set_again_after_an_error_of_our_own() -> None:
+    """Else no later request would end in time."""
+
+    class Interrupted(BaseException):
+        """What a signal handler raises."""
+
+    def interrupt(_: object) -> None:
+        raise Interrupted
+
+    pipeline = Recorder()
+    pipeline.ask(call(b"GET")).future.set_exception = interrupt
+    with pytest.raises(Interrupted):
+        pipeline.machine.time(pipeline.wake_at_time)
+    pipeline.ask(call(b"GET", now=1000.0), 1000.0)
+    assert pipeline.wake_at_time > 1000.0
+
+
 def test_connection_that_is_lost_while_it_settles() -> None:
     """It is settled on the next."""
     pipeline = Recorder().ready()
