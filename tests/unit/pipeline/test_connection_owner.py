@@ -246,3 +246,26 @@ async def test_closed_before_it_was_used() -> None:
     await pipeline.close()
     assert (pipeline.connections, pipeline.batches, pipeline.open_requests) == (0, 0, 0)
     assert not pipeline.is_connected
+
+
+def test_abandoned_while_it_connects(caplog: pytest.LogCaptureFixture) -> None:
+    """An attempt that fails because its loop is closed is not followed by another one."""
+
+    async def open_link() -> Link:
+        try:
+            return await never()
+        finally:
+            raise BananasConnectionError("the loop is closed")
+
+    async def begin() -> AutoPipeline:
+        pipeline = pipeline_of(open_link)
+        pipeline.start([(b"PING",)], lambda replies, error: None)
+        for _ in range(3):
+            await asyncio.sleep(0)
+        return pipeline
+
+    loop = asyncio.new_event_loop()
+    pipeline = loop.run_until_complete(begin())
+    loop.close()
+    pipeline.abandon()
+    assert "internal error" not in caplog.text
