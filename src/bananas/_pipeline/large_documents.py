@@ -66,8 +66,7 @@ class LargeDocuments:
         owner = self._for_an_upload() if is_large else self.not_held_up()
         if idempotent and len(self.owners) > 1:
             job_ids = {entry.job_id for entry in entries}
-            others = (other for other in self.owners if other is not owner)
-            return next((other for other in others if other.may_yet_queue(job_ids)), owner)
+            return next((one for one in self.owners if one.may_yet_queue(job_ids)), owner)
         return owner
 
     def not_held_up(self) -> ConnectionOwner:

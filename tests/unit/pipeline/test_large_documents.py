@@ -66,6 +66,7 @@ def test_only_a_large_document_needs_another_connection() -> None:
     second = both.for_submit([entry("a", document=BIG)], idempotent=False)
     assert both.owners == [both.main, second]
     assert both.for_call(LARGE + 1) is second
+    assert both.owners == [both.main, second]
     assert (both.main.most_requests, second.most_requests) == (1000, 1)
 
 
@@ -77,6 +78,7 @@ def test_nobody_waits_behind_a_long_reply() -> None:
         both.main.ask(request)
     both.main.on_progress(both.main)
     assert both.owners == [both.main]
+    assert len(both.main.asked) == 3
     both.main.is_held_up = True
     both.main.on_progress(both.main)
     second = both.for_call()
@@ -86,6 +88,15 @@ def test_nobody_waits_behind_a_long_reply() -> None:
     assert both.for_call(writes=True) is both.main
     both.main.reply([])
     assert both.main.verbs == [b"DEL", b"ECHO"]
+
+
+def test_long_replies_take_three_connections_at_most() -> None:
+    """What comes then waits for the last of them."""
+    several = connections()
+    for _ in range(4):
+        several.for_call().is_held_up = True
+    assert len(several.owners) == 3
+    assert several.for_call() is several.owners[-1]
 
 
 def test_who_has_sent_a_job_is_asked_for_it_again() -> None:
@@ -125,7 +136,8 @@ def test_no_other_connection_once_it_is_let_go() -> None:
     assert second.is_at(State.CLOSED)
     alone = connections()
     alone.let_go()
-    assert alone.for_call(LARGE + 1) is alone.main
+    alone.main.is_held_up = True
+    assert alone.for_call(LARGE + 1) is alone.for_call() is alone.main
 
 
 def test_nothing_goes_elsewhere_once_it_is_let_go() -> None:
