@@ -115,14 +115,7 @@ def _failure(error: Exception) -> CredentialsError:
 def _has_own_async_method(provider: Any) -> bool:
     """Whether a provider has an async method of its own.
 
-    The one that redis-py's base class has calls the other method, on the event loop.
+    Those of redis-py's classes call the other method, on the event loop.
     """
     method = getattr(provider, _ASYNC, None)
-    if not callable(method):
-        return False
-    function = getattr(method, "__func__", method)
-    inherited = (
-        getattr(function, "__module__", "") == "redis.credentials"
-        and getattr(function, "__qualname__", "") == "CredentialProvider.get_credentials_async"
-    )
-    return not (inherited and callable(getattr(provider, "get_credentials", None)))
+    return callable(method) and getattr(method, "__module__", "") != "redis.credentials"
