@@ -13,6 +13,8 @@ from .requests import Call
 
 __all__ = ["Timeouts"]
 
+_LOST = exc.ConnectionError("the connection to Redis was lost, and there is no other yet")
+
 
 class Timeouts:
     """Ends requests that are late, with the reason: no connection, say, or a refusal of all.
@@ -76,9 +78,12 @@ class Timeouts:
         """
         late = self._pending.deadlines.take_late(now)
         unknown = self._pending.of_unknown_outcome(on_its_way) if late else ()
+        failure = self.failure
+        if failure is self._no_connection and now < self._patient_until:
+            failure = _LOST  # the server has had less time to answer than the other error says
         for request in late:
             request.reason = request.reason or self.refusal
-            request.fail(request.late(self.failure, may_be_applied=request in unknown))
+            request.fail(request.late(failure, may_be_applied=request in unknown))
         while self.patience() <= now:
             request = self._pending.waiting.popleft()
             request.fail(request.late(self.failure, may_be_applied=False))

@@ -20,7 +20,7 @@ from bananas._pipeline.states import State
 from bananas._redis.protocol import ReplyError
 from bananas.exceptions import ConnectionError as BananasConnectionError
 from bananas.exceptions import TimeoutError as BananasTimeoutError
-from tests.unit.pipeline.callers import call, entry, ids, outcome, submit
+from tests.unit.pipeline.callers import CONNECT_TIMEOUT, call, entry, ids, outcome, submit
 from tests.unit.pipeline.recorder import APPLIED, OK, QUEUED, Recorder
 
 BUSY = ReplyError("BUSY", "a script runs")
@@ -701,6 +701,18 @@ def test_cancelled_connection_is_no_failure_of_the_server() -> None:
         pipeline.link_up(float(turn))
     pipeline.reply(b"found", now=5.0)
     assert outcome(request) == [b"found"]
+
+
+def test_late_when_the_connection_was_lost_a_moment_ago() -> None:
+    """The error does not say that a new connection had all the time that it may take."""
+    pipeline = Recorder().ready()
+    brief = pipeline.ask(call(b"GET", timeout=0.1))
+    other = pipeline.ask(call(b"GET", timeout=CONNECT_TIMEOUT))
+    pipeline.lose(now=0.05)
+    pipeline.machine.time(0.1)
+    assert str(outcome(brief)).startswith("the connection to Redis was lost")
+    pipeline.machine.time(CONNECT_TIMEOUT + 0.05)
+    assert str(outcome(other)) == "no answer"
 
 
 def test_timer_is_set_again_after_an_error_of_our_own() -> None:
