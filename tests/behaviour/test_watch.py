@@ -100,6 +100,67 @@ async def test_the_limit(async_client: AsyncClient) -> None:
     assert async_client.stats().waits == 0
 
 
+async def test_change_that_is_found_when_the_time_is_over(
+    async_client: AsyncClient, worker: GoWorker
+) -> None:
+    """It is told, and the error comes with the next step."""
+    job_id = await async_client.submit_job("work", 1)
+    changes = async_client.watch(job_id, LIMIT)
+    assert (await changes.__anext__()).kind == "queued"
+    worker.take()
+    changes._deadline = 0.0
+    assert (await changes.__anext__()).kind == "taken"
+    with pytest.raises(TimeoutError, match="it is taken"):
+        await changes.__anext__()
+
+
+async def test_closed_between_two_changes(async_client: AsyncClient, worker: GoWorker) -> None:
+    """What was found together with the last change is not told any more."""
+    job_id = await async_client.submit_job("work", 1)
+    changes = async_client.watch(job_id, LIMIT)
+    changes._changes.extend([await changes.__anext__()] * 2)
+    assert (await changes.__anext__()).kind == "queued"
+    await changes.aclose()
+    assert [change async for change in changes] == []
+
+
+async def test_result_while_redis_is_away(
+    async_client: AsyncClient, worker: GoWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the wait has heard is told, though no look succeeds."""
+
+    async def fail(*args: Any) -> Any:
+        raise ConnectionError("away")
+
+    job_id = await async_client.submit_job("work", 1)
+    changes = async_client.watch(job_id, LIMIT)
+    assert (await changes.__anext__()).kind == "queued"
+    monkeypatch.setattr(async_client._waits, "look", fail)
+    worker.take()
+    worker.store_success(job_id, "7")
+    assert (await changes.__anext__()).kind == "finished"
+
+
+async def test_redis_that_is_away_when_the_time_is_over(
+    async_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not asked once more."""
+    looks: List[None] = []
+
+    async def fail(*args: Any) -> Any:
+        looks.append(None)
+        changes._deadline = 0.0
+        raise ConnectionError("away")
+
+    job_id = await async_client.submit_job("work", 1)
+    changes = async_client.watch(job_id, LIMIT)
+    assert (await changes.__anext__()).kind == "queued"
+    monkeypatch.setattr(async_client._waits, "look", fail)
+    with pytest.raises(TimeoutError, match="its place is unknown: away"):
+        await changes.__anext__()
+    assert len(looks) == 1
+
+
 async def test_redis_that_is_away(
     async_client: AsyncClient, worker: GoWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

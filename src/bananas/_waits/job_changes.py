@@ -76,7 +76,7 @@ class JobChanges(WaitIterator):
                 continue  # another task has closed it
             if known is not None or self._wait.event.done():
                 await self._compare(self._wait, known or Known(Document()))
-            if is_late and not self._is_over and not self._changes:
+            if is_late and not self._changes:
                 await self.aclose()
                 raise self._too_late()
         return self._changes.popleft()
@@ -104,8 +104,6 @@ class JobChanges(WaitIterator):
         """Wait for news, or until it is time to look."""
         assert self._loop is not None
         assert self._wait is not None
-        if self._wait.event.done():
-            return
         wake: asyncio.Future[None] = self._loop.create_future()
         left = self._time_left()
         pause = self._pause if left is None else min(self._pause, left)

@@ -29,9 +29,11 @@ class StandIn:
 
     def __init__(self) -> None:
         self.is_aborted = False
+        self.sent = 0
 
     def send(self, commands: object) -> None:
         """Write commands."""
+        self.sent += 1
 
     def expect(self, count: int, receiver: object) -> None:
         """Expect replies, of which none comes."""
@@ -238,6 +240,42 @@ async def test_closed() -> None:
             pipeline.start_submit([one])
     with pytest.raises(ClientClosedError):
         await pipeline.call([(b"PING",)])
+    lost: Any = StandIn()
+    with pytest.raises(ClientClosedError):
+        await pipeline.settle(entry(), lost, asyncio.get_running_loop().time())
+
+
+async def test_connection_with_an_unexpected_reply() -> None:
+    """Nothing is sent on it any more."""
+    made: List[StandIn] = []
+
+    async def opens() -> Any:
+        made.append(StandIn())
+        made[-1].is_dirty = len(made) == 1
+        return made[-1]
+
+    pipeline = pipeline_of(opens)
+    future = pipeline.start_submit([entry()])
+    with anyio.fail_after(30):
+        while len(made) < 2:
+            await asyncio.sleep(0.001)
+    assert (made[0].is_aborted, made[0].sent) == (True, 0)
+    await pipeline.close()
+    await asyncio.gather(future, return_exceptions=True)
+
+
+async def test_call_that_writes() -> None:
+    """It is known to be one, and is fenced like a submit."""
+    pipeline = pipeline_of(never)
+    calls = [
+        asyncio.ensure_future(pipeline.call([(b"DEL", b"key")], writes=writes))
+        for writes in (True, False)
+    ]
+    await asyncio.sleep(0)
+    requests: List[Any] = list(pipeline._connections.main.machine.pending.deadlines)
+    assert [request.writes for request in requests] == [True, False]
+    await pipeline.close()
+    await asyncio.gather(*calls, return_exceptions=True)
 
 
 async def test_closed_before_it_was_used() -> None:
