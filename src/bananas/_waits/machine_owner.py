@@ -118,7 +118,11 @@ class MachineOwner:
     ) -> None:
         def then(replies: Optional[List[Reply]], error: Optional[BaseException]) -> None:
             if replies is not None:
-                read(replies)
+                try:
+                    read(replies)
+                except BaseException as defect:  # else their looks would never end
+                    self.machine.read_failed(jobs, defect, results=results)
+                    raise
             elif error is not None:
                 self.machine.read_failed(jobs, error, results=results)
 
