@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import sys
 from typing import Any, List
@@ -66,13 +67,25 @@ def close_transport(transport: Any) -> None:
 def unwritten(transport: Any) -> int:
     """Return how many bytes a transport, and under TLS the one below it, still holds.
 
-    From Python 3.11 on, that of TLS does not count what it has handed down.
+    From Python 3.11 on, that of TLS does not count what it has handed down, nor does uvloop's.
     """
     below = getattr(getattr(transport, "_ssl_protocol", None), "_transport", None)
+    if below is None:
+        below = _below_on_uvloop(transport)
     sizes: List[int] = [
         one.get_write_buffer_size() for one in (transport, below) if one is not None
     ]
     return max(sizes)
+
+
+def _below_on_uvloop(transport: Any) -> Any:
+    """Return what uvloop's transport of TLS writes to, which no attribute tells."""
+    tls = transport.get_extra_info("uvloop.sslproto")
+    if tls is None:
+        return None
+    # Without gc's knowledge an upload that goes on would look like one that has stopped.
+    others = (one for one in gc.get_referents(tls) if one is not transport)
+    return next((one for one in others if hasattr(one, "get_write_buffer_size")), None)
 
 
 def suppress_pending_warning(task: Any) -> None:
