@@ -17,9 +17,10 @@ from tests.faults.seed import (
     pytest_addoption,
     pytest_configure,
     pytest_configure_node,
-    pytest_report_header,
 )
+from tests.faults.seed import pytest_report_header as report_seed
 from tests.support import RedisServer
+from tests.support.event_loop import chosen_event_loop, use_event_loop
 
 __all__ = [
     "embedded_broker",
@@ -42,9 +43,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Coverage measures this worker, but none of the programs that tests run, as without workers.
     os.environ.pop("COVERAGE_PROCESS_START", None)
 
+use_event_loop()
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So starts what a shell runs in the background, and what we start would never see Ctrl-C.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_report_header(config: pytest.Config) -> List[str]:
+    """Print the seed and the event loop at the head of the report."""
+    return [report_seed(config), f"event loop: {chosen_event_loop()}"]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -48,7 +48,8 @@ def _left_running(before: Set[threading.Thread]) -> List[Any]:
 
 def _of_the_loop(thread: threading.Thread) -> bool:
     """Whether it is of a loop's default executor, which lasts as long as the loop."""
-    return thread.name.startswith(("asyncio_", "ThreadPoolExecutor-"))  # the latter on 3.8
+    # The second on CPython 3.8.
+    return thread.name.startswith(("asyncio_", "ThreadPoolExecutor-", "uvloop_"))
 
 
 @pytest.fixture(scope="session")

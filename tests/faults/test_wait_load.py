@@ -247,7 +247,7 @@ async def test_deadlines_are_kept(
         if impose is not None:
             await loop.run_in_executor(None, impose, redis_server, proxy)
         late = await asyncio.gather(*waits)
-    assert min(late) >= 0
+    assert min(late) > -1e-6  # what floats lose
     assert max(late) <= TOLERANCE + lag.allowance
     await client.close()
 

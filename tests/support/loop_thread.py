@@ -36,7 +36,7 @@ class LoopThread:
         """Start the thread and return once its loop runs."""
         ready: Future[None] = Future()
         self._thread = threading.Thread(
-            target=lambda: asyncio.run(self._main(ready)), name=self._name, daemon=True
+            target=self._serve, args=(ready,), name=self._name, daemon=True
         )
         self._thread.start()
         ready.result(_PATIENCE_S)
@@ -69,8 +69,20 @@ class LoopThread:
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result(_PATIENCE_S)
 
+    def _serve(self, ready: Future[None]) -> None:
+        # Not on the loop of the policy: the tests may choose another one, and this is a tool.
+        loop = asyncio.SelectorEventLoop()
+        try:
+            loop.run_until_complete(self._main(ready))
+        finally:
+            loop.close()
+
     async def _main(self, ready: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         ready.set_result(None)
         await self._stop.wait()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

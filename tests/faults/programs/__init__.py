@@ -2,4 +2,7 @@
 
 import logging
 
+from tests.support.event_loop import use_event_loop
+
 logging.basicConfig(level=logging.ERROR)
+use_event_loop()
