@@ -161,6 +161,44 @@ async def test_redis_that_is_away_when_the_time_is_over(
     assert len(looks) == 1
 
 
+async def test_trouble_is_over(async_client: AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the error at the end says where the job is; one that will not pass ends the step."""
+    waits = async_client._waits
+    look = waits.look
+    errors = [ConnectionError("away"), ConnectionError("wrong password", permanent=True)]
+
+    async def fail_first(*args: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        changes._deadline = 0.0
+        return await look(*args)
+
+    job_id = await async_client.submit_job("work", 1)
+    changes = async_client.watch(job_id, LIMIT)
+    assert (await changes.__anext__()).kind == "queued"
+    changes._pause = 0.0
+    monkeypatch.setattr(waits, "look", fail_first)
+    with pytest.raises(ConnectionError, match="wrong password"):
+        await changes.__anext__()
+    with pytest.raises(TimeoutError, match="it is queued"):
+        await changes.__anext__()
+
+
+async def test_time_is_over_before_anything_is_known(
+    async_client: AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a time-out, which says why nothing is known."""
+
+    async def fail(*args: Any) -> Any:
+        changes._deadline = 0.0
+        raise ConnectionError("away")
+
+    changes = async_client.watch("some-job", LIMIT)
+    monkeypatch.setattr(async_client._waits, "look", fail)
+    with pytest.raises(TimeoutError, match="its place is unknown: away"):
+        await changes.__anext__()
+
+
 async def test_redis_that_is_away(
     async_client: AsyncClient, worker: GoWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
