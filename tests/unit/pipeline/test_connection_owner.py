@@ -55,6 +55,18 @@ async def never() -> Link:
     raise await asyncio.get_running_loop().create_future()
 
 
+def hanging(attempts: List[asyncio.Task[Any]]) -> Any:
+    """Return what never connects; the task of each attempt is noted."""
+
+    async def hangs() -> Link:
+        task = asyncio.current_task()
+        assert task is not None
+        attempts.append(task)
+        return await never()
+
+    return hangs
+
+
 def pipeline_of(open_link: Any, limit: float = 60.0) -> AutoPipeline:
     """Return a pipeline, all of whose limits are the same."""
     return AutoPipeline(open_link, connect_timeout=limit, submit_timeout=limit, read_timeout=limit)
@@ -90,14 +102,7 @@ async def test_what_is_asked_for_when_time_is_over_has_a_time_limit_too() -> Non
 async def test_cancelled_from_outside() -> None:
     """A task that somebody cancels is started again, and its requests end in time."""
     attempts: List[asyncio.Task[Any]] = []
-
-    async def hangs() -> Link:
-        task = asyncio.current_task()
-        assert task is not None
-        attempts.append(task)
-        return await never()
-
-    pipeline = pipeline_of(hangs, 1.0)
+    pipeline = pipeline_of(hanging(attempts), 1.0)
     future = pipeline.start_submit([entry()])
     with anyio.fail_after(30):
         while len(attempts) < 3:
@@ -168,14 +173,7 @@ async def test_cancelled_when_its_connection_is_lost() -> None:
 async def test_cancelled_while_an_outcome_is_asked_for() -> None:
     """Its time limit does not put the next attempt to connect off."""
     attempts: List[asyncio.Task[Any]] = []
-
-    async def hangs() -> Link:
-        task = asyncio.current_task()
-        assert task is not None
-        attempts.append(task)
-        return await never()
-
-    pipeline = pipeline_of(hangs)
+    pipeline = pipeline_of(hanging(attempts))
     pipeline.running_loop()
     lost: Any = StandIn()
 
