@@ -244,10 +244,12 @@ async def test_closed() -> None:
 
 
 async def test_connection_with_an_unexpected_reply() -> None:
-    """Nothing is sent on it any more."""
+    """Nothing is sent on it any more, and its task ends."""
     made: List[StandIn] = []
+    tasks: List[Any] = []
 
     async def opens() -> Any:
+        tasks.append(asyncio.current_task())
         made.append(StandIn())
         made[-1].is_dirty = len(made) == 1
         return made[-1]
@@ -257,6 +259,7 @@ async def test_connection_with_an_unexpected_reply() -> None:
     with anyio.fail_after(30):
         while len(made) < 2:
             await asyncio.sleep(0.001)
+        await asyncio.wait(tasks[:1])
     assert (made[0].is_aborted, made[0].sent) == (True, 0)
     await pipeline.close()
     await asyncio.gather(future, return_exceptions=True)
