@@ -13,6 +13,9 @@ from .job_lookup import look_up
 
 __all__ = ["LastLooks", "Looked"]
 
+# Seconds that a look has in any case, also where it had to wait for another one.
+_LEAST = 0.1
+
 #: What is known of each job; or why Redis could not be asked.
 Looked = Union[Dict[str, Known], exc.BananasError]
 
@@ -63,7 +66,7 @@ class LastLooks:
 
         Args:
             job_ids: The jobs.
-            limit: Seconds for each round trip.
+            limit: Seconds for a round trip, and for the look before it, if there is one.
 
         Raises:
             exceptions.ClientClosedError: The client was closed.
@@ -78,6 +81,8 @@ class LastLooks:
                 return shared.looked
 
     async def _look_for_all(self, job_ids: Sequence[str], limit: float) -> Looked:
+        loop = asyncio.get_running_loop()
+        until = loop.time() + limit
         shared = self._next[limit] = _SharedLook()
         shared.job_ids.update(dict.fromkeys(job_ids))
         try:
@@ -89,7 +94,8 @@ class LastLooks:
             self._current[limit] = shared
             try:
                 ids = list(shared.job_ids)
-                known = await look_up(self._pipeline, self._keys, ids, timeout=limit)
+                left = max(_LEAST, until - loop.time())
+                known = await look_up(self._pipeline, self._keys, ids, timeout=left)
                 shared.looked = dict(zip(ids, known))
             except (exc.ConnectionError, exc.TimeoutError, exc.ServerError) as error:
                 shared.looked = error

@@ -18,18 +18,21 @@ class Pipeline:
 
     Attributes:
         calls: The commands of each call.
+        limits: The time-out of each call, in seconds.
         may_answer: Set when calls are answered.
         error: What the calls fail with, if they do.
     """
 
     def __init__(self) -> None:
         self.calls: List[Sequence[Command]] = []
+        self.limits: List[float] = []
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.error: Optional[Exception] = None
 
     async def call(self, commands: Sequence[Command], *, timeout: float) -> List[Any]:
         self.calls.append(commands)
+        self.limits.append(timeout)
         await self.may_answer.wait()
         if self.error is not None:
             raise self.error
@@ -68,6 +71,24 @@ async def test_another_turn_is_another_look() -> None:
     assert list(await first) == ["job"]
     assert [sorted(await other) for other in others] == [["a", "b", "job"]] * 2
     assert len(pipeline.calls) == 2
+
+
+@pytest.mark.parametrize(("limit", "least"), [(1.0, 0.1), (0.1, 0.1)])
+async def test_time_that_is_left_after_another_look(limit: float, least: float) -> None:
+    """The time counts from the first moment on, but there is always enough for an answer."""
+    pipeline = Pipeline()
+    pipeline.may_answer.clear()
+    last_looks = looks(pipeline)
+    first = asyncio.ensure_future(last_looks.look(["a"], limit))
+    while not pipeline.calls:
+        await asyncio.sleep(0)
+    second = asyncio.ensure_future(last_looks.look(["b"], limit))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    pipeline.may_answer.set()
+    await asyncio.gather(first, second)
+    assert least <= pipeline.limits[1] <= limit
+    assert (pipeline.limits[1] < limit) == (limit > least)
 
 
 async def test_each_has_its_own_limit() -> None:
