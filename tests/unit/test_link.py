@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import List
+import socket
+from typing import Any, List
 
 import pytest
 
@@ -36,3 +37,28 @@ def test_lost_connection_without_a_socket(drop: object, calls: List[str]) -> Non
     assert callable(drop)
     drop(link)
     assert lost.calls == calls
+
+
+class WithoutShutdown:
+    """The socket that uvloop shows: it has a descriptor, and refuses to act."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.fileno, self.family, self.type = sock.fileno, sock.family, sock.type
+
+    def shutdown(self, _: int) -> None:
+        raise TypeError("does not support shutdown()")
+
+    def get_extra_info(self, _: str) -> WithoutShutdown:
+        return self
+
+
+def test_shut_down_where_the_loops_socket_refuses() -> None:
+    """The connection ends all the same, while its loop does not run."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.settimeout(20)
+        link: Any = Link(parse_url("redis://"), 1.0)
+        link._writer = WithoutShutdown(ours)
+        link.shut_down()
+        assert theirs.recv(1) == b""
+        link._writer = None

@@ -178,10 +178,15 @@ class Link(Connection[StreamOpening]):
         Others are a thread that waits for replies, and a forked child, which would keep it open.
         """
         if self._writer is not None and self._process.is_current():
-            with contextlib.suppress(OSError, TypeError):  # TypeError: not every loop's can do it
+            with contextlib.suppress(OSError):
                 sock = self._writer.get_extra_info("socket")
-                if sock is not None:  # uvloop forgets it when the connection is lost
+                if sock is None:  # uvloop forgets it when the connection is lost
+                    return
+                try:
                     sock.shutdown(socket.SHUT_RDWR)
+                except TypeError:  # uvloop's has a descriptor alone
+                    with socket.fromfd(sock.fileno(), sock.family, sock.type) as copy:
+                        copy.shutdown(socket.SHUT_RDWR)
 
     async def aclose(self) -> None:
         """Drop the connection and let the loop forget its transport."""
