@@ -113,7 +113,10 @@ nox.options.sessions = ["lint", "types", "tests", "docs"]
 
 def group(name: str) -> Tuple[str, ...]:
     """The requirements of a dependency group of pyproject.toml."""
-    return nox.project.dependency_groups(PYPROJECT, name)
+    requirements = nox.project.dependency_groups(PYPROJECT, name)
+    if name == "test" and os.environ.get("BANANAS_TEST_EVENT_LOOP") == "uvloop":
+        return (*requirements, *group("uvloop"))
+    return requirements
 
 
 def find_server() -> Optional[str]:

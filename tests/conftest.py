@@ -64,8 +64,12 @@ def pytest_xdist_auto_num_workers() -> Optional[int]:
     return min(_WORKERS_PER_CORE * (cores or 1), _MOST_WORKERS)
 
 
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """Mark what needs a real server, so that a quick run can do without."""
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """Mark what needs a real server, so that a quick run can do without; drop what can't be run."""
+    if chosen_event_loop() == "uvloop":
+        dropped = [item for item in items if item.get_closest_marker("asyncio_loop")]
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in set(dropped)]
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         params = getattr(getattr(item, "callspec", None), "params", {})

@@ -63,6 +63,8 @@ def _job_for(name: str, client: Client) -> str:
     job_id = client.submit_and_wait(handler, payload, max_retries=1).job_id
     # A worker rewrites the document a moment after it has announced the result.
     wait_until(lambda: client.locate(job_id).place in ("completed", "dead"), "the job has ended")
+    # And it takes the job out of its list after that.
+    wait_until(lambda: client.explain(job_id).situation != "taken", "the worker has left it")
     return job_id
 
 

@@ -291,6 +291,7 @@ async def test_second_loop_beside_the_first(
         wait.cancel()
 
 
+@pytest.mark.asyncio_loop
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 def test_second_loop_after_the_first(
     redis_server: RedisServer, call: Callable[[AsyncClient], Coroutine[Any, Any, Any]]
@@ -442,6 +443,7 @@ async def _only_this_task() -> None:
     await eventually(lambda: len(asyncio.all_tasks()) == 1, "no task left")
 
 
+@pytest.mark.asyncio_loop
 @pytest.mark.parametrize("use", USES.values(), ids=list(USES))
 @pytest.mark.parametrize("forget_first", [False, True], ids=["forgotten later", "forgotten before"])
 def test_forgotten_when_its_loop_has_ended(

@@ -281,6 +281,7 @@ async def test_another_loop(redis_server: RedisServer) -> None:
     await client.close()
 
 
+@pytest.mark.asyncio_loop
 async def test_close_in_another_loop(redis_server: RedisServer) -> None:
     """A client whose loop has ended is closed in the next one, its connections included."""
 

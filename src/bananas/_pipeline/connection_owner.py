@@ -28,9 +28,10 @@ _DEFECT = {"bananas_event": "internal_error"}
 # call comes before. At once, it would outlive the loop that is being shut down.
 _RESTART = 0.1
 
-# Nobody waits behind a reply of more bytes, nor behind one of some bytes that comes for longer.
+# Nobody waits behind a reply of more bytes, nor behind one of some bytes that comes for longer. A
+# short one does not count: on a busy machine it may come in pieces, too.
 _LONG = 1 << 20
-_SOME = 4096
+_SOME = 1 << 16
 _LONG_TIME = 0.25
 
 

@@ -81,7 +81,7 @@ class LastLooks:
                 return shared.looked
 
     async def _look_for_all(self, job_ids: Sequence[str], limit: float) -> Looked:
-        loop = asyncio.get_running_loop()
+        loop = self._pipeline.running_loop()
         until = loop.time() + limit
         shared = self._next[limit] = _SharedLook()
         shared.job_ids.update(dict.fromkeys(job_ids))

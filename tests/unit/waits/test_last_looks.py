@@ -30,6 +30,8 @@ class Pipeline:
         self.may_answer.set()
         self.error: Optional[Exception] = None
 
+    running_loop = staticmethod(asyncio.get_running_loop)
+
     async def call(self, commands: Sequence[Command], *, timeout: float) -> List[Any]:
         self.calls.append(commands)
         self.limits.append(timeout)
