@@ -108,7 +108,7 @@ NEWEST = next((path for path in reversed(list(INTERPRETERS.values())) if path), 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.reuse_venv = "no" if os.environ.get("CI") else "yes"
-nox.options.sessions = ["lint", "types", "tests", "docs"]
+nox.options.sessions = ["style", "types", "tests", "docs"]
 
 
 def group(name: str) -> Tuple[str, ...]:
